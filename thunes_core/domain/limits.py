@@ -1,0 +1,55 @@
+"""Limits and costs: what a trade may risk and what it is assumed to cost.
+
+Add here: a limit the gate checks, a cost the backtest charges. Keep out: the checking.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """Limits of the account; money in quote units (semantics §7, mission S2)."""
+
+    daily_loss_quote: Decimal = Decimal(20)
+    max_positions: int = 3
+    cooldown_minutes: int = 60
+    max_order_notional: Decimal = Decimal(1000)
+    max_symbol_exposure: Decimal = Decimal(1000)
+    max_total_exposure: Decimal = Decimal(3000)
+    bar_grace_seconds: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Fees and slippage as fractions of the traded value (0.001 = 0.1 %)."""
+
+    taker_fee: float = 0.001
+    maker_fee: float = 0.001
+    slippage: float = 0.0005
+
+    def times(self, factor: float) -> Costs:
+        """Return the costs multiplied by `factor`."""
+        return Costs(self.taker_fee * factor, self.maker_fee * factor, self.slippage * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Protective exits as fractions of the entry price; 0 switches one off (semantics §3)."""
+
+    stop_loss: float = 0.0
+    take_profit: float = 0.0
+    trailing_stop: float = 0.0
+    trailing_activation: float = 0.0
+    cooldown_minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LotRules:
+    """The three filters that the backtest applies; 0 switches one off. Base and quote units."""
+
+    step_size: float = 0.0
+    min_quantity: float = 0.0
+    min_notional: float = 0.0

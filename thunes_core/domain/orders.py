@@ -1,0 +1,197 @@
+"""Orders: request, verdict of the gate, life, fills.
+
+Add here: a state or kind of order the exchange knows.
+Keep out: how an order is sent, stored or decided.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+ZERO = Decimal(0)
+
+
+class Side(StrEnum):
+    """Which way the base asset moves."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    """Order types of Binance spot."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    STOP_LOSS = "STOP_LOSS"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+
+class TimeInForce(StrEnum):
+    """How long a limit order rests."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class OrderStatus(StrEnum):
+    """The life of an order (semantics §8)."""
+
+    INTENDED = "INTENDED"
+    SUBMITTED = "SUBMITTED"
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    REFUSED = "REFUSED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_final(self) -> bool:
+        """True when the order can never change again."""
+        return self in _FINAL
+
+    @property
+    def is_in_flight(self) -> bool:
+        """True when the exchange may hold it and we do not know its state."""
+        return self in {OrderStatus.INTENDED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN}
+
+
+_FINAL = {
+    OrderStatus.FILLED,
+    OrderStatus.CANCELED,
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+    OrderStatus.REFUSED,
+}
+
+
+class Leg(StrEnum):
+    """What an order is for; part of its client order id."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    REDUCE = "reduce"
+    STOP = "stop"
+    TARGET = "target"
+
+
+class Refusal(StrEnum):
+    """Why the gate refused an order."""
+
+    HALTED = "halted"
+    REDUCING = "reducing"
+    DAILY_LOSS = "daily_loss"
+    MAX_POSITIONS = "max_positions"
+    COOL_DOWN = "cool_down"
+    ORDER_NOTIONAL = "order_notional"
+    SYMBOL_EXPOSURE = "symbol_exposure"
+    TOTAL_EXPOSURE = "total_exposure"
+    FILTER = "filter"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    STALE_BAR = "stale_bar"
+    UNRESOLVED_ORDER = "unresolved_order"
+    NOT_ARMED = "not_armed"
+    BREAKER_OPEN = "breaker_open"
+    BAD_BARS = "bad_bars"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What is wanted of the exchange; quantities in base units, prices in quote units.
+
+    `reduces` is True for an order that can only make a position smaller: an exit.
+    `reason` is the field term of why (`signal`, `stop_loss`, ...). `stop_price` for stop types.
+    """
+
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    client_order_id: str
+    leg: Leg
+    reason: str = "signal"
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    reduces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedOrder:
+    """A request that the risk gate let through. Only `thunes_core.risk.gate` makes one."""
+
+    request: OrderRequest
+    approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedOrder:
+    """A request that the risk gate refused, with the code and the sentence that says why."""
+
+    request: OrderRequest
+    code: Refusal
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the exchange reports it. Money in Decimal; times UTC."""
+
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Decimal
+    executed_quantity: Decimal
+    executed_quote: Decimal
+    updated_at: datetime
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution, unique by (symbol, trade_id). Fee in `fee_asset` units. Time UTC."""
+
+    symbol: str
+    trade_id: str
+    exchange_order_id: str
+    client_order_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    time: datetime
+
+    @property
+    def quote(self) -> Decimal:
+        """Traded value in the quote asset."""
+        return self.price * self.quantity
+
+
+def client_order_id(
+    strategy: str, symbol: str, bar_open_time: datetime, leg: Leg, attempt: int = 0
+) -> str:
+    """Derive the id of the order that one decision may make (semantics §8).
+
+    The same decision always gives the same id: at most 36 characters of `[A-Za-z0-9_-]`.
+    Strategy and symbol enter by hash, so that any name fits.
+    """
+    digest = hashlib.sha256(f"{strategy}|{symbol}".encode()).hexdigest()[:10]
+    minute = int(bar_open_time.timestamp() // 60)
+    return f"th-{digest}-{minute:x}-{leg}-{attempt}"

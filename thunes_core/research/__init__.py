@@ -1,0 +1,5 @@
+"""Splits, search, walk-forward, evidence, models.
+
+Add here: a statistic that judges a parameter set.
+Keep out: orders, MLflow.
+"""

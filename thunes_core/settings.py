@@ -1,0 +1,221 @@
+"""The only reader of the environment and of `thunes.toml`; every fault is told at once.
+
+Values come, highest first, from arguments, environment (`THUNES_…`), `.env`, `thunes.toml` (in the
+working directory, or where `THUNES_CONFIG` points), defaults. Secrets are `SecretStr` and never
+shown, neither in errors nor in `repr`.
+
+Add here: a setting. Keep out: what is done with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.limits import Costs, Protection, RiskLimits
+from thunes_core.errors import SettingsInvalid
+
+LOCAL_TESTNET_URL = "http://127.0.0.1:8799"
+LOCAL_KEY = "thunes-local-key"
+LOCAL_SECRET = "thunes-local-secret"  # noqa: S105 - the local testnet's published test key
+_SYMBOL = re.compile(r"^[A-Z0-9]{2,20}$")
+_HOSTS = {
+    "local": LOCAL_TESTNET_URL,
+    "binance": "https://api.binance.com",
+    "binance-testnet": "https://testnet.binance.vision",
+    "binance-demo": "https://demo-api.binance.com",
+}
+
+
+class Settings(BaseSettings):
+    """All settings of THUNES, validated. Money in quote units, rates as fractions."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="THUNES_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Path("~/.thunes")
+    exchange: str = "local"
+    broker: Literal["paper", "exchange"] = "paper"
+    binance_rest_url: str | None = None
+    binance_stream_url: str | None = None
+    binance_ws_api_url: str | None = None
+    binance_api_key: SecretStr | None = None
+    binance_api_secret: SecretStr | None = None
+    binance_private_key_file: Path | None = None
+    symbols: Annotated[tuple[str, ...], NoDecode] = ("BTCUSDT",)
+    interval: Interval = Interval.H1
+    strategies: Annotated[tuple[str, ...], NoDecode] = ("sma_crossover",)
+    ledger_url: str | None = None
+    mlflow_tracking_uri: str | None = None
+    optuna_url: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    allotment_quote: Decimal = Field(default=Decimal(1000), gt=0)
+    daily_loss_quote: Decimal = Field(default=Decimal(20), gt=0)
+    max_positions: int = Field(default=3, ge=1)
+    cooldown_minutes: int = Field(default=60, ge=0)
+    max_order_notional: Decimal = Field(default=Decimal(1500), gt=0)
+    max_symbol_exposure: Decimal = Field(default=Decimal(1500), gt=0)
+    max_total_exposure: Decimal = Field(default=Decimal(4500), gt=0)
+    bar_grace_seconds: int = Field(default=60, ge=0)
+
+    taker_fee: float = Field(default=0.001, ge=0, lt=0.1)
+    maker_fee: float = Field(default=0.001, ge=0, lt=0.1)
+    slippage: float = Field(default=0.0005, ge=0, lt=0.1)
+    stop_loss: float = Field(default=0.0, ge=0, lt=1)
+    take_profit: float = Field(default=0.0, ge=0)
+    trailing_stop: float = Field(default=0.0, ge=0, lt=1)
+    trailing_activation: float = Field(default=0.0, ge=0)
+
+    history_days: int = Field(default=365, ge=1)
+    folds: int = Field(default=6, ge=1)
+    trials: int = Field(default=60, ge=1)
+    seed: int = 7
+    champion_max_age_days: int = Field(default=30, ge=1)
+    max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
+
+    @field_validator("symbols", "strategies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(p.strip() for p in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [s for s in value if not _SYMBOL.match(s)]
+        if wrong or not value:
+            raise ValueError(f"expected symbols such as BTCUSDT, separated by commas; not {wrong}")
+        return value
+
+    @field_validator("exchange")
+    @classmethod
+    def _exchange(cls, value: str) -> str:
+        if value not in _HOSTS and not re.match(r"^ccxt:[a-z0-9]+$", value):
+            raise ValueError(f"expected one of {', '.join(_HOSTS)} or ccxt:<id>; it was {value!r}")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _keys(self) -> Settings:
+        needs_keys = self.broker == "exchange" and self.exchange != "local"
+        if needs_keys and not self.binance_api_key:
+            raise ValueError(
+                "broker 'exchange' needs THUNES_BINANCE_API_KEY and THUNES_BINANCE_API_SECRET "
+                "(or THUNES_BINANCE_PRIVATE_KEY_FILE); set them or use broker 'paper'"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments, then environment, `.env` and `thunes.toml`."""
+        toml = TomlConfigSettingsSource(
+            settings_cls, Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
+        )
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @property
+    def rest_url(self) -> str:
+        """Base URL of the exchange's REST interface."""
+        return self.binance_rest_url or _HOSTS.get(self.exchange, LOCAL_TESTNET_URL)
+
+    @property
+    def lake_root(self) -> Path:
+        """Root of the bars lake."""
+        return self.home / "lake"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The published DuckDB file."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def ledger_address(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Absolute MLflow tracking URI."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> str:
+        """Where MLflow keeps artefacts when it runs embedded."""
+        return (self.home / "mlflow-artifacts").as_uri()
+
+    @property
+    def reports_root(self) -> Path:
+        """Where reports are written."""
+        return self.home / "reports"
+
+    @property
+    def costs(self) -> Costs:
+        """Fees and slippage assumed."""
+        return Costs(self.taker_fee, self.maker_fee, self.slippage)
+
+    @property
+    def protection(self) -> Protection:
+        """Protective exits."""
+        return Protection(
+            self.stop_loss,
+            self.take_profit,
+            self.trailing_stop,
+            self.trailing_activation,
+            self.cooldown_minutes,
+        )
+
+    @property
+    def limits(self) -> RiskLimits:
+        """Risk limits of the account."""
+        return RiskLimits(
+            self.daily_loss_quote,
+            self.max_positions,
+            self.cooldown_minutes,
+            self.max_order_notional,
+            self.max_symbol_exposure,
+            self.max_total_exposure,
+            self.bar_grace_seconds,
+        )
+
+
+def load(**overrides: Any) -> Settings:
+    """Read and check all settings; `SettingsInvalid` lists every fault and shows no value."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        faults = [
+            f"  {'_'.join(['THUNES', *(str(p).upper() for p in e['loc'][:1])])}: {e['msg']}"
+            for e in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise SettingsInvalid("settings: these are not valid:\n" + "\n".join(faults)) from None
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(f"settings: thunes.toml cannot be read: {error}") from None

@@ -1,0 +1,5 @@
+"""Closed bars in, target exposure out.
+
+Add here: one file per strategy.
+Keep out: orders, balances, modes.
+"""

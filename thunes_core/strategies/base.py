@@ -1,0 +1,91 @@
+"""What a strategy is, and the registry that knows them all by name.
+
+A strategy is a frozen dataclass whose fields are its parameters. It maps closed bars to a target
+exposure in [0, 1] per bar (semantics §2), for backtest, search and live alike.
+
+Add here: what every strategy shares. Keep out: a strategy (each has a file of its own).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+
+import polars as pl
+
+from thunes_core.domain.parameters import ParameterSet, ParameterSpace, Value
+from thunes_core.errors import ParametersInvalid, UnknownName
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Closed bars in, target exposure out."""
+
+    name: ClassVar[str]
+    space: ClassVar[ParameterSpace]
+
+    @property
+    def warmup_bars(self) -> int:
+        """Earlier bars needed for a value to equal the full-history value within 1e-6."""
+        ...
+
+    def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
+        """Return one Float64 in [0, 1] per bar, from that and earlier bars only; warm-up is 0."""
+        ...
+
+
+_REGISTRY: dict[str, type[Strategy]] = {}
+S = TypeVar("S", bound=type)
+
+
+def register(cls: S) -> S:
+    """Make a strategy class known by its `name`; a class decorator."""
+    _REGISTRY[cls.name] = cls  # type: ignore[attr-defined]
+    return cls
+
+
+def registered() -> Mapping[str, type[Strategy]]:
+    """Return every strategy class of this package by name, sorted."""
+    package = importlib.import_module("thunes_core.strategies")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(sorted(_REGISTRY.items()))
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """Return the strategy class called `name`, or raise `UnknownName` with those there are."""
+    known = registered()
+    if name not in known:
+        raise UnknownName(
+            f"strategy: expected one of {', '.join(known)}; it was {name!r}; give one of these"
+        )
+    return known[name]
+
+
+def build(name: str, values: Mapping[str, Value]) -> Strategy:
+    """Make the strategy `name` with `values`; parameters not given keep their defaults.
+
+    Raises `UnknownName`, or `ParametersInvalid` for an unknown key, a wrong type or a value that
+    the strategy itself refuses. Values outside the search space are allowed: a space bounds
+    searches, not people; `space.require` checks it where that matters (registry, live path).
+    """
+    cls = strategy_class(name)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ParametersInvalid(
+            f"{name}: expected parameters among {sorted(fields)}; "
+            f"it was {unknown}; correct the names"
+        )
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise ParametersInvalid(f"{name}: {error}; correct the parameters") from error
+
+
+def build_from(parameters: ParameterSet) -> Strategy:
+    """Make the strategy that a parameter set names."""
+    return build(parameters.strategy, parameters.values)

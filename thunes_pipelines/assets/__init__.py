@@ -1,0 +1,5 @@
+"""The assets, one file a group.
+
+Add here: an asset.
+Keep out: formulas.
+"""

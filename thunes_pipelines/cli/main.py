@@ -1,0 +1,47 @@
+"""The command `thunes`: every command by its fixed name, one place that turns errors into exits.
+
+Exit codes: 0 done, 1 it ran and the answer is no, 2 bad input, 3 the outside failed.
+
+Add here: one line per command. Keep out: what a command does (one file a group beside this one).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from thunes_core.errors import ThunesError
+
+app = typer.Typer(
+    name="thunes",
+    help="Runs a systematic crypto strategy, and can always say why it did what it did.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+GROUPS = ("backtest", "data", "demo", "registry", "testnet", "trading", "up")
+"""Modules beside this one; each has `add_to(app)` that registers its commands."""
+
+
+def load_commands() -> typer.Typer:
+    """Register the commands of every group and return the app."""
+    if not app.registered_commands and not app.registered_groups:
+        for group in GROUPS:
+            importlib.import_module(f"thunes_pipelines.cli.{group}").add_to(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; one clear message and the right exit code on any expected error."""
+    try:
+        load_commands()(standalone_mode=True)
+    except ThunesError as error:
+        sys.stderr.write(f"thunes: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""From settings to plain core objects: which adapter stands behind which port.
+
+The one place that chooses between paper, local testnet and real. Imports are inside the functions:
+loading the code location must stay cheap.
+
+Add here: the choice of an adapter. Keep out: everything an adapter does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.bars.store import BarStore
+    from thunes_core.adapters.ledger import Ledger
+    from thunes_core.trading.ports import Broker, MarketData, ParameterSource
+    from thunes_pipelines.resources.registry import Registry
+
+
+def bar_store(settings: Settings) -> BarStore:
+    """Open the bars lake."""
+    from thunes_core.adapters.bars.store import BarStore
+
+    return BarStore(settings.lake_root)
+
+
+def ledger(settings: Settings) -> Ledger:
+    """Open the ledger, creating or migrating its schema."""
+    from thunes_core.adapters.ledger import open_ledger
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return open_ledger(settings.ledger_address)
+
+
+def market(settings: Settings) -> MarketData:
+    """Reach the public side of the exchange."""
+    from thunes_core.adapters.binance.market import BinanceMarket
+
+    return BinanceMarket(settings.rest_url)
+
+
+def broker(settings: Settings) -> Broker:
+    """Reach the private side: the exchange's own account, or our paper account on its prices."""
+    if settings.broker == "paper":
+        from thunes_core.adapters.paper import PaperBroker
+
+        return PaperBroker(
+            path=settings.home / "paper.db",
+            market=market(settings),
+            costs=settings.costs,
+            cash=settings.allotment_quote * len(settings.symbols) * len(settings.strategies),
+        )
+    from thunes_core.adapters.binance.broker import BinanceBroker
+
+    key, secret = LOCAL_KEY, LOCAL_SECRET
+    if settings.binance_api_key:
+        key = settings.binance_api_key.get_secret_value()
+    if settings.binance_api_secret:
+        secret = settings.binance_api_secret.get_secret_value()
+    return BinanceBroker(
+        settings.rest_url,
+        api_key=key,
+        api_secret=secret,
+        private_key_file=settings.binance_private_key_file,
+    )
+
+
+def registry(settings: Settings) -> Registry:
+    """Open the registry of parameter sets (imports MLflow on first use)."""
+    from thunes_pipelines.resources.registry import Registry
+
+    return Registry(settings.tracking_uri, settings.artifact_root)
+
+
+def parameter_source(settings: Settings) -> ParameterSource:
+    """Ask for champions: over plain REST where MLflow is a server, else through the registry."""
+    from thunes_pipelines.resources.champions import champion_source
+
+    return champion_source(settings.tracking_uri, settings.artifact_root)
