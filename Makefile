@@ -2,43 +2,54 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 BARS ?=
 
-.PHONY: demo up test check format lint types imports docs bench lock clean
+.PHONY: demo up test check format lint types imports docs lock clean
 .DEFAULT_GOAL := test
 
-$(STAMP): requirements-dev.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the pinned dependencies into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "THUNES needs Python 3.11 or later: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "installing the pinned dependencies into $(VENV) (some minutes, the first time only)"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP)  ## ingest, search, promote, trade a simulated week, report
+$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	@echo "installing the pinned dependencies into $(VENV) (some minutes, the first time only)"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@ $(RUN)
+
+demo: $(RUN)  ## ingest, search, promote, trade a simulated week, report; BARS=PATH for your own candles
 	@$(BIN)/thunes demo $(if $(BARS),--bars $(BARS))
 
-up: $(STAMP)  ## local testnet, MLflow, Dagster webserver and daemon; Ctrl-C stops all
-	@$(BIN)/thunes up
+up: $(RUN)  ## local testnet, MLflow, Dagster webserver and daemon; Ctrl-C stops all
+	@exec $(BIN)/thunes up
 
-test: $(STAMP)  ## every test
+test: $(DEV)  ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
-check: $(STAMP) format lint types imports docs test  ## all that CI checks
+check: format lint types imports docs test  ## all that CI checks
 
-format: $(STAMP)
+format: $(DEV)
 	@$(BIN)/ruff format --check thunes_core thunes_pipelines tests
 
-lint: $(STAMP)
+lint: $(DEV)
 	@$(BIN)/ruff check thunes_core thunes_pipelines tests
 
-types: $(STAMP)
+types: $(DEV)
 	@$(BIN)/mypy
 
-imports: $(STAMP)
+imports: $(DEV)
 	@$(BIN)/lint-imports
 
-docs: $(STAMP)  ## examples in docstrings run
+docs: $(DEV)  ## the examples in docstrings run
 	@$(BIN)/python -m pytest --doctest-modules thunes_core
 
 lock:  ## needs uv
