@@ -1,0 +1,52 @@
+"""Policies: pools, tags, retries, run limits, freshness, groups and owners, each named once.
+
+Add here: a rule of running that two assets or jobs share. Keep out: the assets and jobs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+
+OWNERS = ["team:quant"]
+MARKET, RESEARCH, TRADING, REPORTING = "market", "research", "trading", "reporting"
+
+EXCHANGE_POOL = "exchange"
+DUCKDB_POOL = "duckdb"
+TRADING_POOL = "trading"
+RESEARCH_POOL = "research"
+
+LANE = "thunes/lane"
+TRADING_LANE = {LANE: "trading"}
+RESEARCH_LANE = {LANE: "research"}
+
+READ_RETRIES = dg.RetryPolicy(
+    max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+)
+"""For steps that only read the exchange and write the lake: repeating them is safe.
+
+A step raises `dg.Failure(allow_retries=False)` for what the caller must correct.
+"""
+
+MAX_TICK_SECONDS = 300
+MAX_INGEST_SECONDS = 3_600
+MAX_RESEARCH_SECONDS = 4 * 3_600
+
+TICK_TAGS = {
+    **TRADING_LANE,
+    "dagster/max_retries": "0",
+    "dagster/max_runtime": str(MAX_TICK_SECONDS),
+    "dagster/priority": "10",
+}
+"""A tick is never retried by Dagster: the next tick begins with reconcile."""
+
+INGEST_TAGS = {"dagster/max_retries": "2", "dagster/max_runtime": str(MAX_INGEST_SECONDS)}
+RESEARCH_TAGS = {
+    **RESEARCH_LANE,
+    "dagster/max_retries": "0",
+    "dagster/max_runtime": str(MAX_RESEARCH_SECONDS),
+}
+
+BARS_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3))
+REPORT_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26))
