@@ -242,13 +242,14 @@ def _nothing_yet(figure: Figure, title: str) -> bytes:
 
 
 def _png(figure: Figure) -> bytes:
-    """Render with 64 colours: a third of the bytes, no difference to the eye."""
+    """Render with 128 colours, rare ones kept: a third of the bytes, the same to the eye."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    palette = picture.convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE)
     out = io.BytesIO()
-    picture.convert("RGB").quantize(64).save(out, format="png", optimize=True)
+    palette.save(out, format="png", optimize=True)
     return out.getvalue()
