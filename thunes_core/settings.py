@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     seed: int = 7
     champion_max_age_days: int = Field(default=30, ge=1)
     max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
+    schedules_running: bool = False
 
     @field_validator("symbols", "strategies", mode="before")
     @classmethod
