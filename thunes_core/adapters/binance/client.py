@@ -89,7 +89,7 @@ def _in_short_loop(build: Callable[[], Coroutine[None, None, T]]) -> T:
         finally:
             loop.close()
     with ThreadPoolExecutor(1) as apart:
-        return apart.submit(_in_short_loop, build).result()
+        return apart.submit(lambda: _in_short_loop(build)).result()
 
 
 def read(request: Callable[[], T], *, what: str, attempts: int = READ_ATTEMPTS) -> T:

@@ -1,0 +1,96 @@
+"""Turn Binance's `exchangeInfo` document into instruments.
+
+Add here: a filter or field of that document the domain has a type for. Keep out: requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from thunes_core.domain.instrument import (
+    Filter,
+    Instrument,
+    LotSize,
+    MarketLotSize,
+    MaxNumAlgoOrders,
+    MaxNumOrders,
+    Notional,
+    PercentPrice,
+    PriceFilter,
+)
+
+Raw = Mapping[str, Any]
+
+
+def parse_instruments(document: Raw) -> dict[str, Instrument]:
+    """Return the instruments of an `exchangeInfo` document by symbol; unknown filters are left."""
+    return {raw["symbol"]: _instrument(raw) for raw in document["symbols"]}
+
+
+def _instrument(raw: Raw) -> Instrument:
+    known = (_FILTERS[f["filterType"]](f) for f in raw["filters"] if f["filterType"] in _FILTERS)
+    return Instrument(
+        symbol=raw["symbol"],
+        base_asset=raw["baseAsset"],
+        quote_asset=raw["quoteAsset"],
+        status=raw["status"],
+        filters=tuple(known),
+        base_precision=int(raw["baseAssetPrecision"]),
+        quote_precision=int(raw.get("quoteAssetPrecision", raw.get("quotePrecision", 8))),
+    )
+
+
+def _price(raw: Raw) -> PriceFilter:
+    return PriceFilter(Decimal(raw["minPrice"]), Decimal(raw["maxPrice"]), Decimal(raw["tickSize"]))
+
+
+def _lot(raw: Raw) -> LotSize:
+    return LotSize(Decimal(raw["minQty"]), Decimal(raw["maxQty"]), Decimal(raw["stepSize"]))
+
+
+def _market_lot(raw: Raw) -> MarketLotSize:
+    return MarketLotSize(Decimal(raw["minQty"]), Decimal(raw["maxQty"]), Decimal(raw["stepSize"]))
+
+
+def _min_notional(raw: Raw) -> Notional:
+    return Notional(
+        Decimal(raw["minNotional"]), apply_min_to_market=bool(raw.get("applyToMarket", True))
+    )
+
+
+def _notional(raw: Raw) -> Notional:
+    return Notional(
+        Decimal(raw["minNotional"]),
+        Decimal(raw.get("maxNotional", 0)),
+        bool(raw.get("applyMinToMarket", True)),
+        bool(raw.get("applyMaxToMarket", False)),
+    )
+
+
+def _percent_price(raw: Raw) -> PercentPrice:
+    up, down = Decimal(raw["multiplierUp"]), Decimal(raw["multiplierDown"])
+    return PercentPrice(bid_up=up, bid_down=down, ask_up=up, ask_down=down)
+
+
+def _percent_price_by_side(raw: Raw) -> PercentPrice:
+    return PercentPrice(
+        bid_up=Decimal(raw["bidMultiplierUp"]),
+        bid_down=Decimal(raw["bidMultiplierDown"]),
+        ask_up=Decimal(raw["askMultiplierUp"]),
+        ask_down=Decimal(raw["askMultiplierDown"]),
+    )
+
+
+_FILTERS: dict[str, Callable[[Raw], Filter]] = {
+    "PRICE_FILTER": _price,
+    "LOT_SIZE": _lot,
+    "MARKET_LOT_SIZE": _market_lot,
+    "MIN_NOTIONAL": _min_notional,
+    "NOTIONAL": _notional,
+    "PERCENT_PRICE": _percent_price,
+    "PERCENT_PRICE_BY_SIDE": _percent_price_by_side,
+    "MAX_NUM_ORDERS": lambda raw: MaxNumOrders(int(raw["maxNumOrders"])),
+    "MAX_NUM_ALGO_ORDERS": lambda raw: MaxNumAlgoOrders(int(raw["maxNumAlgoOrders"])),
+}
