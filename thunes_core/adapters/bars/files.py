@@ -1,0 +1,96 @@
+"""Parquet files that are never seen half-written, and locks between processes.
+
+Add here: a guarantee about one file. Keep out: what is in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import polars as pl
+
+from thunes_core.clock import monotonic_seconds
+from thunes_core.errors import StoreFailed
+
+LOCK_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write `frame` beside `path` and move it into place: readers see the old or the new file.
+
+    The content is on disk before it is moved. Raises `StoreFailed`; then `path` is as before.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            frame.write_parquet(file, compression="zstd", statistics=True)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StoreFailed(
+            f"bars lake: {path} cannot be written ({error}); free space or correct its permissions"
+        ) from error
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read one whole file; `StoreFailed` says which file is broken and what to do."""
+    try:
+        return pl.read_parquet(path, hive_partitioning=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise broken_file(path, error) from error
+
+
+def broken_file(path: Path, error: Exception) -> StoreFailed:
+    """Return the error for a file of the lake that cannot be read."""
+    said = " ".join(str(error).split())[:120]
+    return StoreFailed(
+        f"bars lake: {path} cannot be read ({said}); move that file away and ingest its window "
+        "again with `thunes ingest`"
+    )
+
+
+@contextmanager
+def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock file `path` alone, across threads and processes; wait at most `seconds`.
+
+    The system releases it when the process dies, so no stale lock remains.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        _wait_for(file.fileno(), path, seconds)
+        try:
+            yield
+        finally:
+            fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def _wait_for(descriptor: int, path: Path, seconds: float) -> None:
+    deadline = monotonic_seconds() + seconds
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if monotonic_seconds() > deadline:
+            raise StoreFailed(
+                f"bars lake: another writer held {path} for more than {seconds:.0f} s; "
+                "wait for it to end, then repeat"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
