@@ -19,6 +19,7 @@ import polars as pl
 
 from thunes_core.adapters.bars.files import broken_file, locked, read_parquet, write_parquet
 from thunes_core.adapters.bars.paths import Tree, checked_symbol, month_edges, months_between
+from thunes_core.adapters.bars.quarantine import Quarantine
 from thunes_core.domain.bars import (
     SCHEMA,
     TIME,
@@ -71,6 +72,7 @@ class BarStore:
         self._bars = Tree(self.root, "bars")
         self._revisions = Tree(self.root, "revisions")
         self._locks = Tree(self.root, "locks")
+        self.quarantine = Quarantine(self.root)
 
     def replace_window(
         self,
@@ -177,6 +179,10 @@ class BarStore:
             if i.minutes < interval.minutes and interval.minutes % i.minutes == 0
         ]
         return fits[0] if fits else None
+
+    def quarantined(self, symbol: str, interval: Interval) -> pl.DataFrame:
+        """Return every refused row, with `reason`, `source` and `observed_at`."""
+        return self.quarantine.rows(symbol, interval)
 
     def revisions(self, symbol: str, interval: Interval) -> pl.DataFrame:
         """Return every older version of stored bars, with `observed_at` and `replaced_at`."""

@@ -1,0 +1,70 @@
+"""Part rows that keep semantics §1 from rows that do not, each refused row with its first reason.
+
+Add here: a rule by which a row is refused or repaired; write it into docs/data-quality.md too.
+Keep out: reading files, storage.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from thunes_core.domain.bars import (
+    SCHEMA,
+    Interval,
+    Problem,
+    broken_free_prices,
+    high_low_ok,
+    volumes_ok,
+)
+
+REASON = "reason"
+REPAIRED_UNSORTED = "unsorted"
+REPAIRED_REPEATS = "repeated_rows"
+CONFLICTING = "conflicting_duplicates"
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """Valid bars (sorted, unique), refused rows with a `reason`, and what was found how often."""
+
+    bars: pl.DataFrame
+    refused: pl.DataFrame
+    problems: tuple[Problem, ...]
+
+
+def sift(rows: pl.DataFrame, interval: Interval) -> Sifted:
+    """Part `rows` (columns of the bars schema; nulls and NaN allowed) by the written rules.
+
+    Repaired and counted: order, rows repeated word for word. Refused with a reason: a missing or
+    off-grid time, a broken price, high or low, or volume, and every version of a bar that is given
+    in versions that contradict each other.
+    """
+    unsorted = int((rows["open_time"].diff() < timedelta(0)).sum())
+    unique = rows.unique(maintain_order=True)
+    labelled = unique.with_columns(_reason(interval).alias(REASON))
+    refused = labelled.filter(pl.col(REASON).is_not_null())
+    good = labelled.filter(pl.col(REASON).is_null()).select(*SCHEMA).sort("open_time")
+    found = Counter(refused[REASON].to_list())
+    found.update({REPAIRED_UNSORTED: unsorted, REPAIRED_REPEATS: rows.height - unique.height})
+    return Sifted(good, refused, tuple(Problem(k, n) for k, n in sorted(found.items()) if n))
+
+
+def _reason(interval: Interval) -> pl.Expr:
+    step = interval.duration // timedelta(microseconds=1)
+    time = pl.col("open_time")
+    rules = {
+        "no_open_time": time.is_null(),
+        "off_grid": time.dt.epoch("us") % step != 0,
+        "bad_price": ~broken_free_prices(),
+        "bad_high_low": ~high_low_ok(),
+        "bad_volume": ~volumes_ok(),
+        CONFLICTING: time.is_duplicated(),
+    }
+    first = pl.lit(None, dtype=pl.String())
+    for name, broken in reversed(rules.items()):
+        first = pl.when(broken).then(pl.lit(name)).otherwise(first)
+    return first
