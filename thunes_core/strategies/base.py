@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 import polars as pl
 
 from thunes_core.domain.parameters import ParameterSet, ParameterSpace, Value
 from thunes_core.errors import ParametersInvalid, UnknownName
+from thunes_core.indicators.averages import Line
+from thunes_core.indicators.columns import Columns, columns_of
 
 
 @runtime_checkable
@@ -35,6 +38,29 @@ class Strategy(Protocol):
     def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
         """Return one Float64 in [0, 1] per bar, from that and earlier bars only; warm-up is 0."""
         ...
+
+
+class FromColumns:
+    """Base of a strategy that computes on arrays: it writes `exposure`, the frame is read here.
+
+    A sweep calls `exposure` with one `Columns` for all combinations, which then share indicators.
+    """
+
+    __slots__ = ()
+
+    def exposure(self, columns: Columns) -> Line:
+        """Return one float64 in [0, 1] per bar, from that and earlier bars only; warm-up is 0."""
+        raise NotImplementedError
+
+    def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
+        """Return `exposure` of a frame of bars as a series."""
+        return pl.Series("target", self.exposure(columns_of(bars)))
+
+
+def require(holds: bool, expected: str, strategy: object) -> None:
+    """Raise `ValueError` with what was `expected` of the strategy's fields, unless it holds."""
+    if not holds:
+        raise ValueError(f"expected {expected}; it was {strategy}")
 
 
 _REGISTRY: dict[str, type[Strategy]] = {}
@@ -80,10 +106,22 @@ def build(name: str, values: Mapping[str, Value]) -> Strategy:
             f"{name}: expected parameters among {sorted(fields)}; "
             f"it was {unknown}; correct the names"
         )
+    kinds = get_type_hints(cls)
     try:
-        return cls(**values)
-    except (TypeError, ValueError) as error:
+        return cls(**{key: _typed(key, kinds[key], value) for key, value in values.items()})
+    except ValueError as error:
         raise ParametersInvalid(f"{name}: {error}; correct the parameters") from error
+
+
+def _typed(key: str, kind: type, value: Any) -> Any:
+    """Return `value` as a parameter of `kind`; a whole number is also a float, nothing else."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f"expected {key} of type {kind.__name__}; it was {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected {key} to be finite; it was {value!r}")
+    return value
 
 
 def build_from(parameters: ParameterSet) -> Strategy:
