@@ -112,6 +112,7 @@ class OrderRequest:
 
     `reduces` is True for an order that can only make a position smaller: an exit.
     `reason` is the field term of why (`signal`, `stop_loss`, ...). `stop_price` for stop types.
+    `level` is the exposure that the order establishes once it is executed (semantics §3).
     """
 
     symbol: str
@@ -125,6 +126,7 @@ class OrderRequest:
     stop_price: Decimal | None = None
     time_in_force: TimeInForce | None = None
     reduces: bool = False
+    level: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

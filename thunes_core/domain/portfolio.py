@@ -57,7 +57,11 @@ class Position:
     """The book of one (strategy, symbol): its allotted cash, what it holds, and its §3 state.
 
     `cash` is what is left of the allotment, in quote units, fees included. `quantity` is in base
-    units after fees; 0 when flat. `average_price` is the average entry price (fees excluded).
+    units after fees; 0 when flat. `dust` is what earlier exits could not sell (below a step or the
+    minimum notional): it joins the next entry and is sold with it. `average_price` is the average
+    entry price (fees excluded). `spent`, `received`, `fees` (quote units), `bought`,
+    `bought_quote`, `sold` and `sold_quote` belong to the running trade; `realised` sums the closed
+    ones.
     `level` is the exposure last established; `blocked` holds entries after a protective exit until
     the target changes; `last_target` is the target of the bar last decided on. `high_water` is the
     highest high since entry, in quote units. Times UTC.
@@ -79,12 +83,23 @@ class Position:
     last_bar: datetime | None = None
     cooldown_until: datetime | None = None
     parameters: str = ""
+    dust: Decimal = ZERO
+    bought: Decimal = ZERO
+    bought_quote: Decimal = ZERO
+    sold: Decimal = ZERO
+    sold_quote: Decimal = ZERO
+    fees: Decimal = ZERO
 
     @property
     def is_open(self) -> bool:
         """True while something is held."""
         return self.quantity > 0
 
+    @property
+    def holding(self) -> Decimal:
+        """Everything held, dust included, in base units."""
+        return self.quantity + self.dust
+
     def equity(self, price: Decimal) -> Decimal:
         """Value of the book at `price`, in quote units."""
-        return self.cash + self.quantity * price
+        return self.cash + self.holding * price

@@ -1,0 +1,113 @@
+"""Open the database of the ledger: pragmas, one writer at a time, schema at its newest version.
+
+SQLite runs in WAL with synchronous=FULL; a write transaction begins IMMEDIATE. On PostgreSQL a
+write transaction takes an advisory lock. Either way writers queue, and the audit chain has one end.
+
+Add here: how a database is opened. Keep out: queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from thunes_core.errors import BadInput, StoreFailed
+
+HEAD = "0001"
+"""The newest migration; a test holds it to the folder of migrations."""
+BUSY_SECONDS = 30
+_LOCK = 7_460_114
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for `url` with the newest schema; `StoreFailed` if it cannot be opened."""
+    try:
+        engine = create_engine(url, connect_args=_connect_args(url))
+    except (ArgumentError, ImportError) as error:
+        raise BadInput(
+            f"ledger: expected a URL such as sqlite:////path/ledger.db or "
+            f"postgresql+psycopg2://host/base; {error}; correct THUNES_LEDGER_URL"
+        ) from error
+    _prepare(engine)
+    with store_errors():
+        _migrate(engine)
+    return engine
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn errors of the database into `StoreFailed`."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise StoreFailed(
+            f"ledger: expected a readable and writable database; {reason}; "
+            "check its path, rights and disk space, then try again"
+        ) from error
+
+
+def reading(engine: Engine) -> Engine:
+    """Return a view of `engine` whose transactions do not ask for the write lock."""
+    return engine.execution_options(thunes_reads=True)
+
+
+def _connect_args(url: str) -> dict[str, Any]:
+    return {"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_locked)
+
+
+def _set_pragmas(raw: Any, _record: Any) -> None:
+    raw.isolation_level = None  # the begin event below says how a transaction starts
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("thunes_reads"))
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _begin_locked(connection: Connection) -> None:
+    if not _reads(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def _migrate(engine: Engine) -> None:
+    with reading(engine).connect() as connection:
+        current = _version(connection)
+    if current != HEAD:
+        with engine.begin() as connection:
+            if _version(connection) != HEAD:
+                _upgrade(connection)
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

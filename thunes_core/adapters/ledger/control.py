@@ -1,0 +1,101 @@
+"""Who may trade and what: the fenced lease, the trading state, remembered champions.
+
+Add here: a fact that steers the tick. Keep out: orders and money.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from thunes_core.adapters.ledger import chain
+from thunes_core.adapters.ledger.schema import champions, lease, trading_state
+from thunes_core.domain.parameters import Champion, parse_parameter_set
+from thunes_core.domain.portfolio import TradingState
+from thunes_core.domain.records import Lease, StateRecord
+from thunes_core.errors import LeaseHeld
+
+ACCOUNT = "main"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def take_lease(connection: Connection, holder: str, now: datetime, ttl: timedelta) -> Lease:
+    """Take the lease with the next token, or raise `LeaseHeld` while another's is running."""
+    row = connection.execute(select(lease).where(lease.c.account == ACCOUNT)).one_or_none()
+    if row is not None and row.expires > now and row.holder != holder:
+        raise LeaseHeld(
+            f"lease: expected the account to be free; {row.holder} trades it until "
+            f"{row.expires.isoformat()}; wait for that tick to end"
+        )
+    taken = Lease(holder, (row.token if row else 0) + 1, now + ttl)
+    connection.execute(delete(lease).where(lease.c.account == ACCOUNT))
+    connection.execute(
+        insert(lease).values(
+            account=ACCOUNT, holder=holder, token=taken.token, expires=taken.expires
+        )
+    )
+    return taken
+
+
+def require_lease(connection: Connection, held: Lease) -> None:
+    """Raise `LeaseHeld` unless `held` is still the newest lease: the fence of every write."""
+    token = connection.execute(select(lease.c.token).where(lease.c.account == ACCOUNT)).scalar()
+    if token != held.token:
+        raise LeaseHeld(
+            f"lease: expected token {held.token} to be the newest; it is {token}; "
+            "another tick took over, this one stops"
+        )
+
+
+def drop_lease(connection: Connection, held: Lease) -> None:
+    """Let the lease expire at once if it is still ours; the token stays, so that it only grows."""
+    connection.execute(
+        update(lease)
+        .where(lease.c.account == ACCOUNT, lease.c.token == held.token)
+        .values(expires=_NEVER)
+    )
+
+
+def read_state(connection: Connection) -> StateRecord:
+    """Return the trading state in force; ACTIVE while nobody ever set one."""
+    row = connection.execute(select(trading_state)).one_or_none()
+    if row is None:
+        return StateRecord(TradingState.ACTIVE, "never changed", "thunes", _NEVER)
+    return StateRecord(TradingState(row.state), row.reason, row.author, row.since)
+
+
+def write_state(connection: Connection, record: StateRecord) -> None:
+    """Store the trading state with reason and author, and tell the audit."""
+    before = read_state(connection)
+    values = {
+        "state": str(record.state),
+        "reason": record.reason,
+        "author": record.author,
+        "since": record.since,
+    }
+    connection.execute(delete(trading_state))
+    connection.execute(insert(trading_state).values(account=ACCOUNT, **values))
+    chain.append(connection, record.since, "state", {**values, "before": str(before.state)})
+
+
+def write_champion(connection: Connection, champion: Champion, now: datetime) -> None:
+    """Keep a copy of the champion; a changed one is told to the audit."""
+    if read_champion(connection, champion.study) == champion:
+        return
+    values = {
+        "parameters": champion.parameters.canonical(),
+        "version": champion.version,
+        "run_id": champion.run_id,
+    }
+    connection.execute(delete(champions).where(champions.c.study == champion.study))
+    connection.execute(insert(champions).values(study=champion.study, remembered_at=now, **values))
+    chain.append(connection, now, "champion", {"study": champion.study, **values})
+
+
+def read_champion(connection: Connection, study: str) -> Champion | None:
+    """Return the remembered champion of `study`, or None."""
+    row = connection.execute(select(champions).where(champions.c.study == study)).one_or_none()
+    if row is None:
+        return None
+    return Champion(study, parse_parameter_set(row.parameters), row.version, row.run_id)

@@ -1,0 +1,142 @@
+"""Rows of decisions and orders: from record to row and back.
+
+Add here: a query about orders. Keep out: positions and fills (see `books`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from thunes_core.adapters.ledger import chain
+from thunes_core.adapters.ledger.schema import decisions, orders
+from thunes_core.domain.orders import (
+    Leg,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from thunes_core.domain.records import DecisionContext, OrderRecord
+from thunes_core.domain.signal import Decision
+from thunes_core.errors import StoreFailed
+
+
+def is_decided(connection: Connection, strategy: str, symbol: str, bar: datetime) -> bool:
+    """True when a decision for that bar is stored."""
+    query = select(decisions.c.id).where(
+        decisions.c.strategy == strategy, decisions.c.symbol == symbol, decisions.c.bar == bar
+    )
+    return connection.execute(query).first() is not None
+
+
+def insert_decision(connection: Connection, decision: Decision, context: DecisionContext) -> None:
+    """Store one decision; there is at most one for (strategy, symbol, bar)."""
+    values = {
+        "strategy": decision.strategy,
+        "symbol": decision.symbol,
+        "bar": decision.bar,
+        "target": decision.target,
+        "previous_target": decision.previous_target,
+        "why": decision.why,
+        **asdict(context),
+    }
+    connection.execute(insert(decisions).values(**values))
+    chain.append(connection, context.decided_at, "decision", values)
+
+
+def insert_order(connection: Connection, record: OrderRecord) -> None:
+    """Store a new order and tell the audit."""
+    values = _values(record)
+    connection.execute(insert(orders).values(**values))
+    chain.append(connection, record.intended_at, "order", _told(values))
+
+
+def change_order(
+    connection: Connection, client_order_id: str, time: datetime, **changes: Any
+) -> None:
+    """Store what became of an order and tell the audit."""
+    values = {key: _plain(value) for key, value in changes.items()}
+    done = connection.execute(
+        update(orders).where(orders.c.client_order_id == client_order_id).values(**values)
+    )
+    if done.rowcount != 1:
+        raise StoreFailed(
+            f"ledger: expected one order {client_order_id}; found {done.rowcount}; "
+            "restore the ledger or reconcile by hand"
+        )
+    chain.append(
+        connection, time, "order_changed", {"client_order_id": client_order_id, **_told(values)}
+    )
+
+
+def find_order(connection: Connection, client_order_id: str) -> OrderRecord | None:
+    """Return the order with that id, or None."""
+    found = fetch(connection, select(orders).where(orders.c.client_order_id == client_order_id))
+    return found[0] if found else None
+
+
+def find_by_exchange_id(
+    connection: Connection, symbol: str, exchange_order_id: str
+) -> OrderRecord | None:
+    """Return the order that the exchange calls `exchange_order_id`, or None."""
+    query = select(orders).where(
+        orders.c.symbol == symbol, orders.c.exchange_order_id == exchange_order_id
+    )
+    found = fetch(connection, query)
+    return found[0] if found else None
+
+
+def with_status(connection: Connection, statuses: Sequence[OrderStatus]) -> list[OrderRecord]:
+    """Return the orders in any of `statuses`, oldest first."""
+    query = select(orders).where(orders.c.status.in_([str(s) for s in statuses]))
+    return fetch(connection, query.order_by(orders.c.intended_at, orders.c.client_order_id))
+
+
+def of_decision(
+    connection: Connection, strategy: str, symbol: str, bar: datetime
+) -> list[OrderRecord]:
+    """Return the orders that one decision led to, oldest first."""
+    query = select(orders).where(
+        orders.c.strategy == strategy, orders.c.symbol == symbol, orders.c.bar == bar
+    )
+    return fetch(connection, query.order_by(orders.c.intended_at, orders.c.client_order_id))
+
+
+def fetch(connection: Connection, query: Select[Any]) -> list[OrderRecord]:
+    """Return the records that `query` over the table of orders selects."""
+    return [_record(row) for row in connection.execute(query)]
+
+
+def _values(record: OrderRecord) -> dict[str, Any]:
+    own = {name: getattr(record, name) for name in OrderRecord.__slots__ if name not in {"request"}}
+    request = {name: getattr(record.request, name) for name in OrderRequest.__slots__}
+    return {key: _plain(value) for key, value in {**request, **own}.items()}
+
+
+def _record(row: Row[Any]) -> OrderRecord:
+    known = row._mapping
+    request = {name: known[name] for name in OrderRequest.__slots__}
+    request |= {
+        "side": Side(row.side),
+        "type": OrderType(row.type),
+        "leg": Leg(row.leg),
+        "time_in_force": TimeInForce(row.time_in_force) if row.time_in_force else None,
+    }
+    own = {name: known[name] for name in OrderRecord.__slots__ if name != "request"}
+    return OrderRecord(
+        **{**own, "status": OrderStatus(row.status), "request": OrderRequest(**request)}
+    )
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Side | OrderType | Leg | OrderStatus) else value
+
+
+def _told(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,116 @@
+"""Records of the ledger: what is kept of states, leases, orders, trades and their audit.
+
+Add here: a noun that the ledger hands out. Keep out: how it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from thunes_core.domain.orders import ZERO, OrderRequest, OrderStatus
+from thunes_core.domain.portfolio import TradingState
+
+
+@dataclass(frozen=True, slots=True)
+class StateRecord:
+    """The trading state in force: why, by whom and since when (UTC)."""
+
+    state: TradingState
+    reason: str
+    author: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to trade the account until `expires` (machine clock, UTC); `token` only grows."""
+
+    holder: str
+    token: int
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the ledger knows it: the request, its decision and its life so far.
+
+    `strategy` and `bar` name the decision. Times are the exchange's clock, UTC; `submitted_at` is
+    None while the request has provably not left. `code` and `why` explain a refusal or rejection.
+    """
+
+    request: OrderRequest
+    strategy: str
+    bar: datetime
+    status: OrderStatus
+    intended_at: datetime
+    submitted_at: datetime | None = None
+    updated_at: datetime | None = None
+    exchange_order_id: str = ""
+    executed_quantity: Decimal = ZERO
+    executed_quote: Decimal = ZERO
+    code: str = ""
+    why: str = ""
+    looks: int = 0
+
+    @property
+    def client_order_id(self) -> str:
+        """Id that names the order on both sides."""
+        return self.request.client_order_id
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A closed trade, flat to flat; prices are averages, money in quote units, times UTC."""
+
+    strategy: str
+    symbol: str
+    entry_time: datetime
+    exit_time: datetime
+    entry_price: Decimal
+    exit_price: Decimal
+    quantity: Decimal
+    pnl: Decimal
+    fees: Decimal
+    reason: str
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionContext:
+    """What a decision stood on: parameter set, registry version, run of its evidence, bars read.
+
+    `bars_fingerprint` is that of the frame the strategy saw; `decided_at` the exchange's clock.
+    """
+
+    interval: str
+    parameters: str
+    version: str
+    run_id: str
+    bars_fingerprint: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EquityMark:
+    """Value of all books at a tick: cash, exposure and their sum, quote units; time UTC."""
+
+    time: datetime
+    equity: Decimal
+    cash: Decimal
+    exposure: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """Whether the audit chain is whole: rows seen, the head's hash, the first broken row if any."""
+
+    rows: int
+    head: str
+    broken_at: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """True when every row carries the hash of the one before."""
+        return self.broken_at is None
