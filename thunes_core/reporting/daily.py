@@ -19,6 +19,8 @@ from thunes_core.reporting.plots import equity_drawdown_png
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_PHONE_WIDTH = 4.4
+
 
 @dataclass(frozen=True, slots=True)
 class DailyReport:
@@ -42,14 +44,17 @@ class Tile:
 
 def daily_report(facts: DailyFacts) -> DailyReport:
     """Write the report of one day; equal facts give equal text."""
-    plot = equity_drawdown_png(facts.equity, f"Equity, {facts.quote_asset}", band=facts.band)
+    title = f"Equity, {facts.quote_asset}"
+    plot = equity_drawdown_png(facts.equity, title, band=facts.band)
+    narrow = equity_drawdown_png(facts.equity, title, band=facts.band, width=_PHONE_WIDTH)
     view: dict[str, Any] = {
         "facts": facts,
         "headline": headline(facts),
         "attention": attention(facts),
         "tiles": tiles(facts),
         "health": health(facts),
-        "picture": "data:image/png;base64," + base64.b64encode(plot).decode(),
+        "picture": _as_url(plot),
+        "narrow_picture": _as_url(narrow),
     }
     templates = _templates()
     markdown, html, text = (
@@ -78,20 +83,19 @@ def attention(facts: DailyFacts) -> list[str]:
         ),
         (
             ran.unknown_orders > 0,
-            f"Outcome unknown for {words.count(ran.unknown_orders, 'order')}; "
-            "run `thunes reconcile`",
+            f"Outcome unknown for {words.count(ran.unknown_orders, 'order')}; run thunes reconcile",
         ),
         (
             ran.failures > 0,
-            f"{words.count(ran.failures, 'failed tick')}; see the runs of the job `trade`",
+            f"{words.count(ran.failures, 'failed tick')}; see the runs of the job trade",
         ),
         (ran.ticks == 0, "No tick ran on this day; are the daemon and its schedules on?"),
         (
             facts.bar_age is not None and facts.bar_age > 2 * facts.bar_interval,
             f"The newest bar is {words.span(facts.bar_age)} old; is the exchange reachable?",
         ),
-        (not facts.audit.intact, "The audit trail does not verify; run `thunes audit verify`"),
-        (not facts.champions, "No champion is in force; run the job `reoptimise`"),
+        (not facts.audit.intact, "The audit trail does not verify; run thunes audit verify"),
+        (not facts.champions, "No champion is in force; run the job reoptimise"),
         (bool(_outside(facts)), f"Equity is {_outside(facts)} the band that the evidence promised"),
     )
     return [sentence for holds, sentence in findings if holds]
@@ -152,6 +156,10 @@ def _outside(facts: DailyFacts) -> str:
     low, high = facts.band.select("low", "high").row(-1)
     value = float(facts.equity_after)
     return "below" if value < low else "above" if value > high else ""
+
+
+def _as_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _templates() -> Environment:

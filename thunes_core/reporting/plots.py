@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, GRID = "#1f2933", "#64748b", "#e5e9f0"
 LINE, GOOD, BAD, BAND = "#1565a7", "#2e8b57", "#c0392b", "#9fc3e0"
-_WIDTH, _DPI, _MAX_POINTS = 9.0, 90, 800
+_WIDTH, _DPI, _MAX_POINTS = 10.2, 90, 800
 
 
 def equity_drawdown_png(
@@ -32,15 +32,17 @@ def equity_drawdown_png(
     *,
     benchmark: pl.DataFrame | None = None,
     band: pl.DataFrame | None = None,
+    width: float = _WIDTH,
 ) -> bytes:
     """Draw equity above its drawdown.
 
     `equity`: columns `time` or `open_time` (UTC) and `equity` (quote units), sorted; may be empty.
     `benchmark`: the same columns, or `close` in place of `equity`; scaled to start where equity
     does. `band`: columns `time`, `low`, `high` (quote units). Rows with NaN are left out.
+    `width`: inches at 90 dots; a phone's screen is about 4.4.
     """
     curve = _curve(equity, "equity")
-    figure = _figure(4.4)
+    figure = _figure(4.4, width)
     if curve.is_empty():
         return _nothing_yet(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -194,10 +196,10 @@ def _times(column: pl.Series) -> Any:
     return column.dt.replace_time_zone(None).to_numpy()
 
 
-def _figure(height: float) -> Figure:
+def _figure(height: float, width: float = _WIDTH) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
 
 
 def _dress(axes: Axes, title: str, ylabel: str, *, dates: bool = True) -> None:
