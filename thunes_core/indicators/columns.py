@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from thunes_core.domain.bars import parse_interval
 from thunes_core.indicators.averages import Line, RunningSum, running_sum, window_mean
 
 MEMORY_BYTES = 64 * 2**20
@@ -33,11 +34,17 @@ class Columns:
     low: Line
     close: Line
     volume: Line
+    interval: str = ""
     remembered: dict[Any, Any] = field(default_factory=dict)
     memory_bytes: int = MEMORY_BYTES
 
     def __len__(self) -> int:
         return len(self.close)
+
+    @property
+    def bar_minutes(self) -> int:
+        """Length of a bar in minutes, or `UnknownName` when the bars do not say it."""
+        return parse_interval(self.interval).minutes
 
     def of(self, formula: Callable[..., T], inputs: str, *arguments: float) -> T:
         """Return `formula(*input arrays, *arguments)`, computed once; do not write into it.
@@ -82,8 +89,13 @@ def _size(value: Any) -> int:
 def columns_of(bars: pl.DataFrame) -> Columns:
     """Return the `Columns` of a frame of bars (semantics §1), without copying where possible."""
     return Columns(
-        bars["open_time"].dt.epoch("us").to_numpy(),
-        *(_floats(bars[name]) for name in ("open", "high", "low", "close", "volume")),
+        open_time=bars["open_time"].dt.epoch("us").to_numpy(),
+        open=_floats(bars["open"]),
+        high=_floats(bars["high"]),
+        low=_floats(bars["low"]),
+        close=_floats(bars["close"]),
+        volume=_floats(bars["volume"]),
+        interval=bars["interval"][0] if len(bars) else "",
     )
 
 

@@ -48,6 +48,11 @@ class FromColumns:
 
     __slots__ = ()
 
+    @property
+    def warmup_bars(self) -> int:
+        """Earlier bars needed for a value to equal the full-history value within 1e-6."""
+        raise NotImplementedError
+
     def exposure(self, columns: Columns) -> Line:
         """Return one float64 in [0, 1] per bar, from that and earlier bars only; warm-up is 0."""
         raise NotImplementedError
