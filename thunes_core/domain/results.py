@@ -51,7 +51,10 @@ class WalkForwardResult:
     """A whole walk-forward; `stitched` has columns open_time, equity, one row per test bar.
 
     `chosen` is the parameter set re-fitted on the newest training window: the candidate.
-    `trials` counts every trial of all folds and of the final fit.
+    `trials` counts every trial of all folds and of the final fit. `trial_table` has a row for each:
+    fold, number, the parameters, sharpe, total_return, max_drawdown, trades (null where the
+    strategy refused the combination), feasible. `chosen_from` and `chosen_until` (UTC, end
+    excluded) are the newest training window.
     """
 
     strategy: str
@@ -64,6 +67,8 @@ class WalkForwardResult:
     trials: int
     data_fingerprint: str
     trial_table: pl.DataFrame = field(default_factory=pl.DataFrame)
+    chosen_from: datetime | None = None
+    chosen_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

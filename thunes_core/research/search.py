@@ -1,0 +1,264 @@
+"""Search of a parameter space with Optuna: seeded, in memory, persisted in batches, resumable.
+
+Trial n draws from a generator seeded by (seed, n) alone, so that a search that was killed and
+resumed proposes the same trials as one that was not. Finished trials are appended to a journal
+file (Optuna's own format) a batch at a time; a later search of the same journal begins with them
+and does not pay for them again.
+
+Add here: a sampler, a stopping rule. This is the only importer of optuna. Keep out: backtests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from thunes_core.domain.parameters import Choice, FloatRange, IntRange, ParameterSpace, Value
+from thunes_core.errors import BadInput, StoreFailed
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
+
+BATCH_TRIALS = 50
+SAMPLERS = ("tpe", "random")
+_FIGURE = "figure:"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one proposal gave: the objective (higher is better) and by how much rules are broken.
+
+    `violation` above 0 makes the trial infeasible, in whatever unit the rule has.
+    """
+
+    objective: float
+    violation: float = 0.0
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One finished trial; `outcome` is None when the combination makes no sense (pruned)."""
+
+    number: int
+    values: Mapping[str, Value]
+    outcome: Outcome | None
+
+
+Evaluate = Callable[[Mapping[str, Value]], Outcome | None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How to search: how many trials, from which seed, by which sampler, persisted where."""
+
+    trials: int
+    seed: int
+    sampler: str = "tpe"
+    journal: Path | None = None
+
+
+def best(tried: Sequence[Tried]) -> Tried | None:
+    """Return the feasible trial of highest objective, else the one least in breach, else None.
+
+    The earliest wins a tie, so that the answer does not depend on order of equals.
+    """
+    done = [(t, t.outcome) for t in tried if t.outcome is not None]
+    if not done:
+        return None
+    ranked = min(done, key=lambda pair: (max(pair[1].violation, 0.0), -pair[1].objective))
+    return ranked[0]
+
+
+def search(
+    space: ParameterSpace,
+    evaluate: Evaluate,
+    options: SearchOptions,
+    *,
+    start_with: Sequence[Mapping[str, Value]] = (),
+    progress: Progress | None = None,
+) -> list[Tried]:
+    """Propose and evaluate until `options.trials` are finished, those of the journal included.
+
+    `start_with` are tried first (a champion, say). Returns all trials in order of their number.
+    """
+    journal = _Journal(options.journal) if options.journal else None
+    study = _memory_study(journal.trials() if journal else [])
+    distributions = {name: _distribution(d) for name, d in space.dimensions.items()}
+    first = _count(study)
+    for values in start_with[first:]:
+        study.enqueue_trial(dict(values), skip_if_exists=True)
+    for number in range(first, options.trials):
+        study.sampler = _sampler(options.sampler, options.seed, number)
+        _tell(study, study.ask(distributions), evaluate)
+        if journal and (number + 1) % BATCH_TRIALS == 0:
+            journal.persist(study.get_trials(deepcopy=False))
+        if progress:
+            progress(number + 1, options.trials)
+    if journal:
+        journal.persist(study.get_trials(deepcopy=False))
+    return [_tried(t) for t in study.get_trials(deepcopy=False)[: options.trials]]
+
+
+def _count(study: Study) -> int:
+    return len(study.get_trials(deepcopy=False))
+
+
+def _tell(study: Study, trial: Trial, evaluate: Evaluate) -> None:
+    from optuna.trial import TrialState
+
+    outcome = evaluate(trial.params)
+    if outcome is None:
+        study.tell(trial, state=TrialState.PRUNED)
+        return
+    trial.set_constraint("rules", outcome.violation)
+    for name, value in outcome.figures.items():
+        trial.set_user_attr(_FIGURE + name, value)
+    study.tell(trial, outcome.objective)
+
+
+def _tried(trial: FrozenTrial) -> Tried:
+    if trial.value is None:
+        return Tried(trial.number, trial.params, None)
+    figures = {
+        name.removeprefix(_FIGURE): value
+        for name, value in trial.user_attrs.items()
+        if name.startswith(_FIGURE)
+    }
+    violation = trial.constraints.get("rules", 0.0)
+    return Tried(trial.number, trial.params, Outcome(trial.value, violation, figures))
+
+
+def _memory_study(trials: Sequence[FrozenTrial]) -> Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(trials)
+    return study
+
+
+def _sampler(name: str, seed: int, number: int) -> BaseSampler:
+    from optuna import samplers
+
+    if name == "tpe":
+        return samplers.TPESampler(seed=_trial_seed(seed, number))
+    if name == "random":
+        return samplers.RandomSampler(seed=_trial_seed(seed, number))
+    raise BadInput(f"sampler: expected one of {', '.join(SAMPLERS)}; it was {name!r}; give one")
+
+
+def _trial_seed(seed: int, number: int) -> int:
+    """Mix seed and trial number into 32 bits, so that neighbours share nothing."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4])
+
+
+def _distribution(dimension: IntRange | FloatRange | Choice) -> BaseDistribution:
+    from optuna import distributions as d
+
+    match dimension:
+        case IntRange(low, high, step, log):
+            return d.IntDistribution(low, high, log=log, step=step)
+        case FloatRange(low, high, step, log):
+            return d.FloatDistribution(low, high, log=log, step=step)
+        case Choice(options):
+            return d.CategoricalDistribution(options)
+
+
+class _Journal:
+    """A journal file of one study in Optuna's format, read whole and appended a batch at a time."""
+
+    def __init__(self, path: Path) -> None:
+        from optuna.storages.journal import JournalStorage
+
+        self._lines = _journal_lines(path)
+        storage = JournalStorage(self._lines)
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._study = optuna.create_study(
+            direction="maximize", storage=storage, study_name=path.stem, load_if_exists=True
+        )
+        self._persisted = len(self.trials())
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return the finished trials, in order."""
+        found: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return found
+
+    def persist(self, trials: Sequence[FrozenTrial]) -> None:
+        """Append those of `trials` that are not in the file yet, with one synced write."""
+        self._study.add_trials(trials[self._persisted :])
+        self._persisted = len(trials)
+        self._lines.flush()
+
+
+def _journal_lines(path: Path) -> Any:
+    """Make the journal backend that buffers appends until `flush`."""
+    from optuna.storages.journal import BaseJournalBackend
+
+    class Lines(BaseJournalBackend):  # type: ignore[misc]  # optuna is untyped here
+        def __init__(self) -> None:
+            self._logs = _read_lines(path)
+            self._flushed = len(self._logs)
+
+        def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+            return self._logs[log_number_from:]
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            self._logs += json.loads(json.dumps(logs))
+
+        def flush(self) -> None:
+            _append_lines(path, self._logs[self._flushed :])
+            self._flushed = len(self._logs)
+
+    return Lines()
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read complete lines; a torn last one (a killed writer) is not there."""
+    if not path.exists():
+        return []
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    try:
+        return [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise StoreFailed(
+            f"journal: expected lines of JSON in {path}; {error}; move the file away, "
+            "its trials are then run again"
+        ) from error
+
+
+def _append_lines(path: Path, logs: Sequence[dict[str, Any]]) -> None:
+    """Append whole lines and sync; a torn line of a killed writer is cut off first."""
+    if not logs:
+        return
+    text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path) as file:
+        whole = file.read()
+        file.truncate(whole.rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        yield file

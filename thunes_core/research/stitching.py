@@ -1,0 +1,59 @@
+"""Join what the folds gave: the tests into one compounding curve, the trials into one table.
+
+Add here: another joint view of all folds. Keep out: running anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import polars as pl
+
+from thunes_core.domain.results import BacktestResult
+from thunes_core.research.search import Tried
+
+FIGURES = ("sharpe", "total_return", "max_drawdown", "trades")
+
+
+def stitch(tests: Sequence[BacktestResult], cash: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Join tests that each began with `cash` into one curve and one list of trades.
+
+    Money and quantities of each test are scaled by what the ones before it made. Returns equity
+    (open_time, equity, quantity) and trades as in `BacktestResult`, with the fold's number.
+    """
+    curves, trades, money = [], [], cash
+    for number, test in enumerate(tests, 1):
+        factor = money / cash
+        scaled = [pl.col(name) * factor for name in ("equity", "quantity")]
+        curves.append(test.equity.select("open_time", *scaled))
+        scaled = [pl.col(name) * factor for name in ("quantity", "pnl", "fees")]
+        trades.append(test.trades.with_columns(*scaled, fold=pl.lit(number)))
+        money = float(curves[-1]["equity"][-1])
+    return pl.concat(curves), pl.concat(trades)
+
+
+def trial_table(searches: Sequence[Sequence[Tried]]) -> pl.DataFrame:
+    """Return one row per trial, columns as in `WalkForwardResult`; fold 0 is the final fit."""
+    rows = [
+        _row(0 if number == len(searches) else number, tried)
+        for number, search in enumerate(searches, 1)
+        for tried in search
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _row(fold: int, tried: Tried) -> dict[str, object]:
+    outcome = tried.outcome
+    figures = outcome.figures if outcome else {}
+    return {
+        "fold": fold,
+        "number": tried.number,
+        **tried.values,
+        **{name: _finite(figures.get(name)) for name in FIGURES},
+        "feasible": outcome is not None and outcome.violation <= 0,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
