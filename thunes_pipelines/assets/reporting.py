@@ -1,0 +1,130 @@
+"""The daily report as an asset: written as files, shown in the UI with its plot.
+
+A report is also written while the exchange, or MLflow, is out of reach: what it does not know, it
+says.
+
+Add here: an asset that tells people. Keep out: facts (`daily_facts`), wording and plots (core).
+"""
+
+import base64
+import logging
+from contextlib import closing
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from thunes_core.adapters.report_files import ReportPaths, write_report
+from thunes_core.clock import SystemClock
+from thunes_core.domain.parameters import study_key
+from thunes_core.errors import OutsideFailed, ThunesError
+from thunes_core.reporting.daily import DailyReport, headline
+from thunes_core.reporting.daily import daily_report as write
+from thunes_core.reporting.facts import DailyFacts
+from thunes_core.settings import Settings
+from thunes_pipelines import partitions, policies
+from thunes_pipelines.daily_facts import Surroundings, daily_facts, day_edges
+from thunes_pipelines.failures import told_plainly
+from thunes_pipelines.resources.house import House
+
+_log = logging.getLogger(__name__)
+
+
+@dg.asset(
+    key=policies.DAILY_REPORT,
+    deps=[dg.AssetKey("trade_tick")],
+    partitions_def=partitions.DAYS,
+    group_name=policies.REPORTING,
+    owners=policies.OWNERS,
+    kinds={"python", "html"},
+    freshness_policy=policies.REPORT_FRESHNESS,
+    description=(
+        "One UTC day of trading on the exchange's clock: PnL, trades, positions, risk, champions "
+        "and the system's health, as a page, Markdown and text under THUNES_HOME/reports."
+    ),
+)
+def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+    """Gather the day's facts, write the report and leave it where people find it."""
+    day = date.fromisoformat(context.partition_key)
+    settings = house.settings()
+    with told_plainly(), closing(house.ledger()) as ledger:
+        studies = partitions.configured_studies(settings)
+        around = _surroundings(context, house, settings, day)
+        facts = daily_facts(ledger, day, settings, studies, around)
+        report = write(facts)
+        paths = write_report(settings.reports_root, day, report)
+    context.log.info(report.text)
+    return dg.MaterializeResult(metadata=_metadata(facts, report, paths))
+
+
+def _surroundings(
+    context: dg.AssetExecutionContext, house: House, settings: Settings, day: date
+) -> Surroundings:
+    now, quote_asset, prices = _exchange_says(house, settings)
+    return Surroundings(
+        now=now,
+        quote_asset=quote_asset,
+        prices=prices,
+        evidence=_evidence(house),
+        failures=_failed_ticks(context.instance, day),
+    )
+
+
+def _exchange_says(house: House, settings: Settings) -> tuple[datetime, str, dict[str, Decimal]]:
+    """Return the exchange's clock, quote asset and prices; the machine's clock when it is dead."""
+    try:
+        market = house.market()
+        listed = market.instruments(settings.symbols)
+        prices = {symbol: market.price(symbol) for symbol in settings.symbols}
+        return market.server_time(), listed[settings.symbols[0]].quote_asset, prices
+    except OutsideFailed as error:
+        _log.warning("the report is written without the exchange: %s", error)
+        return SystemClock().now(), "quote", {}
+
+
+def _evidence(house: House) -> dict[str, dict[str, float]]:
+    """Return the figures of each champion's evidence by study; empty when MLflow is down."""
+    try:
+        versions = house.registry().versions()
+    except ThunesError as error:
+        _log.warning("the report is written without evidence: %s", error)
+        return {}
+    return {
+        study_key(v["strategy"], v["symbol"], v["interval"]): dict(v["evidence"])
+        for v in versions
+        if "champion" in v["aliases"]
+    }
+
+
+def _failed_ticks(instance: dg.DagsterInstance, day: date) -> int:
+    """Count runs of the job `trade` that failed on that day of the machine's clock."""
+    start, end = day_edges(day)
+    failed = dg.RunsFilter(
+        job_name="trade",
+        statuses=[dg.DagsterRunStatus.FAILURE],
+        created_after=start,
+        created_before=end,
+    )
+    return instance.get_runs_count(failed)
+
+
+def _metadata(facts: DailyFacts, report: DailyReport, paths: ReportPaths) -> dict[str, Any]:
+    picture = base64.b64encode(report.plot).decode()
+    return {
+        "headline": headline(facts),
+        "report": dg.MetadataValue.md(
+            f"{report.markdown}\n\n![equity and drawdown](data:image/png;base64,{picture})"
+        ),
+        "path": dg.MetadataValue.path(paths.html),
+        "pnl": float(facts.pnl) if facts.pnl is not None else None,
+        "equity": float(facts.equity_after) if facts.equity_after is not None else None,
+        "closed_trades": len(facts.closed),
+        "win_rate": facts.win_rate,
+        "ticks": facts.health.ticks,
+        "trading_state": str(facts.risk.state),
+    }
+
+
+ASSETS = [daily_report]
+CHECKS: list[dg.AssetChecksDefinition] = []
