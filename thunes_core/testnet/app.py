@@ -1,0 +1,232 @@
+"""The testnet as a server: HTTP to the door, the admin's clock, start and stop.
+
+Add here: a way to serve the exchange. Keep out: what it answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from thunes_core.errors import BadInput, OutsideFailed
+from thunes_core.testnet.clock import ExchangeClock, make_clock
+from thunes_core.testnet.market import Market
+from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.rest import Answer, Door, Request
+from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
+
+DEFAULT_PORT = 8799
+_METHODS = ["GET", "POST", "PUT", "DELETE"]
+HttpCall = Callable[[HttpRequest], Awaitable[Response]]
+
+
+def make_exchange(
+    market: Market,
+    *,
+    clock: ExchangeClock | str = "stepped",
+    start: datetime | None = None,
+    options: Options | None = None,
+) -> Exchange:
+    """Put an exchange on `market`; a clock given by name begins at `start`, else the market's."""
+    if isinstance(clock, str):
+        clock = make_clock(clock, start or market.start)
+    return Exchange(market, clock, options or Options(enforce_limits=not clock.is_stepped))
+
+
+def make_app(exchange: Exchange) -> Starlette:
+    """Return the ASGI application that serves `exchange`."""
+    door = Door(exchange, MARKET_ENDPOINTS)
+    return Starlette(
+        routes=[
+            Route("/testnet/clock", _clock_call(exchange), methods=["GET", "POST"]),
+            Route("/{path:path}", _door_call(door), methods=_METHODS),
+        ]
+    )
+
+
+def _door_call(door: Door) -> HttpCall:
+    async def call(request: HttpRequest) -> Response:
+        body = (await request.body()).decode("utf-8", "replace") if request.method != "GET" else ""
+        answer = door.answer(
+            Request(
+                request.method,
+                request.url.path,
+                request.url.query,
+                body,
+                request.headers.get("x-mbx-apikey"),
+            )
+        )
+        return to_response(answer)
+
+    return call
+
+
+def to_response(answer: Answer) -> Response:
+    """Return `answer` as an HTTP response."""
+    return Response(
+        answer.body,
+        answer.status,
+        {"content-type": "application/json;charset=UTF-8", **answer.headers},
+    )
+
+
+def _clock_call(exchange: Exchange) -> HttpCall:
+    async def call(request: HttpRequest) -> Response:
+        clock = exchange.clock
+        with exchange.lock:
+            if request.method == "POST":
+                try:
+                    clock.move_to(_target_ms(await _json_of(request), clock.now_ms()))
+                except BadInput as error:
+                    return _json({"error": str(error)}, 400)
+                exchange.advance()
+            return _json(
+                {
+                    "now_ms": clock.now_ms(),
+                    "multiple": clock.multiple,
+                    "stepped": clock.is_stepped,
+                }
+            )
+
+    return call
+
+
+async def _json_of(request: HttpRequest) -> dict[str, Any]:
+    try:
+        document = orjson.loads(await request.body())
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        raise BadInput("body: expected a JSON object; it was something else; see docs/testnet.md")
+    return document
+
+
+def _target_ms(document: dict[str, Any], now_ms: int) -> int:
+    to_ms, seconds = document.get("to_ms"), document.get("advance_seconds")
+    if isinstance(to_ms, int):
+        return to_ms
+    if isinstance(seconds, int | float):
+        return now_ms + round(seconds * 1000)
+    raise BadInput('clock: expected {"advance_seconds": n} or {"to_ms": n}; it was neither')
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(document), status, media_type="application/json")
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves at once when it is told to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.left = asyncio.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.ready = threading.Event()
+
+    async def main_loop(self) -> None:
+        """Wait until told to leave, looking after the date header once a second."""
+        self.loop = asyncio.get_running_loop()
+        await self.on_tick(0)
+        self.ready.set()
+        while not self.should_exit:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.left.wait(), 1.0)
+            await self.on_tick(0)
+
+    def leave(self) -> None:
+        """Stop serving; safe from any thread."""
+        self.should_exit = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.left.set)
+
+
+@dataclass(slots=True)
+class RunningTestnet:
+    """A testnet served by a thread of this process."""
+
+    url: str
+    exchange: Exchange
+    _server: _Server
+    _thread: threading.Thread
+
+    def stop(self) -> None:
+        """Stop serving and wait for the thread; a second call does nothing."""
+        self._server.leave()
+        self._thread.join(timeout=10)
+
+    def __enter__(self) -> RunningTestnet:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+
+def serve_in_thread(
+    market: Market,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: ExchangeClock | str = "stepped",
+    start: datetime | None = None,
+    options: Options | None = None,
+) -> RunningTestnet:
+    """Serve `market` from a thread and return when it listens; port 0 takes a free one."""
+    exchange = make_exchange(market, clock=clock, start=start, options=options)
+    listener = _listen(host, port)
+    server = _Server(_config(make_app(exchange)))
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name="thunes-testnet", daemon=True
+    )
+    thread.start()
+    if not server.ready.wait(timeout=10):
+        raise OutsideFailed(f"testnet: expected to listen on {host}:{port} within 10 s; it did not")
+    bound = listener.getsockname()[1]
+    return RunningTestnet(f"http://{host}:{bound}", exchange, server, thread)
+
+
+def serve(exchange: Exchange, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Serve `exchange` in this thread until SIGINT or SIGTERM; `announce` is given the URL."""
+    listener = _listen(host, port)
+    announce(f"http://{host}:{listener.getsockname()[1]}")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(_config(make_app(exchange))).run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # The protocol is named so that asyncio switches Nagle's delay off (40 ms an answer otherwise).
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OutsideFailed(
+            f"testnet: expected {host}:{port} to be free; {error.strerror}; choose another --port"
+        ) from None
+    listener.listen(128)
+    return listener
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+    )

@@ -1,0 +1,259 @@
+"""The market: for each symbol a listing and a price path, replayed from candles or generated.
+
+Add here: a question about prices that several endpoints ask. Keep out: orders, HTTP.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+from thunes_core.clock import from_millis, to_millis
+from thunes_core.domain.bars import Interval, parse_interval, resample
+from thunes_core.errors import BadInput, UnknownName
+from thunes_core.testnet.generate import Generator
+from thunes_core.testnet.listing import Listing, usual_listing
+from thunes_core.testnet.refusals import bad_interval, bad_symbol
+from thunes_core.testnet.series import (
+    Candle,
+    Crossing,
+    PathOrder,
+    Series,
+    frame_of,
+    series_of,
+)
+
+DEMO_START = datetime(2025, 1, 1, tzinfo=UTC)
+_START_PRICES = {"BTCUSDT": 40_000.0, "ETHUSDT": 2_500.0, "BNBUSDT": 400.0, "SOLUSDT": 90.0}
+
+
+class Traded:
+    """One symbol: its listing and its candles, growing when they are generated."""
+
+    def __init__(self, listing: Listing, series: Series, generator: Generator | None) -> None:
+        self.listing = listing
+        self._series = series
+        self._generator = generator
+        self._coarse: dict[Interval, Series] = {}
+
+    def series_until(self, time_ms: int) -> Series:
+        """Return the base candles, drawn at least up to `time_ms` when they are generated."""
+        while self._generator is not None and self._series.end_ms <= time_ms:
+            self._series = self._series.extended(self._generator.next_block())
+            self._coarse.clear()
+        return self._series
+
+    def candles(
+        self, interval: Interval, now_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[Candle]:
+        """Return the candles that Binance's klines gives at `now_ms`, the running one partial."""
+        base = self.series_until(now_ms)
+        series = base if interval is base.interval else self._resampled(base, interval)
+        last = series.index_at(now_ms)
+        if end_ms is not None:
+            last = min(last, series.index_at(end_ms))
+        first = last - limit + 1
+        if start_ms is not None:
+            first = int(np.searchsorted(series.open_ms, start_ms))
+            last = min(last, first + limit - 1)
+        return [self._candle(base, series, i, now_ms) for i in range(max(first, 0), last + 1)]
+
+    def _resampled(self, base: Series, interval: Interval) -> Series:
+        if interval.minutes % base.interval.minutes:
+            raise bad_interval()
+        if interval not in self._coarse:
+            bars = resample(frame_of(base, self.listing.symbol), interval)
+            self._coarse[interval] = series_of(bars, base.order)
+        return self._coarse[interval]
+
+    def _candle(self, base: Series, series: Series, index: int, now_ms: int) -> Candle:
+        whole = series.candle(index)
+        if now_ms > whole.close_ms:
+            return whole
+        if series is base:
+            return series.candle_at(index, now_ms)
+        first = int(np.searchsorted(base.open_ms, whole.open_ms))
+        parts = [base.candle_at(i, now_ms) for i in range(first, base.index_at(now_ms) + 1)]
+        return _merge(parts, whole)
+
+    def price(self, now_ms: int) -> Decimal:
+        """Return the last price, on the symbol's tick."""
+        tick = self.listing.tick
+        raw = Decimal(str(round(self.series_until(now_ms).price_at(now_ms), 8)))
+        return max((raw / tick).to_integral_value() * tick, tick)
+
+    def average_price(self, now_ms: int) -> Decimal:
+        """Return the mean price of the last five minutes, from eleven points on the path."""
+        series = self.series_until(now_ms)
+        points = [series.price_at(now_ms - i * 30_000) for i in range(11)]
+        return Decimal(str(round(sum(points) / len(points), 8)))
+
+    def first_crossing(
+        self, after_ms: int, until_ms: int, level: Decimal, *, falling: bool, touch: bool
+    ) -> Crossing | None:
+        """Return the first moment in (`after_ms`, `until_ms`] at which the price passes `level`."""
+        return self.series_until(until_ms).first_crossing(
+            after_ms, until_ms, float(level), falling=falling, touch=touch
+        )
+
+
+def _merge(parts: Sequence[Candle], whole: Candle) -> Candle:
+    """Join base candles into the running coarse one; a candle without trades sets no price."""
+    seen = [c for c in parts[:-1] if c.volume > 0 or c.trades > 0] + [parts[-1]]
+    return Candle(
+        whole.open_ms,
+        whole.close_ms,
+        seen[0].open,
+        max(c.high for c in seen),
+        min(c.low for c in seen),
+        seen[-1].close,
+        sum(c.volume for c in parts),
+        sum(c.quote_volume for c in parts),
+        sum(c.trades for c in parts),
+        sum(c.taker_base for c in parts),
+        sum(c.taker_quote for c in parts),
+    )
+
+
+class Market:
+    """All symbols of the exchange. `start` is where a clock begins when nobody says otherwise."""
+
+    def __init__(self, traded: Iterable[Traded], start: datetime) -> None:
+        self._traded = {one.listing.symbol: one for one in traded}
+        self.start = start
+
+    @property
+    def symbols(self) -> list[str]:
+        """The listed symbols, in alphabetical order."""
+        return sorted(self._traded)
+
+    def find(self, symbol: str) -> Traded:
+        """Return the symbol's market, or refuse with -1121."""
+        if symbol not in self._traded:
+            raise bad_symbol()
+        return self._traded[symbol]
+
+    def listing(self, symbol: str) -> Listing:
+        """Return the symbol's listing, or refuse with -1121."""
+        return self.find(symbol).listing
+
+    def price(self, symbol: str, now_ms: int) -> Decimal:
+        """Return the last price of `symbol`."""
+        return self.find(symbol).price(now_ms)
+
+    def klines(
+        self,
+        symbol: str,
+        interval: str,
+        now_ms: int,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = 500,
+    ) -> list[Candle]:
+        """Return candles as Binance does: bounds on the open time, inclusive."""
+        traded = self.find(symbol)
+        try:
+            known = parse_interval(interval)
+        except UnknownName:
+            raise bad_interval() from None
+        return traded.candles(known, now_ms, start_ms, end_ms, limit)
+
+
+def replayed_market(
+    frames: Sequence[pl.DataFrame],
+    *,
+    start: datetime | None = None,
+    order: PathOrder = PathOrder.LOW_FIRST,
+    listings: Iterable[Listing] = (),
+) -> Market:
+    """Build a market that replays `frames` (one symbol each, schema of bars).
+
+    The clock begins at `start`, else on the candle three quarters through the shortest series.
+    Given `listings` replace the usual filters. `BadInput` when a symbol comes twice or `start` is
+    outside of the candles.
+    """
+    given = {one.symbol: one for one in listings}
+    traded: dict[str, Traded] = {}
+    for frame in frames:
+        symbol = str(frame["symbol"][0])
+        if symbol in traded:
+            raise BadInput(f"market: expected each symbol once; {symbol} came twice; drop a file")
+        series = series_of(frame, order)
+        listing = given.get(symbol) or usual_listing(
+            symbol, float(series.close[-1]), _decimals(series)
+        )
+        traded[symbol] = Traded(listing, series, None)
+    if not traded:
+        raise BadInput("market: expected candles of at least one symbol; there were none")
+    spans = [(t.series_until(0).open_ms[0], t.series_until(0).end_ms) for t in traded.values()]
+    return Market(traded.values(), _start_inside(spans, start, traded))
+
+
+def _start_inside(
+    spans: Sequence[tuple[int, int]], start: datetime | None, traded: dict[str, Traded]
+) -> datetime:
+    first, last = max(int(s[0]) for s in spans), min(int(s[1]) for s in spans)
+    if start is None:
+        step = max(t.series_until(0).step_ms for t in traded.values())
+        return from_millis((first + (last - first) * 3 // 4) // step * step)
+    if not first <= to_millis(start) < last:
+        raise BadInput(
+            f"start: expected a time within the candles, {from_millis(first).isoformat()} to "
+            f"{from_millis(last).isoformat()}; it was {start.isoformat()}"
+        )
+    return start
+
+
+def _decimals(series: Series) -> int:
+    """Return how many decimals the prices show, at most 8."""
+    prices = np.concatenate([series.open, series.high, series.low, series.close])
+    for decimals in range(8):
+        if np.allclose(np.round(prices, decimals), prices, rtol=0, atol=1e-9):
+            return decimals
+    return 8
+
+
+def generated_market(
+    symbols: Sequence[str] = ("BTCUSDT",),
+    *,
+    seed: int = 7,
+    start: datetime = DEMO_START,
+    interval: Interval = Interval.H1,
+    history_days: int = 730,
+    order: PathOrder = PathOrder.LOW_FIRST,
+) -> Market:
+    """Build a market of invented candles from `history_days` before `start`, without end.
+
+    Equal arguments give equal candles, whatever is asked first.
+    """
+    if not symbols:
+        raise BadInput("market: expected at least one symbol; there were none")
+    origin = interval.floor(start) - timedelta(days=history_days)
+    origin -= timedelta(hours=origin.hour, minutes=origin.minute)
+    traded = [_invented(s, seed, origin, interval, order) for s in sorted(set(symbols))]
+    for one in traded:
+        one.series_until(to_millis(start))
+    return Market(traded, start)
+
+
+def _invented(
+    symbol: str, seed: int, origin: datetime, interval: Interval, order: PathOrder
+) -> Traded:
+    price = _START_PRICES.get(symbol) or float(1 + zlib.crc32(symbol.encode()) % 400)
+    listing = usual_listing(symbol, price)
+    generator = Generator(
+        symbol,
+        interval,
+        seed=seed,
+        origin_ms=to_millis(origin),
+        start_price=price,
+        tick=float(listing.tick),
+        order=order,
+    )
+    return Traded(listing, generator.next_block(), generator)
