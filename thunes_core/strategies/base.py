@@ -59,6 +59,8 @@ class FromColumns:
 
     def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
         """Return `exposure` of a frame of bars as a series."""
+        if bars.is_empty():
+            return pl.Series("target", [], pl.Float64)
         return pl.Series("target", self.exposure(columns_of(bars)))
 
 
