@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thunes_core.domain.parameters import study_key
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
+    from thunes_core.trading.step import TradingPlan, World
     from thunes_pipelines.resources.registry import Registry
 
 
@@ -79,3 +81,34 @@ def parameter_source(settings: Settings) -> ParameterSource:
     from thunes_pipelines.resources.champions import champion_source
 
     return champion_source(settings.tracking_uri, settings.artifact_root)
+
+
+def world(settings: Settings) -> World:
+    """Bring together what a tick touches: market, broker, ledger, champions and bars."""
+    from thunes_core.trading.step import World
+
+    return World(
+        market=market(settings),
+        broker=broker(settings),
+        journal=ledger(settings),
+        parameters=parameter_source(settings),
+        bars=bar_store(settings),
+    )
+
+
+def plan(settings: Settings) -> TradingPlan:
+    """Say what a tick may do: the studies, the money of each, limits, protection and costs."""
+    from thunes_core.trading.step import TradingPlan
+
+    studies = tuple(
+        study_key(strategy, symbol, settings.interval)
+        for strategy in settings.strategies
+        for symbol in settings.symbols
+    )
+    return TradingPlan(
+        studies=studies,
+        allotment_quote=settings.allotment_quote,
+        limits=settings.limits,
+        protection=settings.protection,
+        costs=settings.costs,
+    )
