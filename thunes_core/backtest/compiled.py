@@ -31,7 +31,7 @@ def compiled(function: F) -> F:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = before or str(_cache_folder())
     try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
+        return cast(F, numba.njit(cache=True, nogil=True, forceinline=True)(function))
     finally:
         numba.config.CACHE_DIR = before
 

@@ -255,30 +255,20 @@ def raise_high_water(b: Book, high: float) -> Book:
 
 @compiled
 def visit(
-    b: Book,
-    bar: Bar,
-    target: float,
-    previous: float,
-    interval_us: int,
-    t: Terms,
-    trades: Floats,
-    count: int,
-) -> tuple[Book, int, int]:
-    """Do one whole bar; return the book, the number of closed trades and what the open did."""
+    b: Book, bar: Bar, target: float, previous: float, interval_us: int, t: Terms
+) -> tuple[Book, int, int, int]:
+    """Do one whole bar; return book, reason of an exit (or -1), its time, what the open did.
+
+    With a reason the book still holds the finished trade: note it, then `close_trade`.
+    """
     was_flat = b.quantity == 0.0
     b, done = rebalance(b, bar, target, previous, t)
     if done == SOLD_OUT:
-        write_trade(trades, count, b, bar.time, rules.SIGNAL)
-        b = close_trade(b, bar.time, b.blocked, t)
-        count += 1
-    if b.quantity > 0.0:
-        b, reason, at_open = protect(b, bar, was_flat, t)
-        if reason >= 0:
-            exit_time = bar.time if at_open else bar.time + interval_us
-            write_trade(trades, count, b, exit_time, reason)
-            b = close_trade(b, exit_time, True, t)
-            count += 1
-    return b, count, done
+        return b, rules.SIGNAL, bar.time, done
+    if b.quantity == 0.0:
+        return b, -1, 0, done
+    b, reason, at_open = protect(b, bar, was_flat, t)
+    return b, reason, bar.time if at_open else bar.time + interval_us, done
 
 
 @compiled
@@ -307,7 +297,11 @@ def run_bars(
     for u in range(len(time)):
         if u > 0:
             bar = Bar(time[u], open_[u], high[u], low[u])
-            b, count, done = visit(b, bar, target[u - 1], previous, interval_us, t, trades, count)
+            b, reason, exit_time, done = visit(b, bar, target[u - 1], previous, interval_us, t)
+            if reason >= 0:
+                write_trade(trades, count, b, exit_time, reason)
+                b = close_trade(b, exit_time, reason != rules.SIGNAL or b.blocked, t)
+                count += 1
             rejected += done == REJECTED
             previous = target[u - 1]
         cash[u] = b.cash

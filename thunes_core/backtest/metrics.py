@@ -22,7 +22,7 @@ Figures = dict[str, float]
 
 DAYS_A_YEAR = 365
 DAY_US = 86_400_000_000
-EULER = 0.5772156649
+EULER = 0.5772156649015329
 NAMES = (
     "total_return",
     "cagr",

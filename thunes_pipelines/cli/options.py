@@ -1,0 +1,34 @@
+"""Options that several commands share, declared once: costs, exits, lots, time span.
+
+Add here: an option that a second command needs. Keep out: what a command does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BarsFile = Annotated[Path | None, typer.Option("--bars", help="Parquet or CSV file of bars.")]
+Start = Annotated[
+    str | None,
+    typer.Option(help="First open time, included (ISO 8601, UTC). Earlier bars are cut."),
+]
+End = Annotated[str | None, typer.Option(help="Open time to stop before (excluded).")]
+Cash = Annotated[float, typer.Option(min=1e-9, help="Starting cash, quote units.")]
+TakerFee = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the traded value.")]
+MakerFee = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the traded value.")]
+Slippage = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the price.")]
+StopLoss = Annotated[float, typer.Option(min=0, max=1, help="Fraction below the entry; 0 is off.")]
+TakeProfit = Annotated[float, typer.Option(min=0, help="Fraction above the entry; 0 is off.")]
+TrailingStop = Annotated[
+    float, typer.Option(min=0, max=1, help="Fraction below the highest high; 0 is off.")
+]
+TrailingActivation = Annotated[
+    float, typer.Option(min=0, help="Gain from which the trail counts; 0 is at once.")
+]
+Cooldown = Annotated[int, typer.Option(min=0, help="No increase for so long after a loss.")]
+StepSize = Annotated[float, typer.Option(min=0, help="Lot step, base units; 0 is off.")]
+MinQuantity = Annotated[float, typer.Option(min=0, help="Smallest order, base units; 0 is off.")]
+MinNotional = Annotated[float, typer.Option(min=0, help="Smallest order, quote units; 0 is off.")]
