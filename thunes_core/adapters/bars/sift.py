@@ -25,6 +25,7 @@ REASON = "reason"
 REPAIRED_UNSORTED = "unsorted"
 REPAIRED_REPEATS = "repeated_rows"
 CONFLICTING = "conflicting_duplicates"
+_HAD = "fields_had"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,20 @@ class Sifted:
     problems: tuple[Problem, ...]
 
 
-def sift(rows: pl.DataFrame, interval: Interval) -> Sifted:
+def sift(rows: pl.DataFrame, interval: Interval, completeness: pl.Series | None = None) -> Sifted:
     """Part `rows` (columns of the bars schema; nulls and NaN allowed) by the written rules.
 
     Repaired and counted: order, rows repeated word for word. Refused with a reason: a missing or
-    off-grid time, a broken price, high or low, or volume, and every version of a bar that is given
-    in versions that contradict each other.
+    off-grid time, a broken price, high or low, or volume. Of versions of a bar that contradict each
+    other the one with the most fields wins (`completeness`: fields a row really had); where that
+    does not decide, none is believed.
     """
     unsorted = int((rows["open_time"].diff() < timedelta(0)).sum())
-    unique = rows.unique(maintain_order=True)
+    had = completeness if completeness is not None else pl.repeat(0, rows.height, eager=True)
+    unique = rows.with_columns(had.alias(_HAD)).unique([*SCHEMA], maintain_order=True)
     labelled = unique.with_columns(_reason(interval).alias(REASON))
-    refused = labelled.filter(pl.col(REASON).is_not_null())
+    labelled = labelled.with_columns(_contradicted().alias(REASON))
+    refused = labelled.filter(pl.col(REASON).is_not_null()).drop(_HAD)
     good = labelled.filter(pl.col(REASON).is_null()).select(*SCHEMA).sort("open_time")
     found = Counter(refused[REASON].to_list())
     found.update({REPAIRED_UNSORTED: unsorted, REPAIRED_REPEATS: rows.height - unique.height})
@@ -62,9 +66,18 @@ def _reason(interval: Interval) -> pl.Expr:
         "bad_price": ~broken_free_prices(),
         "bad_high_low": ~high_low_ok(),
         "bad_volume": ~volumes_ok(),
-        CONFLICTING: time.is_duplicated(),
     }
     first = pl.lit(None, dtype=pl.String())
     for name, broken in reversed(rules.items()):
         first = pl.when(broken).then(pl.lit(name)).otherwise(first)
     return first
+
+
+def _contradicted() -> pl.Expr:
+    """Keep the reason there is; else judge among the rows of one time that have none."""
+    sound = pl.col(REASON).is_null()
+    had = pl.when(sound).then(pl.col(_HAD))
+    best = (had == had.max().over("open_time")) & sound
+    alone = best.sum().over("open_time") == 1
+    rivals = sound.sum().over("open_time") > 1
+    return pl.when(sound & rivals & ~(best & alone)).then(pl.lit(CONFLICTING)).otherwise(REASON)
