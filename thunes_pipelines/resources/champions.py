@@ -1,0 +1,150 @@
+"""Read the champion of a study the light way, and strictly: what is not proven is not traded.
+
+Where MLflow is a server, two plain REST reads do; MLflow itself is not imported. Else the registry
+is asked, and imported only then.
+
+Add here: a check that a champion must pass before it is trusted. Keep out: writing, promotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from thunes_core.domain.parameters import (
+    Champion,
+    ParameterSet,
+    parse_parameter_set,
+    split_study_key,
+)
+from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
+from thunes_core.strategies.base import build_from, strategy_class
+
+if TYPE_CHECKING:
+    from thunes_core.trading.ports import ParameterSource
+
+CHAMPION = "champion"
+PARAMETERS = "parameters"
+FINGERPRINT = "thunes.fingerprint"
+TIMEOUT_SECONDS = (2.0, 5.0)
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A registered version as the registry answers it, not yet trusted.
+
+    `parameters` is the canonical JSON of the set; `fingerprint` what the version's tag claims.
+    """
+
+    version: str
+    run_id: str
+    parameters: str
+    fingerprint: str
+
+
+def trusted(study: str, published: Published) -> Champion:
+    """Return the champion, or raise `ParametersInvalid` saying what makes it unfit to trade.
+
+    The set must be canonical JSON of the study's own strategy, name exactly the strategy's
+    parameters, lie inside their bounds, be accepted by the strategy, and have the fingerprint that
+    its version was tagged with.
+    """
+    strategy, _, _ = split_study_key(study)
+    parameters = parse_parameter_set(published.parameters)
+    _require(study, published, parameters.strategy == strategy, f"strategy {strategy!r}")
+    _require(
+        study,
+        published,
+        parameters.fingerprint == published.fingerprint,
+        f"fingerprint {published.fingerprint[:12]!r} as tagged, not {parameters.fingerprint[:12]}",
+    )
+    return Champion(study, _within_bounds(parameters), published.version, published.run_id)
+
+
+def _within_bounds(parameters: ParameterSet) -> ParameterSet:
+    strategy_class(parameters.strategy).space.require(parameters.values)
+    build_from(parameters)
+    return parameters
+
+
+def _require(study: str, published: Published, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ParametersInvalid(
+            f"champion of {study}: expected {expected} in version {published.version}; it is not "
+            "so; roll back, or promote a version that the research registered"
+        )
+
+
+def no_champion(study: str) -> NoChampion:
+    """Return the error that says that nothing was promoted yet."""
+    return NoChampion(
+        f"{study}: expected a version with the alias `{CHAMPION}`; there is none; run the job "
+        "`reoptimise`, or promote one with `thunes registry promote`"
+    )
+
+
+def champion_source(tracking_uri: str, artifact_root: str) -> ParameterSource:
+    """Return where champions are read from, given the address of MLflow."""
+    if tracking_uri.startswith(("http://", "https://")):
+        return RestChampions(tracking_uri)
+    return EmbeddedChampions(tracking_uri, artifact_root)
+
+
+class EmbeddedChampions:
+    """Champions of a registry without a server; opens it on the first question."""
+
+    def __init__(self, tracking_uri: str, artifact_root: str) -> None:
+        self._tracking_uri, self._artifact_root = tracking_uri, artifact_root
+
+    def champion(self, study: str) -> Champion:
+        """Return the champion of `study`."""
+        from thunes_pipelines.resources.registry import Registry
+
+        return Registry(self._tracking_uri, self._artifact_root).champion(study)
+
+
+class RestChampions:
+    """Champions of an MLflow server, by two GETs; no MLflow import."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self._url = tracking_uri.rstrip("/") + "/api/2.0/mlflow"
+
+    def champion(self, study: str) -> Champion:
+        """Return the champion of `study`; errors as `ParameterSource` promises."""
+        query = {"name": study, "alias": CHAMPION}
+        version = self._get(study, "registered-models/alias", query)["model_version"]
+        model_id = str(version["source"]).removeprefix("models:/")
+        model = self._get(study, f"logged-models/{model_id}", {})["model"]
+        params = {p["key"]: p["value"] for p in model["data"].get("params", [])}
+        tags = {t["key"]: t["value"] for t in version.get("tags", [])}
+        return trusted(
+            study,
+            Published(
+                str(version["version"]),
+                str(version.get("run_id", "")),
+                params.get(PARAMETERS, ""),
+                tags.get(FINGERPRINT, ""),
+            ),
+        )
+
+    def _get(self, study: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            answer = requests.get(f"{self._url}/{path}", params=query, timeout=TIMEOUT_SECONDS)
+            body: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise RegistryUnavailable(
+                f"registry: expected MLflow to answer at {self._url}; {type(error).__name__}; "
+                "start it (`thunes up`) or correct THUNES_MLFLOW_TRACKING_URI"
+            ) from error
+        if answer.status_code < 500 and body.get("error_code") in _ABSENT:
+            raise no_champion(study)
+        if not answer.ok:
+            raise RegistryUnavailable(
+                f"registry: MLflow answered {answer.status_code} at {self._url}/{path}: "
+                f"{str(body.get('message', ''))[:200]}; see the server's log"
+            )
+        return body

@@ -1,0 +1,183 @@
+"""What is written of a walk-forward into the registry: tags, metrics, tables, pictures.
+
+Plain values only; `registry.py` puts them into MLflow.
+
+Add here: a fact that a person compares in MLflow. Keep out: MLflow itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from thunes_core.clock import to_millis
+from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
+from thunes_core.reporting.plots import equity_drawdown_png, folds_png
+from thunes_core.research.promotion import Outcome, Ruling
+from thunes_pipelines.resources.champions import FINGERPRINT
+
+VERDICT, WHY, POLICY, EVIDENCE = "thunes.verdict", "thunes.why", "thunes.policy", "thunes.evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a curve: MLflow's step, and the time it stands for (ms since 1970)."""
+
+    name: str
+    value: float
+    step: int
+    time_ms: int
+
+
+def finite(values: Mapping[str, float], prefix: str = "") -> dict[str, float]:
+    """Return the values that are numbers; MLflow refuses the others."""
+    return {prefix + name: float(v) for name, v in values.items() if math.isfinite(v)}
+
+
+def version_tags(
+    result: WalkForwardResult, evidence: Evidence, ruling: Ruling, context: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the tags of a registered version: what it is, what it stands on, what became of it."""
+    return {
+        "thunes.strategy": result.strategy,
+        "thunes.symbol": result.symbol,
+        "thunes.interval": result.interval,
+        FINGERPRINT: result.chosen.fingerprint,
+        "thunes.data": result.data_fingerprint,
+        VERDICT: str(ruling.outcome),
+        POLICY: str(ruling.policy),
+        WHY: ruling.why,
+        EVIDENCE: evidence_json(evidence),
+        **{f"thunes.{name}": value for name, value in context.items()},
+    }
+
+
+def evidence_json(evidence: Evidence) -> str:
+    """Return figures and findings as JSON; what is not a number is null."""
+    figures = {k: v if math.isfinite(v) else None for k, v in evidence.figures.items()}
+    findings = [
+        {
+            "name": f.name,
+            "value": f.value if math.isfinite(f.value) else None,
+            "threshold": f.threshold if math.isfinite(f.threshold) else None,
+            "passed": f.passed,
+            "sentence": f.sentence,
+        }
+        for f in evidence.findings
+    ]
+    return json.dumps({"figures": figures, "findings": findings}, sort_keys=True)
+
+
+def evidence_table(evidence: Evidence) -> str:
+    """Return the findings as a Markdown table."""
+    lines = ["| finding | value | asked | passed | |", "|---|---:|---:|---|---|"]
+    lines += [
+        f"| {f.name} | {f.value:.3g} | {f.threshold:.3g} | {'yes' if f.passed else '**no**'} "
+        f"| {f.sentence} |"
+        for f in evidence.findings
+    ]
+    return "\n".join(lines)
+
+
+def fold_table(result: WalkForwardResult) -> str:
+    """Return the folds as a Markdown table."""
+    head = "| fold | train from | test from | test to | chosen | Sharpe train | Sharpe test "
+    lines = [
+        head + "| return test | trades |",
+        "|---:|---|---|---|---|---:|---:|---:|---:|",
+        *(_fold_line(fold) for fold in result.folds),
+    ]
+    return "\n".join(lines)
+
+
+def _fold_line(fold: FoldResult) -> str:
+    test = fold.test_metrics
+    chosen = ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.values.items())
+    return (
+        f"| {fold.number} | {fold.train_start:%Y-%m-%d} | {fold.test_start:%Y-%m-%d} "
+        f"| {fold.test_end:%Y-%m-%d} | {chosen} | {fold.train_metrics['sharpe']:.2f} "
+        f"| {test['sharpe']:.2f} | {test['total_return']:.2%} | {test['trades']:.0f} |"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def fold_frame(result: WalkForwardResult) -> pl.DataFrame:
+    """Return one row per fold: spans, chosen parameters, metrics of train and test."""
+    return pl.DataFrame(
+        [
+            {
+                "fold": fold.number,
+                "train_start": fold.train_start,
+                "train_end": fold.train_end,
+                "test_start": fold.test_start,
+                "test_end": fold.test_end,
+                **fold.parameters.values,
+                **{f"train_{name}": value for name, value in fold.train_metrics.items()},
+                **{f"test_{name}": value for name, value in fold.test_metrics.items()},
+            }
+            for fold in result.folds
+        ],
+        infer_schema_length=None,
+    )
+
+
+def daily_curve(equity: pl.DataFrame, cash: float | None = None) -> list[Point]:
+    """Return equity (100 at the start) and drawdown (per cent) at the end of each UTC day."""
+    start = cash or float(equity["equity"][0])
+    days = (
+        equity.group_by_dynamic("open_time", every="1d")
+        .agg(pl.col("equity").last())
+        .with_columns(index=pl.col("equity") * (100.0 / start))
+        .with_columns(fall=(pl.col("index") / pl.col("index").cum_max() - 1.0) * 100.0)
+    )
+    rows = days.select("open_time", "index", "fall").iter_rows()
+    return [
+        point
+        for step, (day, index, fall) in enumerate(rows)
+        for point in (
+            Point("equity_index", index, step, to_millis(day)),
+            Point("drawdown_percent", fall, step, to_millis(day)),
+        )
+    ]
+
+
+def search_curve(result: WalkForwardResult, fold: int) -> Iterator[Point]:
+    """Yield each trial's Sharpe ratio and the best feasible one so far, by trial number."""
+    trials = result.trial_table.filter(pl.col("fold") == fold)
+    highest = -math.inf
+    for number, sharpe, feasible in trials.select("number", "sharpe", "feasible").iter_rows():
+        if sharpe is None:
+            continue
+        yield Point("trial_sharpe", sharpe, number, 0)
+        if feasible and sharpe > highest:
+            highest = sharpe
+        if math.isfinite(highest):
+            yield Point("best_trial_sharpe", highest, number, 0)
+
+
+def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | bytes]:
+    """Return the files of the parent run by path: tables as CSV, texts, pictures."""
+    title = f"{result.strategy} {result.symbol} {result.interval}"
+    return {
+        "parameters.json": result.chosen.canonical(),
+        "evidence/evidence.json": evidence_json(evidence),
+        "evidence/findings.md": evidence_table(evidence),
+        "folds.md": fold_table(result),
+        "folds.csv": fold_frame(result).write_csv(),
+        "trials.csv": result.trial_table.write_csv(),
+        "stitched.csv": result.stitched.write_csv(),
+        "plots/equity.png": equity_drawdown_png(result.stitched, f"{title}: stitched tests"),
+        "plots/folds.png": folds_png(result.folds, title),
+    }
+
+
+def is_promotable(tags: Mapping[str, str]) -> bool:
+    """True when the version's evidence, or the policy it was judged under, let it be promoted."""
+    return tags.get(VERDICT) == Outcome.PROMOTE
