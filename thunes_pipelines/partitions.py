@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 MONTH = "month"
 SYMBOL = "symbol"
+STUDY = "study"
 MONTH_FORMAT = "%Y-%m"
 DAY_FORMAT = "%Y-%m-%d"
 
-SYMBOL_PARTITIONS = dg.DynamicPartitionsDefinition(name="symbol")
-STUDY_PARTITIONS = dg.DynamicPartitionsDefinition(name="study")
+SYMBOL_PARTITIONS = dg.DynamicPartitionsDefinition(name=SYMBOL)
+STUDY_PARTITIONS = dg.DynamicPartitionsDefinition(name=STUDY)
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2017-07", fmt=MONTH_FORMAT, end_offset=1)
 DAYS = dg.DailyPartitionsDefinition(start_date="2017-07-01", fmt=DAY_FORMAT, end_offset=1)
 BARS_PARTITIONS = dg.MultiPartitionsDefinition({MONTH: MONTHS, SYMBOL: SYMBOL_PARTITIONS})
@@ -75,6 +76,19 @@ def months_due(now: datetime) -> list[str]:
     The day before is asked for again because its last bars close, and are revised, after midnight.
     """
     return sorted({month_key(now - timedelta(days=1)), month_key(now)})
+
+
+def months_between(start: datetime, end: datetime) -> list[str]:
+    """Return every month that holds a moment of [start, end], oldest first.
+
+    >>> months_between(datetime(2024, 11, 30, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+    ['2024-11', '2024-12', '2025-01']
+    """
+    months, edge = [], month_window(month_key(start))[0]
+    while edge <= end:
+        months.append(month_key(edge))
+        edge = month_window(months[-1])[1]
+    return months
 
 
 def configured_studies(settings: Settings) -> list[str]:

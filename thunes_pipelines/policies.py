@@ -12,12 +12,19 @@ import dagster as dg
 OWNERS = ["team:quant"]
 MARKET, RESEARCH, TRADING, REPORTING = "market", "research", "trading", "reporting"
 
+CHAMPION = dg.AssetKey("champion")
+TRADE_TICK = dg.AssetKey("trade_tick")
+DAILY_REPORT = dg.AssetKey("daily_report")
+"""Keys that another file than the asset's own needs."""
+
 EXCHANGE_POOL = "exchange"
 DUCKDB_POOL = "duckdb"
 TRADING_POOL = "trading"
 RESEARCH_POOL = "research"
 
 LANE = "thunes/lane"
+CAUSE = "thunes/cause"
+WHY = "thunes/why"
 TRADING_LANE = {LANE: "trading"}
 RESEARCH_LANE = {LANE: "research"}
 
@@ -47,6 +54,12 @@ RESEARCH_TAGS = {
     "dagster/max_retries": "0",
     "dagster/max_runtime": str(MAX_RESEARCH_SECONDS),
 }
+
+KEEP_TICK_DAYS = 14
+"""Runs of ticks are kept this long; what they did stays in the ledger for good."""
+
+REOPTIMISE_COOL_OFF = timedelta(days=3)
+"""One cause asks again for a new search only after this long, on the exchange's clock."""
 
 BARS_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3))
 REPORT_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
+    from thunes_core.trading.world import TickReport
     from thunes_pipelines.resources.registry import Registry
 
 HOUSE = "house"
@@ -61,6 +62,10 @@ class House(dg.ConfigurableResource["House"]):
     def registry(self) -> Registry:
         """Open the registry; imports MLflow, so never on the tick's path."""
         return wiring.registry(self.settings())
+
+    def tick(self) -> TickReport:
+        """Trade one tick of everything the settings name."""
+        return wiring.tick(self.settings())
 
     def parameters(self) -> ParameterSource:
         """Ask for champions the light way."""

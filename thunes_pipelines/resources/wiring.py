@@ -8,6 +8,9 @@ Add here: the choice of an adapter. Keep out: everything an adapter does.
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from thunes_core.domain.parameters import study_key
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
-    from thunes_core.trading.step import TradingPlan, World
+    from thunes_core.trading.world import TickReport, TradingPlan, World
     from thunes_pipelines.resources.registry import Registry
 
 
@@ -83,22 +86,26 @@ def parameter_source(settings: Settings) -> ParameterSource:
     return champion_source(settings.tracking_uri, settings.artifact_root)
 
 
-def world(settings: Settings) -> World:
-    """Bring together what a tick touches: market, broker, ledger, champions and bars."""
-    from thunes_core.trading.step import World
+def world(settings: Settings, journal: Ledger) -> World:
+    """Bring together what a tick touches: market, broker, ledger and champions.
+
+    Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. The
+    lease names this process, so that no other can take it for its own.
+    """
+    from thunes_core.trading.world import World
 
     return World(
         market=market(settings),
         broker=broker(settings),
-        journal=ledger(settings),
+        journal=journal,
         parameters=parameter_source(settings),
-        bars=bar_store(settings),
+        holder=f"{socket.gethostname()}-{os.getpid()}",
     )
 
 
 def plan(settings: Settings) -> TradingPlan:
     """Say what a tick may do: the studies, the money of each, limits, protection and costs."""
-    from thunes_core.trading.step import TradingPlan
+    from thunes_core.trading.world import TradingPlan
 
     studies = tuple(
         study_key(strategy, symbol, settings.interval)
@@ -112,3 +119,11 @@ def plan(settings: Settings) -> TradingPlan:
         protection=settings.protection,
         costs=settings.costs,
     )
+
+
+def tick(settings: Settings) -> TickReport:
+    """Run one tick of everything the settings name; errors as `thunes_core.trading.step.tick`."""
+    from thunes_core.trading.step import tick
+
+    with closing(ledger(settings)) as journal:
+        return tick(world(settings, journal), plan(settings))

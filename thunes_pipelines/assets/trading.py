@@ -1,0 +1,42 @@
+"""The tick as an asset: one pass from reconcile to audit, with its decision shown.
+
+Add here: an asset of the trading path. Keep out: order logic (core), adapters (wiring), its checks
+and its metadata (beside this file).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from thunes_pipelines import policies
+from thunes_pipelines.assets import trading_checks, trading_metadata
+from thunes_pipelines.assets.market import bars_key, configured_interval
+from thunes_pipelines.failures import told_plainly
+from thunes_pipelines.resources.house import House
+
+
+@dg.asset(
+    key=policies.TRADE_TICK,
+    deps=[bars_key(configured_interval()), policies.CHAMPION],
+    group_name=policies.TRADING,
+    owners=policies.OWNERS,
+    kinds={"python", "sqlite"},
+    pool=policies.TRADING_POOL,
+    check_specs=trading_checks.SPECS,
+    description=(
+        "One tick of every configured strategy and symbol: reconcile with the exchange, decide on "
+        "the newest closed bar with the champion's parameters, pass the risk gate, trade, audit."
+    ),
+)
+def trade_tick(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+    """Run one tick and show what it decided and did; an expected error fails with one sentence."""
+    with told_plainly():
+        report = house.tick()
+    context.log.info(trading_metadata.sentence(report))
+    return dg.MaterializeResult(
+        metadata=trading_metadata.of_tick(report), check_results=trading_checks.results(report)
+    )
+
+
+ASSETS: list[dg.AssetsDefinition] = [trade_tick]
+CHECKS: list[dg.AssetChecksDefinition] = []
