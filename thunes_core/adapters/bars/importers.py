@@ -28,8 +28,8 @@ MIXED_UNITS = "mixed_time_units"
 class ImportedBars:
     """Valid bars of a file, the rows refused (with `reason`), and what was found how often.
 
-    `received` counts the rows of the file; `lacking` names columns it does not have, which are
-    filled with zero.
+    `received` counts the rows of the file; `lacking` names the columns it does not have, which
+    are filled with zero.
     """
 
     bars: pl.DataFrame
@@ -52,7 +52,7 @@ def read_file(
     checked_symbol(symbol)
     opened = open_file(path)
     rows = _of_series(opened, symbol, interval, path)
-    lacking = tuple(name for name in FILLED if name not in rows.columns)
+    lacking = tuple(n for n in FILLED if n not in rows.columns or rows[n].is_null().all())
     shaped, complete = _shaped(rows, symbol, interval)
     sifted = sift(shaped, interval, completeness=complete)
     reason = refusal(sifted.bars, interval)

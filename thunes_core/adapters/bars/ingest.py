@@ -5,15 +5,21 @@ Add here: a step that every ingestion takes. Keep out: formats of files, request
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from thunes_core.adapters.bars.sift import Sifted, sift
+from thunes_core.adapters.bars.importers import read_file
+from thunes_core.adapters.bars.sift import sift
 from thunes_core.adapters.bars.store import BarStore, WindowResult
-from thunes_core.domain.bars import Gap, Interval, Problem, gaps
+from thunes_core.adapters.bars.suspicions import stranger
+from thunes_core.clock import SystemClock
+from thunes_core.domain.bars import PRICES, SCHEMA, Gap, Interval, Problem, empty, gaps
+from thunes_core.errors import BarsInvalid
 from thunes_core.trading.ports import MarketData
 
 
@@ -76,6 +82,51 @@ def ingest_window(
     )
 
 
+def ingest_file(
+    path: Path,
+    store: BarStore,
+    symbol: str,
+    interval: Interval,
+    now: datetime | None = None,
+) -> IngestResult:
+    """Store the bars of a file by docs/data-quality.md; `now` defaults to this machine's clock.
+
+    A file adds and revises bars, it never withdraws what it merely lacks. `BarsInvalid` when it
+    contradicts the stored bars of that symbol so much that it must be from elsewhere.
+    """
+    now = now or SystemClock().now()
+    found = read_file(path, symbol=symbol, interval=interval, now=now)
+    window = found.bars["open_time"][0], found.bars["open_time"][-1] + interval.duration
+    known = store.read(symbol, interval, *window)
+    why = stranger(found.bars, known, interval)
+    if why:
+        raise BarsInvalid(f"{path}: expected bars of the same market as those stored; {why}")
+    held = known if interval in store.intervals(symbol) else empty()
+    store.quarantine.add(
+        found.refused, symbol=symbol, interval=interval, source=path.name, observed_at=now
+    )
+    done = store.replace_window(
+        complete_from(found.bars, held, found.lacking),
+        symbol=symbol,
+        interval=interval,
+        start=window[0],
+        end=window[1],
+        observed_at=now,
+    )
+    return _result(found.received, found.bars, found.refused.height, found.problems, done)
+
+
+def complete_from(bars: pl.DataFrame, held: pl.DataFrame, lacking: tuple[str, ...]) -> pl.DataFrame:
+    """Add held bars that `bars` do not have, and the `lacking` columns where the rest is equal."""
+    if held.is_empty():
+        return bars
+    same = ["open_time", *PRICES, "volume"]
+    fuller = bars.join(held.select(*same, *lacking), on=same, how="left", suffix="_held")
+    filled = fuller.with_columns(pl.coalesce(f"{name}_held", name).alias(name) for name in lacking)
+    kept = held.join(bars, on="open_time", how="anti")
+    return pl.concat([filled.select(*SCHEMA), kept]).sort("open_time")
+
+
 def store_rows(
     store: BarStore,
     rows: pl.DataFrame,
@@ -99,21 +150,24 @@ def store_rows(
         end=window[1],
         observed_at=observed_at,
     )
-    return _result(rows.height, sifted, done)
+    found = [*sifted.problems, Problem("withdrawn", done.withdrawn)]
+    return _result(rows.height, sifted.bars, sifted.refused.height, found, done)
 
 
-def _result(received: int, sifted: Sifted, done: WindowResult) -> IngestResult:
-    times = sifted.bars["open_time"]
+def _result(
+    received: int, bars: pl.DataFrame, refused: int, found: Sequence[Problem], done: WindowResult
+) -> IngestResult:
+    times = bars["open_time"]
     return IngestResult(
         received=received,
         written=done.written,
         revised=done.revised,
         withdrawn=done.withdrawn,
-        refused=sifted.refused.height,
+        refused=refused,
         first=times[0] if len(times) else None,
         last=times[-1] if len(times) else None,
         gaps=done.gaps,
-        problems=sifted.problems,
+        problems=tuple(problem for problem in found if problem.rows),
     )
 
 

@@ -9,13 +9,14 @@ Add here: what every request to Binance shares. Keep out: what is asked.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import stamina
-from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, UnknownName
 
@@ -39,7 +40,14 @@ _WS_API_HOSTS = {
     "https://demo-api.binance.com": "wss://demo-ws-api.binance.com/ws-api/v3",
 }
 
-set_on_retry_hooks([LoggingOnRetryHook])  # the default prints to stdout, where `--json` writes
+_log = logging.getLogger(__name__)
+
+
+def _log_retry(details: RetryDetails) -> None:
+    _log.info("read again in %.1f s after %r", details.wait_for, details.caused_by)
+
+
+set_on_retry_hooks([_log_retry])  # the default prints to stdout, where `--json` writes
 
 
 def make_client(
@@ -131,8 +139,7 @@ def _read_errors() -> tuple[type[Exception], ...]:
 
 def _translate(error: Exception, what: str) -> NoReturn:
     status, code = getattr(error, "status_code", 0), getattr(error, "code", 0) or 0
-    said = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-    said = " ".join(str(said).split())[:200]
+    said = _said(error)
     if code in UNKNOWN_SYMBOL_CODES:
         raise UnknownName(
             f"{what}: the exchange knows no such symbol or interval ({code}: {said}); "
@@ -150,3 +157,12 @@ def _translate(error: Exception, what: str) -> NoReturn:
     raise ExchangeUnavailable(
         f"{what}: the exchange could not be read ({said}); is it up, and is the address right?"
     ) from error
+
+
+def _said(error: Exception) -> str:
+    """Return what the exchange said, or how it could not be reached, in one short line."""
+    message = getattr(error, "message", None)
+    if message:
+        return " ".join(str(message).split())[:200]
+    url = getattr(getattr(error, "request", None), "url", None) or ""
+    return f"{type(error).__name__} at {url.split('?')[0]}"

@@ -1,0 +1,122 @@
+"""The command `ingest`: bars from the exchange, or from a file, into the lake.
+
+Add here: a command about stored bars. Keep out: requests, formats, rules (core).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_window
+from thunes_core.adapters.bars.store import BarStore
+from thunes_core.domain.bars import Interval, parse_interval
+from thunes_core.errors import BadInput
+from thunes_core.settings import load
+from thunes_core.trading.ports import MarketData
+from thunes_pipelines.cli.inputs import parse_time
+from thunes_pipelines.cli.output import console, emit_json
+from thunes_pipelines.resources import wiring
+
+OVERLAP = timedelta(days=1)
+"""How far back of the last stored bar an ingestion without `--start` begins, for revisions."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    app.command("ingest")(ingest_command)
+
+
+def ingest_command(
+    symbol: Annotated[str | None, typer.Option(help="Default: every configured symbol.")] = None,
+    interval: Annotated[str | None, typer.Option(help="Default: the configured one.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(help="First open time (ISO 8601, UTC). Default: a day before the last bar."),
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="Open time to stop before. Default: now.")] = None,
+    from_file: Annotated[
+        Path | None,
+        typer.Option("--from", help="Instead of the exchange: Parquet, CSV, feather or zip."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Bring stored bars up to date, or take in a file. Doing it again changes nothing."""
+    settings = load()
+    kind = parse_interval(interval) if interval else settings.interval
+    store = wiring.bar_store(settings)
+    if from_file is not None:
+        if symbol is None or start or end:
+            raise BadInput("ingest: expected --from FILE with --symbol, without --start and --end")
+        results = {symbol: ingest_file(from_file, store, symbol, kind)}
+    else:
+        market = wiring.market(settings)
+        span = parse_time(start, "--start"), parse_time(end, "--end")
+        history = timedelta(days=settings.history_days)
+        results = {
+            name: _from_exchange(market, store, name, kind, span, history)
+            for name in ([symbol] if symbol else settings.symbols)
+        }
+    if json:
+        emit_json(_document(results))
+    else:
+        _show(results, kind)
+
+
+def _from_exchange(
+    market: MarketData,
+    store: BarStore,
+    symbol: str,
+    interval: Interval,
+    span: tuple[datetime | None, datetime | None],
+    history: timedelta,
+) -> IngestResult:
+    end = span[1] or market.server_time()
+    start = interval.floor(span[0] or _beginning(store, symbol, interval, end - history))
+    if start >= end:
+        raise BadInput(f"ingest: expected --start before --end; {start} is not before {end}")
+    return ingest_window(market, store, symbol, interval, start, end)
+
+
+def _beginning(store: BarStore, symbol: str, interval: Interval, oldest: datetime) -> datetime:
+    known = store.span(symbol, interval)
+    return oldest if known is None or known[0] > oldest + OVERLAP else known[1] - OVERLAP
+
+
+def _document(results: dict[str, IngestResult]) -> dict[str, Any]:
+    """Return the fixed JSON shape; for several symbols their sum, and each below `symbols`."""
+    each = {symbol: result.as_dict() for symbol, result in results.items()}
+    if len(each) == 1:
+        return next(iter(each.values()))
+    total = {
+        key: _sum(document[key] for document in each.values()) for key in next(iter(each.values()))
+    }
+    return {**total, "symbols": each}
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    first, *rest = values
+    for value in rest:
+        first = first + value
+    return first
+
+
+def _show(results: dict[str, IngestResult], interval: Interval) -> None:
+    table = Table(title=f"ingested {interval} bars")
+    for head in ("", "received", "new", "revised", "refused", "gaps", "problems", "span"):
+        table.add_column(head, justify="left" if head in ("", "problems", "span") else "right")
+    for symbol, result in results.items():
+        table.add_row(symbol, *_row(result))
+    console.print(table)
+
+
+def _row(result: IngestResult) -> Iterable[str]:
+    counts = (result.received, result.written, result.revised, result.refused, len(result.gaps))
+    problems = ", ".join(f"{p.kind} {p.rows}" for p in result.problems) or "none"
+    span = f"{result.first:%Y-%m-%d %H:%M} – {result.last:%Y-%m-%d %H:%M}" if result.last else "–"
+    return *(str(count) for count in counts), problems, span
