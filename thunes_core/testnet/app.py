@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -21,14 +22,17 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
 
+from thunes_core.domain.limits import Costs
 from thunes_core.errors import BadInput, OutsideFailed
 from thunes_core.testnet.clock import ExchangeClock, make_clock
 from thunes_core.testnet.market import Market
 from thunes_core.testnet.matching import Exchange, Options
 from thunes_core.testnet.rest import Answer, Door, Request
 from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
+from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
+from thunes_core.testnet.settlement import FeeAsset, terms_of
 
-DEFAULT_PORT = 8799
+_USUAL_COSTS = Costs()
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 HttpCall = Callable[[HttpRequest], Awaitable[Response]]
 
@@ -43,12 +47,12 @@ def make_exchange(
     """Put an exchange on `market`; a clock given by name begins at `start`, else the market's."""
     if isinstance(clock, str):
         clock = make_clock(clock, start or market.start)
-    return Exchange(market, clock, options or Options(enforce_limits=not clock.is_stepped))
+    return Exchange(market, clock, options or Options())
 
 
 def make_app(exchange: Exchange) -> Starlette:
     """Return the ASGI application that serves `exchange`."""
-    door = Door(exchange, MARKET_ENDPOINTS)
+    door = Door(exchange, (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS))
     return Starlette(
         routes=[
             Route("/testnet/clock", _clock_call(exchange), methods=["GET", "POST"]),
@@ -181,10 +185,17 @@ def serve_in_thread(
     port: int = 0,
     clock: ExchangeClock | str = "stepped",
     start: datetime | None = None,
+    cash: Decimal | float = 10_000,
+    costs: Costs = _USUAL_COSTS,
+    fee_asset: FeeAsset | str = FeeAsset.BASE,
     options: Options | None = None,
 ) -> RunningTestnet:
-    """Serve `market` from a thread and return when it listens; port 0 takes a free one."""
-    exchange = make_exchange(market, clock=clock, start=start, options=options)
+    """Serve `market` from a thread and return when it listens; port 0 takes a free one.
+
+    `options` replaces `cash`, `costs` and `fee_asset`.
+    """
+    usual = Options(cash=Decimal(str(cash)), terms=terms_of(costs, fee_asset))
+    exchange = make_exchange(market, clock=clock, start=start, options=options or usual)
     listener = _listen(host, port)
     server = _Server(_config(make_app(exchange)))
     thread = threading.Thread(

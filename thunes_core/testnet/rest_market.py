@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from thunes_core.testnet.market import Traded
+from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused, bad_combination
 from thunes_core.testnet.rest import Endpoint
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     from thunes_core.testnet.matching import Exchange
 
 DAY_MS = 86_400_000
-
-
-def money(value: Decimal | float) -> str:
-    """Write a price or amount with eight decimals, or with as many more as it really has."""
-    if isinstance(value, Decimal) and -int(value.as_tuple().exponent) > 8:
-        text = format(value.normalize(), "f")
-        return text if len(text.partition(".")[2]) > 8 else format(value, ".8f")
-    return format(value, ".8f")
 
 
 def ping(_: Exchange, parameters: Parameters) -> dict[str, Any]:

@@ -1,0 +1,182 @@
+"""Orders, trades and the account as the exchange's REST documents.
+
+Add here: a field of a document. Keep out: where it is served.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from thunes_core.testnet.orders import STOPS, ExchangeOrder, Trade
+from thunes_core.testnet.wallet import Wallet
+
+ZERO = Decimal(0)
+
+
+def money(value: Decimal | float) -> str:
+    """Write a price or amount with eight decimals, or with as many more as it really has."""
+    if isinstance(value, Decimal) and -int(value.as_tuple().exponent) > 8:
+        text = format(value.normalize(), "f")
+        return text if len(text.partition(".")[2]) > 8 else format(value, ".8f")
+    return format(value, ".8f")
+
+
+def acknowledged(order: ExchangeOrder) -> dict[str, Any]:
+    """Return the ACK answer to a new order."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": order.list_id,
+        "clientOrderId": order.client_id,
+        "transactTime": order.time_ms,
+    }
+
+
+def _figures(order: ExchangeOrder) -> dict[str, Any]:
+    asked = order.asked
+    return {
+        "price": money(asked.price or ZERO),
+        "origQty": money(order.quantity),
+        "executedQty": money(order.executed),
+        "origQuoteOrderQty": money(asked.quote_quantity or ZERO),
+        "cummulativeQuoteQty": money(order.quote),
+        "status": str(order.status),
+        "timeInForce": str(asked.time_in_force),
+        "type": str(asked.type),
+        "side": str(asked.side),
+    }
+
+
+def _optional(order: ExchangeOrder) -> dict[str, Any]:
+    """Return the fields that only some orders show."""
+    asked = order.asked
+    fields: dict[str, Any] = {}
+    if asked.stop_price is not None:
+        fields["stopPrice"] = money(asked.stop_price)
+    if asked.iceberg_quantity is not None:
+        fields["icebergQty"] = money(asked.iceberg_quantity)
+    if asked.trailing_delta is not None:
+        fields["trailingDelta"] = asked.trailing_delta
+    if asked.strategy_id is not None:
+        fields["strategyId"] = asked.strategy_id
+    if asked.strategy_type is not None:
+        fields["strategyType"] = asked.strategy_type
+    return fields
+
+
+def placed(order: ExchangeOrder) -> dict[str, Any]:
+    """Return the RESULT answer to a new order."""
+    return {
+        **acknowledged(order),
+        **_figures(order),
+        **_optional(order),
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": order.asked.prevention,
+    }
+
+
+def placed_with_fills(order: ExchangeOrder) -> dict[str, Any]:
+    """Return the FULL answer to a new order."""
+    return {**placed(order), "fills": [_fill(trade) for trade in order.trades]}
+
+
+def _fill(trade: Trade) -> dict[str, Any]:
+    return {
+        "price": money(trade.price),
+        "qty": money(trade.quantity),
+        "commission": money(trade.fee),
+        "commissionAsset": trade.fee_asset,
+        "tradeId": trade.trade_id,
+    }
+
+
+def canceled(order: ExchangeOrder, cancel_id: str) -> dict[str, Any]:
+    """Return the answer to a cancel; `cancel_id` is the cancel's own client id."""
+    return {
+        **acknowledged(order),
+        "origClientOrderId": order.client_id,
+        "clientOrderId": cancel_id,
+        "transactTime": order.update_ms,
+        **_figures(order),
+        **_optional(order),
+        "selfTradePreventionMode": order.asked.prevention,
+    }
+
+
+def queried(order: ExchangeOrder) -> dict[str, Any]:
+    """Return an order as queries show it: no fills, no fees."""
+    asked = order.asked
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": order.list_id,
+        "clientOrderId": order.client_id,
+        **_figures(order),
+        **_optional(order),
+        "stopPrice": money(asked.stop_price or ZERO),
+        "icebergQty": money(asked.iceberg_quantity or ZERO),
+        "time": order.time_ms,
+        "updateTime": order.update_ms,
+        "isWorking": order.asked.type not in STOPS or not order.waits,
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": asked.prevention,
+    }
+
+
+def traded(trade: Trade) -> dict[str, Any]:
+    """Return a trade as myTrades shows it."""
+    return {
+        "symbol": trade.symbol,
+        "id": trade.trade_id,
+        "orderId": trade.order_id,
+        "orderListId": trade.list_id,
+        "price": money(trade.price),
+        "qty": money(trade.quantity),
+        "quoteQty": money(trade.quote),
+        "commission": money(trade.fee),
+        "commissionAsset": trade.fee_asset,
+        "time": trade.time_ms,
+        "isBuyer": trade.is_buyer,
+        "isMaker": trade.is_maker,
+        "isBestMatch": True,
+    }
+
+
+def account(
+    wallet: Wallet,
+    *,
+    maker_fee: Decimal,
+    taker_fee: Decimal,
+    time_ms: int,
+    assets: list[str],
+    omit_zeros: bool,
+) -> dict[str, Any]:
+    """Return the account with its balances."""
+    shown = [a for a in assets if not omit_zeros or wallet.total(a)]
+    return {
+        "makerCommission": int(maker_fee * 10_000),
+        "takerCommission": int(taker_fee * 10_000),
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {
+            "maker": money(maker_fee),
+            "taker": money(taker_fee),
+            "buyer": money(ZERO),
+            "seller": money(ZERO),
+        },
+        "canTrade": True,
+        "canWithdraw": False,
+        "canDeposit": True,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": time_ms,
+        "accountType": "SPOT",
+        "balances": [
+            {"asset": a, "free": money(wallet.free(a)), "locked": money(wallet.held(a))}
+            for a in shown
+        ],
+        "permissions": ["SPOT"],
+        "uid": 8799,
+    }

@@ -1,0 +1,75 @@
+"""The exchange's memory of orders and trades, with the questions clients ask of it.
+
+Add here: another way to look orders or trades up. Keep out: changing them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from thunes_core.testnet.orders import ExchangeOrder, Trade
+
+
+class Records:
+    """Orders and trades by symbol; ids count up from 1 for each symbol, as on the real exchange."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, list[ExchangeOrder]] = defaultdict(list)
+        self._trades: dict[str, list[Trade]] = defaultdict(list)
+        self._by_client: dict[tuple[str, str], ExchangeOrder] = {}
+        self._open: dict[tuple[str, int], ExchangeOrder] = {}
+
+    def next_order_id(self, symbol: str) -> int:
+        """Return the id of the next order."""
+        return len(self._orders[symbol]) + 1
+
+    def next_trade_id(self, symbol: str) -> int:
+        """Return the id of the next trade."""
+        return len(self._trades[symbol]) + 1
+
+    def add(self, order: ExchangeOrder) -> None:
+        """Remember a new order."""
+        self._orders[order.symbol].append(order)
+        self._by_client[order.symbol, order.client_id] = order
+        if order.is_open:
+            self._open[order.symbol, order.order_id] = order
+
+    def add_trade(self, order: ExchangeOrder, trade: Trade) -> None:
+        """Remember a trade of `order`."""
+        order.trades.append(trade)
+        self._trades[order.symbol].append(trade)
+
+    def settle(self, order: ExchangeOrder) -> None:
+        """Forget that `order` is open when it no longer is."""
+        if not order.is_open:
+            self._open.pop((order.symbol, order.order_id), None)
+
+    def find(
+        self, symbol: str, order_id: int | None, client_id: str | None
+    ) -> ExchangeOrder | None:
+        """Return the order with that id, else the newest with that client id, else None."""
+        if order_id is None:
+            return self._by_client.get((symbol, client_id or ""))
+        orders = self._orders[symbol]
+        found = orders[order_id - 1] if 1 <= order_id <= len(orders) else None
+        if found is not None and client_id is not None and found.client_id != client_id:
+            return None
+        return found
+
+    def open_orders(self, symbol: str | None = None) -> list[ExchangeOrder]:
+        """Return open orders, oldest first."""
+        wanted = [o for o in self._open.values() if symbol in (None, o.symbol)]
+        return sorted(wanted, key=lambda o: (o.time_ms, o.symbol, o.order_id))
+
+    def orders(self, symbol: str) -> list[ExchangeOrder]:
+        """Return every order of `symbol`, oldest first."""
+        return self._orders[symbol]
+
+    def trades(self, symbol: str) -> list[Trade]:
+        """Return every trade of `symbol`, oldest first."""
+        return self._trades[symbol]
+
+    def everything(self) -> Iterable[ExchangeOrder]:
+        """Return every order of every symbol."""
+        return (order for orders in self._orders.values() for order in orders)
