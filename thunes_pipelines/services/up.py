@@ -1,0 +1,222 @@
+"""What `thunes up` runs, and in which order: local testnet, MLflow, Dagster webserver and daemon.
+
+Everything listens on loopback only: neither MLflow nor Dagster's webserver asks who is calling.
+
+Add here: a service of the whole house. Keep out: how services live together (`supervisor`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import thunes_pipelines
+from thunes_core.errors import BadInput, SettingsInvalid
+from thunes_core.settings import Settings
+from thunes_pipelines.services.probes import answers, code_is_loaded, daemons_are_healthy
+from thunes_pipelines.services.supervisor import Service
+
+HOST = "127.0.0.1"
+PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
+"""Where `workspace.yaml` and `dagster_home` lie: THUNES runs from its clone."""
+
+TESTNET, MLFLOW, WEBSERVER, DAEMON = "testnet", "mlflow", "dagster-webserver", "dagster-daemon"
+_SPARE_DAYS = 30
+_QUIET = {
+    "PYTHONUNBUFFERED": "1",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The loopback ports of the three servers; 0 means any free one."""
+
+    dagster: int = 3000
+    mlflow: int = 5000
+    testnet: int = 8799
+
+    def taken(self, *, local: bool) -> Ports:
+        """Return the ports with every 0 replaced; `BadInput` when one is in use."""
+        testnet = free_port(self.testnet, "--port-testnet") if local else self.testnet
+        return Ports(
+            free_port(self.dagster, "--port-dagster"),
+            free_port(self.mlflow, "--port-mlflow"),
+            testnet,
+        )
+
+
+def free_port(port: int, option: str) -> int:
+    """Return `port`, or any free one for 0; `BadInput` when something listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise BadInput(
+                f"up: expected port {port} of {HOST} to be free; it was not ({error.strerror}); "
+                f"stop what listens there, or give another {option}"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def services(settings: Settings, ports: Ports, now: datetime) -> list[Service]:
+    """Return what must run for these settings, in the order of starting.
+
+    The local testnet runs when the exchange is `local` and no other host is given; MLflow runs
+    unless the settings name a server of their own.
+    """
+    environment = environment_of(settings, ports)
+    dagster = f"http://{HOST}:{ports.dagster}"
+    local = [_testnet(settings, ports, now, environment)] if runs_testnet(settings) else []
+    registry = [_mlflow(settings, ports, environment)] if runs_mlflow(settings) else []
+    workspace = ("-w", str(PROJECT / "workspace.yaml"))
+    return [
+        *local,
+        *registry,
+        Service(
+            name=WEBSERVER,
+            command=_module("dagster_webserver", "-h", HOST, "-p", str(ports.dagster), *workspace),
+            is_ready=partial(code_is_loaded, dagster),
+            address=dagster,
+            environment=environment,
+        ),
+        Service(
+            name=DAEMON,
+            command=_module("dagster._daemon", "run", *workspace),
+            is_ready=partial(daemons_are_healthy, dagster),
+            environment=environment,
+            after=(*(service.name for service in (*local, *registry)), WEBSERVER),
+            patience_seconds=30,
+        ),
+    ]
+
+
+def runs_testnet(settings: Settings) -> bool:
+    """True when the exchange is the local testnet and nobody else serves it."""
+    return settings.exchange == "local" and settings.binance_rest_url is None
+
+
+def runs_mlflow(settings: Settings) -> bool:
+    """True unless the settings name an MLflow server."""
+    return not settings.tracking_uri.startswith("http")
+
+
+def environment_of(settings: Settings, ports: Ports) -> dict[str, str]:
+    """Return what every service must know beyond our own environment; no secret is among it.
+
+    On the local testnet the exchange's own account is traded and the schedules are on; anywhere
+    else both stay what the settings say.
+    """
+    known = {
+        **_QUIET,
+        "THUNES_HOME": str(settings.home),
+        "DAGSTER_HOME": str(dagster_home(settings)),
+    }
+    if runs_mlflow(settings):
+        known["THUNES_MLFLOW_TRACKING_URI"] = f"http://{HOST}:{ports.mlflow}"
+    if runs_testnet(settings):
+        known["THUNES_BINANCE_REST_URL"] = f"http://{HOST}:{ports.testnet}"
+        known["THUNES_BROKER"] = "exchange"
+        known["THUNES_SCHEDULES_RUNNING"] = "true"
+    return known
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Return the folder of Dagster's instance."""
+    return settings.home / "dagster"
+
+
+def prepare(settings: Settings) -> None:
+    """Make the state folder and Dagster's instance in it; `SettingsInvalid` when that fails."""
+    home = dagster_home(settings)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / "dagster_home" / "dagster.yaml", home / "dagster.yaml")
+    except OSError as error:
+        raise SettingsInvalid(
+            f"up: {home} cannot be prepared ({error}); correct THUNES_HOME or its permissions, "
+            "and start THUNES from its clone"
+        ) from error
+
+
+@contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the state folder for this process; `BadInput` when another `thunes up` holds it."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(
+                f"up: expected nobody else to run in {settings.home}; another `thunes up` does; "
+                "stop that one, or set another THUNES_HOME"
+            ) from None
+        yield
+
+
+def _testnet(
+    settings: Settings, ports: Ports, now: datetime, environment: Mapping[str, str]
+) -> Service:
+    url = f"http://{HOST}:{ports.testnet}"
+    market = ("--symbols", ",".join(settings.symbols), "--interval", str(settings.interval))
+    history = ("--history-days", str((now.date() - market_origin(settings, now)).days))
+    return Service(
+        name=TESTNET,
+        command=_module(
+            "thunes_pipelines.cli.main",
+            *("testnet", "--port", str(ports.testnet), "--clock", "real"),
+            *market,
+            *history,
+        ),
+        is_ready=partial(answers, f"{url}/api/v3/ping"),
+        address=url,
+        environment=environment,
+        max_restarts=0,
+    )
+
+
+def market_origin(settings: Settings, now: datetime) -> date:
+    """Return the first day of the invented market; the same at every start in this state folder.
+
+    Candles are drawn from the origin on, so that a later start goes on where the market was.
+    """
+    kept = settings.home / "local-market.json"
+    if not kept.exists():
+        origin = now.date() - timedelta(days=settings.history_days + _SPARE_DAYS)
+        kept.write_text(json.dumps({"origin": origin.isoformat()}))
+    return date.fromisoformat(json.loads(kept.read_text())["origin"])
+
+
+def _mlflow(settings: Settings, ports: Ports, environment: Mapping[str, str]) -> Service:
+    url = f"http://{HOST}:{ports.mlflow}"
+    hosts = ",".join(f"{name}:{ports.mlflow}" for name in (HOST, "localhost"))
+    origins = ",".join(f"http://{host}" for host in hosts.split(","))
+    return Service(
+        name=MLFLOW,
+        command=_module(
+            "mlflow",
+            *("server", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"),
+            *("--backend-store-uri", settings.tracking_uri),
+            *("--artifacts-destination", settings.artifact_root),
+            *("--allowed-hosts", hosts, "--cors-allowed-origins", origins),
+        ),
+        is_ready=partial(answers, f"{url}/health"),
+        address=url,
+        environment=environment,
+    )
+
+
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *arguments)
