@@ -48,7 +48,7 @@ def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     told = {
         "schema": "Every row received is a valid bar.",
         "duplicates": "No bar came in versions that contradict each other.",
-        "gaps": "No bar is missing between the first and the last.",
+        "gaps": "No bar is missing between the first and the last, declared outages apart.",
         "freshness": fresh,
     }
     return [
@@ -63,13 +63,20 @@ def results(outcomes: Sequence[Ingested], interval: Interval) -> list[dg.AssetCh
     """Return the verdicts over all partitions of one run."""
     conflicts = sum(o.conflicts for o in outcomes)
     broken = sum(o.result.refused for o in outcomes) - conflicts
-    missing = sum(g.bars for o in outcomes for g in o.result.gaps)
+    missing = sum(g.bars for o in outcomes for g in o.result.undeclared)
+    declared = sum(g.bars for o in outcomes for g in o.result.gaps) - missing
     behind = [o.bars_behind(interval) for o in outcomes]
     stale = sum(b is None or b >= FRESH_INTERVALS for b in behind)
     return [
         _verdict("schema", broken == 0, refused_rows=broken),
         _verdict("duplicates", conflicts == 0, contradicting_rows=conflicts),
-        _verdict("gaps", missing == 0, dg.AssetCheckSeverity.WARN, missing_bars=missing),
+        _verdict(
+            "gaps",
+            missing == 0,
+            dg.AssetCheckSeverity.WARN,
+            missing_bars=missing,
+            bars_in_declared_outages=declared,
+        ),
         _verdict("freshness", stale == 0, dg.AssetCheckSeverity.WARN, stale_partitions=stale),
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,17 +42,31 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
         ) from error
 
 
-def read_parquet(path: Path) -> pl.DataFrame:
-    """Read one whole file; `StoreFailed` says which file is broken and what to do."""
+def read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read one whole file; `StoreFailed` names a file that is broken or is not of `schema`."""
     try:
-        return pl.read_parquet(path, hive_partitioning=False)
+        frame = pl.read_parquet(path, hive_partitioning=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise broken_file(path, error) from error
+        raise broken_file(path, str(error)) from error
+    if frame.schema != schema:
+        raise broken_file(path, f"its columns are {', '.join(frame.columns)}")
+    return frame
 
 
-def broken_file(path: Path, error: Exception) -> StoreFailed:
+def read_all(paths: Sequence[Path], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Read several whole files of `schema` one below the other; errors as `read_parquet`."""
+    try:
+        frame = pl.read_parquet(list(paths), hive_partitioning=False)
+        if frame.schema == schema:
+            return frame
+    except (OSError, pl.exceptions.PolarsError):
+        pass  # the loop below finds which file it is
+    return pl.concat(read_parquet(path, schema) for path in paths)
+
+
+def broken_file(path: Path, why: str) -> StoreFailed:
     """Return the error for a file of the lake that cannot be read."""
-    said = " ".join(str(error).split())[:120]
+    said = " ".join(why.split())[:120]
     return StoreFailed(
         f"bars lake: {path} cannot be read ({said}); move that file away and ingest its window "
         "again with `thunes ingest`"

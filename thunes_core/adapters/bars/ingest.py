@@ -6,8 +6,8 @@ Add here: a step that every ingestion takes. Keep out: formats of files, request
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,21 @@ from thunes_core.adapters.bars.sift import sift
 from thunes_core.adapters.bars.store import BarStore, WindowResult
 from thunes_core.adapters.bars.suspicions import stranger
 from thunes_core.clock import SystemClock
-from thunes_core.domain.bars import PRICES, SCHEMA, Gap, Interval, Problem, empty, gaps
+from thunes_core.domain.bars import PRICES, SCHEMA, Gap, Interval, Problem, empty
 from thunes_core.errors import BarsInvalid
 from thunes_core.trading.ports import MarketData
+
+EXCHANGE = "exchange"
+SETTLED = timedelta(hours=1)
+"""A missing bar younger than this may still come; it is a gap, not yet an outage."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What came in and what became of it, in rows. `first` and `last` are stored open times."""
+    """What came in and what became of it, in rows. `first` and `last` are stored open times.
+
+    `gaps` are all missing bars of the window, `undeclared` those that are no declared outage.
+    """
 
     received: int
     written: int
@@ -36,6 +43,7 @@ class IngestResult:
     last: datetime | None
     gaps: tuple[Gap, ...]
     problems: tuple[Problem, ...]
+    undeclared: tuple[Gap, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -49,9 +57,7 @@ class IngestResult:
             "written": self.written,
             "revised": self.revised,
             "refused": self.refused,
-            "gaps": [
-                {"start": _iso(g.start), "end": _iso(g.end), "bars": g.bars} for g in self.gaps
-            ],
+            "gaps": [_gap(g) for g in self.gaps],
             "problems": [{"kind": p.kind, "rows": p.rows} for p in self.problems],
         }
 
@@ -66,20 +72,38 @@ def ingest_window(
 ) -> IngestResult:
     """Bring the stored bars of [start, end) to what the exchange says now; closed bars only.
 
-    Gaps are asked for once more before they are accepted as missing. Running it again changes
-    nothing unless the exchange does. Errors: as `MarketData` and `BarStore`.
+    Gaps are asked for once more; what is missing then is declared an outage, with the evidence,
+    once it is `SETTLED` old. Running it again changes nothing unless the exchange does. Errors: as
+    `MarketData` and `BarStore`.
     """
     now = market.server_time()
+    window = (start, end)
     rows = market.klines(symbol, interval, start, end)
-    again = [
-        market.klines(symbol, interval, g.start, g.end + interval.duration)
-        for g in gaps(rows, interval)
-    ]
-    if any(not found.is_empty() for found in again):
-        rows = pl.concat([rows, *again]).sort("open_time")
-    return store_rows(
-        store, rows, symbol, interval, (start, end), source="exchange", observed_at=now
+    result = store_rows(store, rows, symbol, interval, window, source=EXCHANGE, observed_at=now)
+    late = _ask_again(market, symbol, interval, result.gaps)
+    if not late.is_empty():
+        rows = pl.concat([rows, late]).unique("open_time").sort("open_time")
+        more = store_rows(store, rows, symbol, interval, window, source=EXCHANGE, observed_at=now)
+        result = replace(more, written=result.written + more.written, revised=result.revised)
+    store.outages.declare(
+        [hole for hole in result.gaps if hole.end + SETTLED < now],
+        symbol=symbol,
+        interval=interval,
+        window=window,
+        evidence=f"asked twice at {now:%Y-%m-%d %H:%M:%S}; bars on both sides, none between",
+        at=now,
     )
+    undeclared = store.outages.undeclared(result.gaps, symbol, interval)
+    return replace(result, undeclared=tuple(undeclared))
+
+
+def _ask_again(
+    market: MarketData, symbol: str, interval: Interval, holes: Sequence[Gap]
+) -> pl.DataFrame:
+    found = [
+        market.klines(symbol, interval, hole.start, hole.end + interval.duration) for hole in holes
+    ]
+    return pl.concat([empty(), *found])
 
 
 def ingest_file(
@@ -168,7 +192,12 @@ def _result(
         last=times[-1] if len(times) else None,
         gaps=done.gaps,
         problems=tuple(problem for problem in found if problem.rows),
+        undeclared=done.gaps,
     )
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return {"start": _iso(gap.start), "end": _iso(gap.end), "bars": gap.bars}
 
 
 def _iso(moment: datetime) -> str:

@@ -60,4 +60,6 @@ class Quarantine:
     def rows(self, symbol: str, interval: Interval) -> pl.DataFrame:
         """Return every refused row, with `reason`, `source` and `observed_at`."""
         path = self._rows.whole(symbol, interval)
-        return read_parquet(path) if path.exists() else pl.DataFrame(schema=QUARANTINED)
+        return (
+            read_parquet(path, QUARANTINED) if path.exists() else pl.DataFrame(schema=QUARANTINED)
+        )

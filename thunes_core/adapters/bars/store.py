@@ -10,14 +10,14 @@ Add here: a question about stored bars. Keep out: where they come from, what mak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
-from thunes_core.adapters.bars.files import broken_file, locked, read_parquet, write_parquet
+from thunes_core.adapters.bars.files import locked, read_all, read_parquet, write_parquet
+from thunes_core.adapters.bars.outages import Outages
 from thunes_core.adapters.bars.paths import Tree, checked_symbol, month_edges, months_between
 from thunes_core.adapters.bars.quarantine import Quarantine
 from thunes_core.domain.bars import (
@@ -73,6 +73,7 @@ class BarStore:
         self._revisions = Tree(self.root, "revisions")
         self._locks = Tree(self.root, "locks")
         self.quarantine = Quarantine(self.root)
+        self.outages = Outages(self.root)
 
     def replace_window(
         self,
@@ -138,9 +139,11 @@ class BarStore:
         months = self._bars.months(symbol, interval)
         if not months:
             return None
-        first = self._load(self._bars.month(symbol, interval, months[0]))["open_time"].min()
-        last = self._load(self._bars.month(symbol, interval, months[-1]))["open_time"].max()
-        return first, last  # type: ignore[return-value]
+        first, last = (
+            read_parquet(self._bars.month(symbol, interval, month), STORED)["open_time"]
+            for month in (months[0], months[-1])
+        )
+        return first[0], last[-1]
 
     def gaps(
         self,
@@ -199,7 +202,7 @@ class BarStore:
     ) -> _Counts:
         path = self._bars.month(symbol, interval, month)
         with locked(self._locks.month(symbol, interval, month).with_suffix(".lock")):
-            old = self._load(path) if path.exists() else pl.DataFrame(schema=STORED)
+            old = read_parquet(path, STORED) if path.exists() else pl.DataFrame(schema=STORED)
             change = _merge(old, bars, window, observed_at)
             if not change.retired.is_empty():
                 self._retire(change.retired, symbol, interval, month)
@@ -209,7 +212,7 @@ class BarStore:
 
     def _retire(self, rows: pl.DataFrame, symbol: str, interval: Interval, month: str) -> None:
         path = self._revisions.month(symbol, interval, month)
-        known = self._load(path) if path.exists() else pl.DataFrame(schema=REVISED)
+        known = read_parquet(path, REVISED) if path.exists() else pl.DataFrame(schema=REVISED)
         rows = pl.concat([known, rows]).unique(["open_time", "observed_at"], keep="last")
         write_parquet(rows.sort("open_time", "observed_at"), path)
 
@@ -248,18 +251,7 @@ class BarStore:
         schema = REVISED if tree is self._revisions else STORED
         if not paths:
             return pl.DataFrame(schema=schema)
-        return _between(self._load_all(paths), start, end)
-
-    def _load(self, path: Path) -> pl.DataFrame:
-        return read_parquet(path)
-
-    def _load_all(self, paths: Sequence[Path]) -> pl.DataFrame:
-        try:
-            return pl.read_parquet(list(paths), hive_partitioning=False)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            for path in paths:
-                self._load(path)
-            raise broken_file(paths[0].parent, error) from error
+        return _between(read_all(paths, schema), start, end)
 
 
 @dataclass(frozen=True, slots=True)
