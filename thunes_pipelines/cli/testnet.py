@@ -37,6 +37,9 @@ def testnet(
     ),
     interval: str = typer.Option("1h", help="Interval of invented candles."),
     seed: int = typer.Option(7, help="Seed of invented candles."),
+    history_days: int = typer.Option(
+        730, min=1, max=4000, help="Days of invented candles before the start."
+    ),
     start: str | None = typer.Option(None, help="Where the clock begins, ISO 8601 UTC."),
     clock: str = typer.Option("real", help="real, stepped, or xN for N times real."),
     cash: float = typer.Option(10_000.0, help="Starting balance of every quote asset."),
@@ -54,7 +57,7 @@ def testnet(
     if fee_asset not in list(FeeAsset):
         raise BadInput(f"fee-asset: expected {', '.join(FeeAsset)}; it was {fee_asset!r}")
     _require_costs(cash, taker_fee, maker_fee, slippage)
-    market = _market(bars, symbols, interval, seed, _moment(start), clock)
+    market = _market(bars, symbols, interval, seed, _moment(start), clock, history_days)
     options = Options(
         cash=Decimal(str(cash)), terms=terms_of(Costs(taker_fee, maker_fee, slippage), fee_asset)
     )
@@ -83,7 +86,13 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _market(
-    files: list[Path], symbols: str, interval: str, seed: int, start: datetime | None, clock: str
+    files: list[Path],
+    symbols: str,
+    interval: str,
+    seed: int,
+    start: datetime | None,
+    clock: str,
+    history_days: int,
 ) -> Market:
     from thunes_core.clock import SystemClock
     from thunes_core.domain.bars import parse_interval
@@ -94,7 +103,13 @@ def _market(
         return replayed_market([read_candles(path) for path in files], start=start)
     wanted = [name.strip() for name in symbols.split(",") if name.strip()]
     begin = start or (SystemClock().now() if clock == "real" else DEMO_START)
-    return generated_market(wanted, seed=seed, start=begin, interval=parse_interval(interval))
+    return generated_market(
+        wanted,
+        seed=seed,
+        start=begin,
+        interval=parse_interval(interval),
+        history_days=history_days,
+    )
 
 
 def _announce(url: str, exchange: Exchange, clock: str, as_json: bool) -> None:
