@@ -9,6 +9,7 @@
     ├── AnswerIsNo               it ran, and the answer is no (exit code 1)
     │   ├── PromotionRefused     the evidence does not carry the candidate
     │   ├── NoChampion           nothing was promoted yet for this study
+    │   ├── NoEvidence           no walk-forward was run yet for this study
     │   └── LeaseHeld            another tick is trading this account
     └── OutsideFailed            the outside failed; wait or repair it (exit code 3)
         ├── ExchangeUnavailable  nothing was sent, or a read failed: try again later
@@ -64,6 +65,10 @@ class PromotionRefused(AnswerIsNo):
 
 class NoChampion(AnswerIsNo):
     """No parameter set was promoted yet for the study."""
+
+
+class NoEvidence(AnswerIsNo):
+    """No walk-forward was run yet for the study."""
 
 
 class LeaseHeld(AnswerIsNo):

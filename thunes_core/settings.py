@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     folds: int = Field(default=6, ge=1)
     trials: int = Field(default=60, ge=1)
     seed: int = 7
+    promotion: Literal["strict", "bootstrap"] = "strict"
     champion_max_age_days: int = Field(default=30, ge=1)
     max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
     schedules_running: bool = False

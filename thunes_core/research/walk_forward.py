@@ -92,6 +92,7 @@ def walk_forward(
         trials=sum(len(tried) for tried in (*searched, newest)),
         data_fingerprint=fingerprint(bars),
         trial_table=trial_table([*searched, newest]),
+        bars_from=_moment(bars, 0),
         chosen_from=_moment(bars, walk.plan.newest.start),
         chosen_until=_moment(bars, walk.plan.newest.stop),
     )

@@ -17,7 +17,7 @@ import polars as pl
 from thunes_core.clock import to_millis
 from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
 from thunes_core.reporting.plots import equity_drawdown_png, folds_png
-from thunes_core.research.promotion import Outcome, Ruling
+from thunes_core.research.promotion import Ruling
 from thunes_pipelines.resources.champions import FINGERPRINT
 
 VERDICT, WHY, POLICY, EVIDENCE = "thunes.verdict", "thunes.why", "thunes.policy", "thunes.evidence"
@@ -176,8 +176,3 @@ def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | 
         "plots/equity.png": equity_drawdown_png(result.stitched, f"{title}: stitched tests"),
         "plots/folds.png": folds_png(result.folds, title),
     }
-
-
-def is_promotable(tags: Mapping[str, str]) -> bool:
-    """True when the version's evidence, or the policy it was judged under, let it be promoted."""
-    return tags.get(VERDICT) == Outcome.PROMOTE

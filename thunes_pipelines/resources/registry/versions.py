@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from thunes_core.domain.parameters import Champion, study_key
 from thunes_core.domain.results import Evidence, WalkForwardResult
 from thunes_core.errors import NoChampion, PromotionRefused
-from thunes_core.research.promotion import Ruling, rule
+from thunes_core.research.promotion import Outcome, PromotionPolicy, Ruling, rule
 from thunes_pipelines.resources.champions import (
     CHAMPION,
     FINGERPRINT,
@@ -46,6 +46,20 @@ class Registered:
     run_id: str
     url: str
     ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The champion after a ruling was carried out, the version before (or None), and why."""
+
+    champion: Champion
+    before: str | None
+    why: str
+
+    @property
+    def is_new(self) -> bool:
+        """True when the champion is another version than before."""
+        return self.champion.version != self.before
 
 
 class Registry:
@@ -111,17 +125,26 @@ class Registry:
         with self._mlflow.asking():
             chosen = self._version(study, version)
             number = str(chosen.version)
-            if not content.is_promotable(chosen.tags) and not although:
-                raise PromotionRefused(
-                    f"{study}: expected evidence that carries version {number}; "
-                    f"{chosen.tags.get(content.WHY, 'it has none')}; let the research find a "
-                    "better one, or give a reason to promote it all the same"
-                )
+            if not although:
+                self._require_promotable(study, chosen)
             champion = trusted(study, self._published(chosen))
             if although:
                 self._client.set_model_version_tag(study, number, "thunes.although", although)
             self._replace_champion(study, number)
             return champion
+
+    def settle(self, study: str) -> Settled:
+        """Carry out what was ruled about the candidate: promote it, or keep the champion.
+
+        Raises `PromotionRefused` when the ruling was no, `NoChampion` when there is no candidate.
+        """
+        with self._mlflow.asking():
+            candidate = self._version(study, None)
+            before = self._aliases(study).get(CHAMPION)
+        why = candidate.tags.get(content.WHY, "")
+        if candidate.tags.get(content.VERDICT) == Outcome.KEEP:
+            return Settled(self.champion(study), before, why)
+        return Settled(self.promote(study, str(candidate.version)), before, why)
 
     def rollback(self, study: str) -> Champion:
         """Give `champion` back to the version that had it before; the two change places."""
@@ -220,6 +243,20 @@ class Registry:
             "evidence": evidence.get("figures", {}),
             "findings": evidence.get("findings", []),
         }
+
+    def _require_promotable(self, study: str, chosen: ModelVersion) -> None:
+        """Refuse a version that was ruled out, or a first champion where there is one by now."""
+        tags, number = chosen.tags, str(chosen.version)
+        why = tags.get(content.WHY, "it has none")
+        in_force = self._aliases(study).get(CHAMPION)
+        if tags.get(content.POLICY) == PromotionPolicy.BOOTSTRAP and in_force not in {None, number}:
+            why = f"it may only be the first champion, and version {in_force} is in force"
+        elif tags.get(content.VERDICT) == Outcome.PROMOTE:
+            return
+        raise PromotionRefused(
+            f"{study}: expected evidence that carries version {number}; {why}; let the research "
+            "find a better one, or give a reason to promote it all the same"
+        )
 
     def _replace_champion(self, study: str, version: str) -> None:
         """Move the aliases; `previous` first, so that a crash between leaves a champion."""

@@ -1,0 +1,194 @@
+"""From bars to a champion: walk forward, judge and register the candidate, promote or keep.
+
+Each is partitioned by study (`sma_crossover.BTCUSDT.1h`). The candidate is registered whatever the
+verdict; the blocking check `candidate_beats_champion` then stands between it and `champion`, and
+each finding of the evidence is a check of its own with its number and threshold.
+
+Add here: an asset of research. Keep out: formulas (core), MLflow (resources), what is shown
+(research_metadata).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import dagster as dg
+
+from thunes_core.domain.parameters import split_study_key
+from thunes_core.domain.results import Evidence, Finding
+from thunes_pipelines import policies, research_plan
+from thunes_pipelines.assets.market import bars_key, configured_interval
+from thunes_pipelines.failures import told_plainly
+from thunes_pipelines.partitions import STUDY_PARTITIONS
+from thunes_pipelines.resources.house import House
+
+WALK_FORWARD, PARAMETER_SET = dg.AssetKey("walk_forward"), dg.AssetKey("parameter_set")
+BEATS_CHAMPION = "candidate_beats_champion"
+FINDINGS = {
+    "stitched_sharpe": "The stitched out-of-sample Sharpe ratio is high enough.",
+    "dsr": "The Sharpe ratio is not luck, all walk-forwards ever judged counted (deflated Sharpe).",
+    "pbo": "The best trial in sample is also good out of sample (probability of overfitting).",
+    "efficiency": "Out of sample keeps enough of what was earned in training.",
+    "spread": "The folds choose similar parameters.",
+    "double_costs": "Something is left at twice the costs.",
+    "buy_and_hold": "The Sharpe ratio is at least that of holding.",
+    "trades": "Enough closed trades to speak of.",
+}
+_REPORTS_A_WALK = 20
+
+
+@dg.asset(
+    key=WALK_FORWARD,
+    deps=[bars_key(configured_interval())],
+    partitions_def=STUDY_PARTITIONS,
+    group_name=policies.RESEARCH,
+    owners=policies.OWNERS,
+    kinds={"python", "optuna"},
+    pool=policies.RESEARCH_POOL,
+    description=(
+        "One strategy, symbol and interval walked forward: parameters chosen on each training "
+        "window, tested from flat on what follows, stitched; and the final fit, the candidate."
+    ),
+)
+def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+    """Walk one study forward over its newest history and keep the result in the lake."""
+    from thunes_core.research.walk_forward import walk_forward as walk
+    from thunes_pipelines.assets import research_metadata
+
+    settings = house.settings()
+    strategy, symbol, interval = split_study_key(context.partition_key)
+    with told_plainly():
+        result = walk(
+            research_plan.history(house.bars(), context.partition_key, settings),
+            strategy=strategy,
+            symbol=symbol,
+            interval=interval,
+            options=research_plan.options(settings),
+            progress=_log_progress(context),
+        )
+        folder = research_plan.walk_store(settings).save(result)
+    return dg.MaterializeResult(
+        metadata=research_metadata.of_walk(result, str(folder)),
+        data_version=dg.DataVersion(folder.name),
+    )
+
+
+@dg.asset(
+    key=PARAMETER_SET,
+    deps=[WALK_FORWARD],
+    partitions_def=STUDY_PARTITIONS,
+    group_name=policies.RESEARCH,
+    owners=policies.OWNERS,
+    kinds={"mlflow"},
+    check_specs=[
+        *(
+            dg.AssetCheckSpec(name, asset=PARAMETER_SET, description=text)
+            for name, text in FINDINGS.items()
+        ),
+        dg.AssetCheckSpec(
+            BEATS_CHAMPION,
+            asset=PARAMETER_SET,
+            blocking=True,
+            description="The candidate may become champion; if not, nothing downstream runs.",
+        ),
+    ],
+    description=(
+        "The candidate parameter set, judged and registered in MLflow with its evidence: deflated "
+        "Sharpe, overfitting, stability, twice the costs, holding, and the champion on the same "
+        "bars."
+    ),
+)
+def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster knows it bare only
+    """Judge the newest walk-forward and register its choice as candidate."""
+    from thunes_core.research.evidence import judge
+    from thunes_core.research.promotion import Outcome, rule
+    from thunes_pipelines.assets import research_metadata
+
+    study, settings = context.partition_key, house.settings()
+    walks, terms = research_plan.walk_store(settings), research_plan.terms(settings)
+    with told_plainly():
+        result, registry = walks.newest(study), house.registry()
+        champion = registry.champion_or_none(study)
+        evidence = judge(
+            result,
+            research_plan.bars_of(house.bars(), result),
+            champion=champion.parameters if champion else None,
+            costs=terms.costs,
+            protection=terms.protection,
+            cash=terms.cash,
+            luck=research_plan.luck(walks.tries(study)),
+        )
+        ruling = rule(result.chosen, evidence, champion, research_plan.policy(settings))
+        tags = research_plan.context(context.run_id, result.trials)
+        registered = registry.log_candidate(result, evidence, context=tags, ruling=ruling)
+    context.log.info(f"{study} version {registered.version}: {ruling.outcome}: {ruling.why}")
+    verdict = dg.AssetCheckResult(
+        passed=ruling.outcome is not Outcome.REFUSE,
+        check_name=BEATS_CHAMPION,
+        metadata={"why": ruling.why, "policy": str(ruling.policy), "version": registered.version},
+    )
+    return dg.MaterializeResult(
+        metadata=research_metadata.of_candidate(evidence, registered),
+        check_results=[*_finding_checks(evidence), verdict],
+    )
+
+
+@dg.asset(
+    key=policies.CHAMPION,
+    deps=[PARAMETER_SET],
+    partitions_def=STUDY_PARTITIONS,
+    group_name=policies.RESEARCH,
+    owners=policies.OWNERS,
+    kinds={"mlflow"},
+    description=(
+        "The parameter set in force: the candidate when its checks passed, else the one before. "
+        "A copy goes to the ledger, so that a tick never needs MLflow."
+    ),
+)
+def champion(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+    """Carry out the ruling on the candidate and remember the champion in the ledger."""
+    from thunes_pipelines.assets import research_metadata
+
+    with told_plainly():
+        registry = house.registry()
+        settled = registry.settle(context.partition_key)
+        with closing(house.ledger()) as ledger:
+            ledger.remember_champion(settled.champion)
+        url = registry.url_of(settled.champion.run_id)
+    context.log.info(f"{context.partition_key}: champion is version {settled.champion.version}")
+    return dg.MaterializeResult(metadata=research_metadata.of_champion(settled, url))
+
+
+def _finding_checks(evidence: Evidence) -> Iterator[dg.AssetCheckResult]:
+    """Yield one check result per finding that is declared; they warn, the verdict blocks."""
+    found = {finding.name: finding for finding in evidence.findings}
+    for name in FINDINGS:
+        yield dg.AssetCheckResult(
+            passed=found[name].passed,
+            check_name=name,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=_finding_metadata(found[name]),
+        )
+
+
+def _finding_metadata(finding: Finding) -> dict[str, Any]:
+    numbers = {"value": finding.value, "threshold": float(finding.threshold)}
+    return {
+        "sentence": finding.sentence,
+        **{name: value for name, value in numbers.items() if math.isfinite(value)},
+    }
+
+
+def _log_progress(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """Report about twenty times a walk in the run's log."""
+
+    def tell(done: int, total: int, name: str) -> None:
+        if done % max(total // _REPORTS_A_WALK, 1) == 0 or done == total:
+            context.log.info(f"{name}: {done} of {total} trials")
+
+    return tell
+
+
+ASSETS = [walk_forward, parameter_set, champion]
+CHECKS: list[dg.AssetChecksDefinition] = []

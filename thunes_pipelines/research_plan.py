@@ -1,0 +1,119 @@
+"""How research is run here: options from the settings, counts of luck from the lake, run tags.
+
+Assets and commands share it, so that both search and judge alike.
+
+Add here: a choice that both must make alike. Keep out: formulas, storage.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from thunes_core.domain.bars import parse_interval
+from thunes_core.domain.parameters import split_study_key
+from thunes_core.errors import BadInput, NoEvidence
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.bars.store import BarStore
+    from thunes_core.adapters.walks import Tries, WalkStore
+    from thunes_core.domain.results import WalkForwardResult
+    from thunes_core.research.evidence import Luck
+    from thunes_core.research.promotion import PromotionPolicy
+    from thunes_core.research.walk_forward import WalkForwardOptions
+    from thunes_core.research.windows import Terms
+    from thunes_core.settings import Settings
+
+
+def walk_store(settings: Settings) -> WalkStore:
+    """Open the walk-forwards of the lake."""
+    from thunes_core.adapters.walks import WalkStore
+
+    return WalkStore(settings.lake_root)
+
+
+def terms(settings: Settings) -> Terms:
+    """Return the terms on which every run of research is made."""
+    from thunes_core.research.windows import Terms
+
+    return Terms(float(settings.allotment_quote), settings.costs, settings.protection)
+
+
+def options(settings: Settings) -> WalkForwardOptions:
+    """Return how to walk forward; trials are kept in `THUNES_HOME/studies`."""
+    from thunes_core.research.walk_forward import WalkForwardOptions
+
+    return WalkForwardOptions(
+        folds=settings.folds,
+        trials=settings.trials,
+        seed=settings.seed,
+        terms=terms(settings),
+        journal=settings.home / "studies",
+    )
+
+
+def policy(settings: Settings) -> PromotionPolicy:
+    """Return the promotion policy; `BadInput` for `bootstrap` on an account with real money."""
+    from thunes_core.research.promotion import PromotionPolicy
+
+    chosen = PromotionPolicy(settings.promotion)
+    plays = settings.exchange == "local" or settings.broker == "paper"
+    if chosen is PromotionPolicy.BOOTSTRAP and not plays:
+        raise BadInput(
+            "THUNES_PROMOTION: expected strict for an account with real money; it was bootstrap; "
+            "use broker paper or the local testnet, or set it to strict"
+        )
+    return chosen
+
+
+def history(store: BarStore, study: str, settings: Settings) -> pl.DataFrame:
+    """Read the newest `history_days` of the study's bars; `NoEvidence` when there are none."""
+    _, symbol, name = split_study_key(study)
+    interval = parse_interval(name)
+    span = store.span(symbol, interval)
+    if span is None:
+        raise NoEvidence(
+            f"{study}: expected stored {interval} bars of {symbol}; there are none; run the job "
+            "`ingest`, or `thunes ingest`"
+        )
+    end = span[1] + interval.duration
+    return store.read(symbol, interval, end - timedelta(days=settings.history_days), end)
+
+
+def bars_of(store: BarStore, result: WalkForwardResult) -> pl.DataFrame:
+    """Read the bars that a walk was made of; `NoEvidence` when they were revised since."""
+    from thunes_core.domain.bars import fingerprint
+
+    interval = parse_interval(result.interval)
+    bars = store.read(result.symbol, interval, result.bars_from, result.chosen_until)
+    if fingerprint(bars) != result.data_fingerprint:
+        raise NoEvidence(
+            f"{result.strategy}.{result.symbol}.{result.interval}: expected the bars that the "
+            "walk-forward was made of; they were revised since; materialise `walk_forward` again"
+        )
+    return bars
+
+
+def luck(tries: Tries) -> Luck:
+    """Turn counts of all tries into what deflates the Sharpe ratios (per day)."""
+    from thunes_core.research.evidence import Luck
+
+    return Luck(
+        walk_forwards=max(len(tries.walk_sharpes), 1),
+        walk_forward_variance=_daily_variance(tries.walk_sharpes),
+        trials=max(tries.trials, 1),
+        trial_variance=_daily_variance(tries.trial_sharpes),
+    )
+
+
+def _daily_variance(sharpes: tuple[float, ...]) -> float | None:
+    """Return the variance (ddof 1) of annual Sharpe ratios, per day; None below two."""
+    return pl.Series(sharpes).var() / 365 if len(sharpes) > 1 else None  # type: ignore[operator,return-value] # polars says Any number
+
+
+def context(run_id: str, trials: int) -> dict[str, str]:
+    """Return the tags that say where a candidate comes from."""
+    return {"code": version("thunes"), "dagster_run": run_id, "trials": str(trials)}
