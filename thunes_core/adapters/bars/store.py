@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from thunes_core.adapters.bars.files import locked, read_all, read_parquet, write_parquet
+from thunes_core.adapters.bars.merge import REVISED, STORED, Counts, as_known, between, merge
 from thunes_core.adapters.bars.outages import Outages
 from thunes_core.adapters.bars.paths import Tree, checked_symbol, month_edges, months_between
 from thunes_core.adapters.bars.quarantine import Quarantine
@@ -34,14 +35,6 @@ from thunes_core.errors import BarsInvalid
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-
-_VALUES = [name for name in SCHEMA if name not in ("symbol", "interval", "open_time")]
-STORED: dict[str, pl.DataType] = {
-    "open_time": TIME,
-    **{n: SCHEMA[n] for n in _VALUES},
-    "observed_at": TIME,
-}
-REVISED: dict[str, pl.DataType] = {**STORED, "replaced_at": TIME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +85,10 @@ class BarStore:
         counted as revised, stored ones that `bars` lack as withdrawn; both stay in `revisions`.
         """
         _require_window(bars, symbol, interval, start, end)
-        total = _Counts()
+        total = Counts()
         for month in months_between(start, end):
             low, high = month_edges(month)
-            part = _between(bars, max(start, low), min(end, high))
+            part = between(bars, max(start, low), min(end, high))
             total += self._replace_month(part, symbol, interval, month, (start, end), observed_at)
         holes = self.gaps(symbol, interval, start, end)
         return WindowResult(
@@ -132,7 +125,7 @@ class BarStore:
             return empty()
         padded = (_floor(interval, low), _ceiling(interval, high))
         bars = self._read_stored(symbol, fine, *padded, as_of)
-        return _between(_whole_bars(bars, fine, interval), low, high)
+        return between(_whole_bars(bars, fine, interval), low, high)
 
     def span(self, symbol: str, interval: Interval) -> tuple[datetime, datetime] | None:
         """Return the open times of the first and last stored bar; None where none is stored."""
@@ -199,11 +192,11 @@ class BarStore:
         month: str,
         window: tuple[datetime, datetime],
         observed_at: datetime,
-    ) -> _Counts:
+    ) -> Counts:
         path = self._bars.month(symbol, interval, month)
         with locked(self._locks.month(symbol, interval, month).with_suffix(".lock")):
             old = read_parquet(path, STORED) if path.exists() else pl.DataFrame(schema=STORED)
-            change = _merge(old, bars, window, observed_at)
+            change = merge(old, bars, window, observed_at)
             if not change.retired.is_empty():
                 self._retire(change.retired, symbol, interval, month)
             if change.counts.any:
@@ -227,7 +220,7 @@ class BarStore:
         rows = self._scan(self._bars, symbol, interval, start, end)
         if as_of is not None:
             older = self._read_revisions(symbol, interval, start, end)
-            rows = _as_known(rows, older, as_of)
+            rows = as_known(rows, older, as_of)
         return rows.select(
             pl.lit(symbol).alias("symbol"),
             pl.lit(str(interval)).alias("interval"),
@@ -251,64 +244,7 @@ class BarStore:
         schema = REVISED if tree is self._revisions else STORED
         if not paths:
             return pl.DataFrame(schema=schema)
-        return _between(read_all(paths, schema), start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    written: int = 0
-    revised: int = 0
-    withdrawn: int = 0
-
-    def __add__(self, other: _Counts) -> _Counts:
-        return _Counts(
-            self.written + other.written,
-            self.revised + other.revised,
-            self.withdrawn + other.withdrawn,
-        )
-
-    @property
-    def any(self) -> bool:
-        return bool(self.written or self.revised or self.withdrawn)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    stored: pl.DataFrame
-    retired: pl.DataFrame
-    counts: _Counts
-
-
-def _merge(
-    old: pl.DataFrame, bars: pl.DataFrame, window: tuple[datetime, datetime], observed_at: datetime
-) -> _Change:
-    """Decide what a month file becomes; pure. Equal bars keep the moment they were first seen."""
-    inside = _between(old, *window)
-    outside = old.join(inside, on="open_time", how="anti")
-    new = bars.select("open_time", *_VALUES)
-    same = inside.join(new, on=["open_time", *_VALUES], how="semi")
-    fresh = new.join(same, on="open_time", how="anti").with_columns(
-        observed_at=pl.lit(observed_at, dtype=TIME)
-    )
-    retired = inside.join(same, on="open_time", how="anti")
-    revised = retired.join(fresh, on="open_time", how="semi").height
-    counts = _Counts(fresh.height - revised, revised, retired.height - revised)
-    return _Change(
-        pl.concat([outside, same, fresh.select(*STORED)]).sort("open_time"),
-        retired.with_columns(replaced_at=pl.lit(observed_at, dtype=TIME)),
-        counts,
-    )
-
-
-def _as_known(rows: pl.DataFrame, older: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    present = rows.filter(pl.col("observed_at") <= as_of)
-    past = older.filter((pl.col("observed_at") <= as_of) & (pl.col("replaced_at") > as_of))
-    both = pl.concat([past.select(*STORED), present])
-    return both.unique("open_time", keep="last").sort("open_time")
-
-
-def _between(frame: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
-    return frame.filter((pl.col("open_time") >= start) & (pl.col("open_time") < end))
+        return between(read_all(paths, schema), start, end)
 
 
 def _whole_bars(bars: pl.DataFrame, fine: Interval, coarse: Interval) -> pl.DataFrame:
@@ -317,7 +253,7 @@ def _whole_bars(bars: pl.DataFrame, fine: Interval, coarse: Interval) -> pl.Data
         return bars
     first, last = bars["open_time"][0], bars["open_time"][-1] + fine.duration
     low, high = _ceiling(coarse, first), _floor(coarse, last)
-    return resample(_between(bars, low, high), coarse) if low < high else empty()
+    return resample(between(bars, low, high), coarse) if low < high else empty()
 
 
 def _floor(interval: Interval, moment: datetime) -> datetime:
