@@ -4,8 +4,6 @@ Add here: an asset of the trading path. Keep out: order logic (core), adapters (
 and its metadata (beside this file).
 """
 
-from typing import Any
-
 import dagster as dg
 
 from thunes_pipelines import policies
@@ -28,7 +26,7 @@ from thunes_pipelines.resources.house import House
         "the newest closed bar with the champion's parameters, pass the risk gate, trade, audit."
     ),
 )
-def trade_tick(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+def trade_tick(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks, Dagster knows it bare only
     """Run one tick and show what it decided and did; an expected error fails with one sentence."""
     with told_plainly():
         report = house.tick()
