@@ -12,7 +12,9 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 import polars as pl
@@ -80,6 +82,17 @@ def register(cls: S) -> S:
     return cls
 
 
+@contextmanager
+def registry_kept() -> Iterator[None]:
+    """Undo on leaving what was registered inside: for looking at foreign files."""
+    before = dict(_REGISTRY)
+    try:
+        yield
+    finally:
+        _REGISTRY.clear()
+        _REGISTRY.update(before)
+
+
 def registered() -> Mapping[str, type[Strategy]]:
     """Return every strategy class of this package by name, sorted."""
     package = importlib.import_module("thunes_core.strategies")
@@ -90,6 +103,8 @@ def registered() -> Mapping[str, type[Strategy]]:
 
 def strategy_class(name: str) -> type[Strategy]:
     """Return the strategy class called `name`, or raise `UnknownName` with those there are."""
+    if name in _REGISTRY:
+        return _REGISTRY[name]
     known = registered()
     if name not in known:
         raise UnknownName(
@@ -105,19 +120,31 @@ def build(name: str, values: Mapping[str, Value]) -> Strategy:
     the strategy itself refuses. Values outside the search space are allowed: a space bounds
     searches, not people; `space.require` checks it where that matters (registry, live path).
     """
-    cls = strategy_class(name)
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(fields))
+    return make(strategy_class(name), values)
+
+
+def make(cls: type[Strategy], values: Mapping[str, Value]) -> Strategy:
+    """Make a strategy of class `cls` with `values`, as `build` does by name."""
+    name, kinds = getattr(cls, "name", cls.__name__), parameter_types(cls)
+    unknown = sorted(set(values) - set(kinds))
     if unknown:
         raise ParametersInvalid(
-            f"{name}: expected parameters among {sorted(fields)}; "
+            f"{name}: expected parameters among {sorted(kinds)}; "
             f"it was {unknown}; correct the names"
         )
-    kinds = get_type_hints(cls)
     try:
         return cls(**{key: _typed(key, kinds[key], value) for key, value in values.items()})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ParametersInvalid(f"{name}: {error}; correct the parameters") from error
+
+
+@lru_cache(maxsize=64)
+def parameter_types(cls: type) -> Mapping[str, type]:
+    """Return the type of each field of a strategy's dataclass; empty for any other class."""
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def _typed(key: str, kind: type, value: Any) -> Any:
