@@ -40,7 +40,7 @@ _REPORTS_A_WALK = 20
 
 @dg.asset(
     key=WALK_FORWARD,
-    deps=[bars_key(configured_interval())],
+    deps=[dg.AssetDep(bars_key(configured_interval()), partition_mapping=dg.AllPartitionMapping())],
     partitions_def=STUDY_PARTITIONS,
     group_name=policies.RESEARCH,
     owners=policies.OWNERS,
