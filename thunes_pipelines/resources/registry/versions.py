@@ -169,6 +169,19 @@ class Registry:
                 for version in self._versions_of(model.name)
             ]
 
+    def version(self, study: str, name: str) -> dict[str, Any]:
+        """Return one version by number or alias, as in `versions`, with `parameters` and `url`."""
+        with self._mlflow.asking():
+            aliases = self._aliases(study)
+            version = self._version(study, aliases.get(name, name))
+            experiment = self._client.get_run(version.run_id).info.experiment_id
+            return {
+                **self._shown(version, aliases),
+                "parameters": json.loads(self._published(version).parameters)["values"],
+                "tags": dict(version.tags),
+                "url": self._mlflow.run_url(experiment, version.run_id),
+            }
+
     def url_of(self, run_id: str) -> str:
         """Return the address of a run in MLflow's UI."""
         with self._mlflow.asking():
