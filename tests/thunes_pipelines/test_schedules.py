@@ -11,7 +11,6 @@ from dagster._core.test_utils import create_run_for_test
 from tests.thunes_pipelines.houses import NOON, DeadMarket, StillMarket, house_at
 from thunes_core.clock import SystemClock
 from thunes_pipelines import partitions, policies
-from thunes_pipelines.assets.market import bars_key
 from thunes_pipelines.schedules import (
     MAX_REPORT_DAYS,
     MAX_REQUESTS,
@@ -24,9 +23,6 @@ from thunes_pipelines.schedules import (
     wanted_months,
 )
 
-BARS = bars_key("1h")
-MONTH = timedelta(days=31)
-
 
 @pytest.fixture
 def instance():
@@ -38,7 +34,8 @@ def instance():
 @pytest.fixture
 def context(instance):
     """What the daemon hands to a schedule."""
-    return dg.build_schedule_context(instance=instance)
+    with dg.build_schedule_context(instance=instance) as given:
+        yield given
 
 
 def keys(requests):

@@ -10,7 +10,6 @@ Add here: how a run is placed. Keep out: which jobs run, and when.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from dagster._core.workspace.load import location_origin_from_module_name
 CODE_LOCATION = "thunes_pipelines"
 MODULE = "thunes_pipelines.definitions"
 REPOSITORY = "__repository__"
-INSTANCE_CONFIG = Path(__file__).resolve().parents[2] / "dagster_home" / "dagster.yaml"
 _NO_COMPUTE_LOGS = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
@@ -33,14 +31,6 @@ _NO_COMPUTE_LOGS = {
         "config": {},
     }
 }
-
-
-def dagster_home(home: Path) -> Path:
-    """Return the `DAGSTER_HOME` of a state folder, made and given the project's `dagster.yaml`."""
-    folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(INSTANCE_CONFIG, folder / INSTANCE_CONFIG.name)
-    return folder
 
 
 def open_instance(folder: Path) -> dg.DagsterInstance:

@@ -1,0 +1,1 @@
+"""Snapshots of what people and other programs hold on to."""
