@@ -168,8 +168,9 @@ class RunningTestnet:
 
     def stop(self) -> None:
         """Stop serving and wait for the thread; a second call does nothing."""
-        self._server.leave()
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._server.leave()
+            self._thread.join(timeout=10)
 
     def __enter__(self) -> RunningTestnet:
         return self

@@ -203,7 +203,8 @@ class Series:
             if t1 <= after_ms or not passed(p1):
                 continue
             share = (level - p0) / (p1 - p0) if p1 != p0 else 0.0
-            at = t0 + int(np.ceil(max(share, 0.0) * (t1 - t0))) + (0 if touch else 1)
+            span = max(share, 0.0) * (t1 - t0)
+            at = t0 + (int(np.ceil(span)) if touch else int(span) + 1)
             return Crossing(min(max(at, after_ms + 1), t1), None)
         return None
 
