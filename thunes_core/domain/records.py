@@ -37,7 +37,9 @@ class OrderRecord:
     """An order as the ledger knows it: the request, its decision and its life so far.
 
     `strategy` and `bar` name the decision. Times are the exchange's clock, UTC; `submitted_at` is
-    None while the request has provably not left. `code` and `why` explain a refusal or rejection.
+    None while the request has provably not left. `booked_quantity` is what the fills booked so far
+    sum to; the order is `settled` when it is final and all it executed is booked. `code` and `why`
+    explain a refusal or rejection, `looks` counts the questions that found nothing.
     """
 
     request: OrderRequest
@@ -50,6 +52,8 @@ class OrderRecord:
     exchange_order_id: str = ""
     executed_quantity: Decimal = ZERO
     executed_quote: Decimal = ZERO
+    booked_quantity: Decimal = ZERO
+    settled: bool = False
     code: str = ""
     why: str = ""
     looks: int = 0

@@ -8,10 +8,10 @@ Add here: a question the core must ask. Keep out: implementations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import polars as pl
 
@@ -19,7 +19,16 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion
-from thunes_core.domain.portfolio import Account
+from thunes_core.domain.portfolio import Account, Position, TradingState
+from thunes_core.domain.records import (
+    DecisionContext,
+    EquityMark,
+    Lease,
+    OrderRecord,
+    StateRecord,
+    Trade,
+)
+from thunes_core.domain.signal import Decision
 
 
 class MarketData(Protocol):
@@ -48,7 +57,13 @@ class MarketData(Protocol):
 
 
 class Broker(Protocol):
-    """Private side of an exchange account. Reads may be repeated; `submit` never is."""
+    """Private side of an exchange account. Reads may be repeated; `submit` never is.
+
+    `settle_time` is how long after its submission (exchange's clock) a request may still reach the
+    matching or still be missing from reads: only later does "not found" count.
+    """
+
+    settle_time: timedelta
 
     def submit(self, approved: ApprovedOrder) -> Order:
         """Send one approved order, once, and return what the exchange says of it.
@@ -87,4 +102,155 @@ class ParameterSource(Protocol):
 
         Raises `NoChampion` when none was promoted, `RegistryUnavailable` when it cannot be asked.
         """
+        ...
+
+
+class BarsReader(Protocol):
+    """Where a tick reads closed bars; the exchange itself unless another is given."""
+
+    def __call__(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime
+    ) -> pl.DataFrame:
+        """Return the closed bars with start <= open_time < end, in the schema of bars, sorted."""
+        ...
+
+
+class Journal(Protocol):
+    """The ledger as the tick needs it. Every write is durable when the call returns.
+
+    Writers queue; a write under a lease that is no longer the newest raises `LeaseHeld`. Any
+    method may raise `StoreFailed`. Moments are the exchange's clock, UTC, except in leases.
+    """
+
+    def acquire_lease(self, holder: str, ttl: timedelta) -> Lease:
+        """Take the account's lease until now + `ttl` (machine clock), or raise `LeaseHeld`."""
+        ...
+
+    def under(self, lease: Lease) -> Self:
+        """Return this journal with every write fenced by `lease`."""
+        ...
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give the lease back if it is still ours."""
+        ...
+
+    def trading_state(self) -> StateRecord:
+        """Return the trading state in force; ACTIVE while nobody ever set one."""
+        ...
+
+    def set_trading_state(
+        self, state: TradingState, *, reason: str, author: str, since: datetime | None = None
+    ) -> StateRecord:
+        """Store the trading state with its reason and author."""
+        ...
+
+    def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
+        """Keep the last known good copy of a champion."""
+        ...
+
+    def remembered_champion(self, study: str) -> Champion | None:
+        """Return the copy of the champion of `study`, or None."""
+        ...
+
+    def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:
+        """True when that bar was decided on."""
+        ...
+
+    def record_decision(
+        self, decision: Decision, context: DecisionContext, orders: Sequence[OrderRecord]
+    ) -> bool:
+        """Store decision, book and orders at once; False (and nothing) if the bar was decided."""
+        ...
+
+    def record_intents(self, position: Position, orders: Sequence[OrderRecord]) -> None:
+        """Store a book and new orders at once, outside of a bar's decision."""
+        ...
+
+    def claim(self, client_order_id: str, at: datetime) -> None:
+        """Mark an intent as leaving: after it exactly one request may follow."""
+        ...
+
+    def record_outcome(self, order: Order, at: datetime, why: str = "") -> None:
+        """Store what the exchange says of an order."""
+        ...
+
+    def change_order(self, client_order_id: str, at: datetime, **changes: Any) -> None:
+        """Store changed fields of an order."""
+        ...
+
+    def order(self, client_order_id: str) -> OrderRecord | None:
+        """Return one order, or None."""
+        ...
+
+    def order_by_exchange_id(self, symbol: str, exchange_order_id: str) -> OrderRecord | None:
+        """Return the order that the exchange calls by that id, or None."""
+        ...
+
+    def open_orders(self) -> list[OrderRecord]:
+        """Return every order that is not settled, oldest first."""
+        ...
+
+    def orders_of(self, strategy: str, symbol: str, bar: datetime) -> list[OrderRecord]:
+        """Return the orders of one decision, refused ones included."""
+        ...
+
+    def positions(self) -> list[Position]:
+        """Return every book."""
+        ...
+
+    def position(self, strategy: str, symbol: str) -> Position | None:
+        """Return one book, or None before it was opened."""
+        ...
+
+    def save_position(self, position: Position, trade: Trade | None = None) -> None:
+        """Replace one book, with the trade that was closed by it."""
+        ...
+
+    def has_fill(self, symbol: str, trade_id: str) -> bool:
+        """True when that fill is booked."""
+        ...
+
+    def record_fill(
+        self,
+        fill: Fill,
+        *,
+        record: OrderRecord,
+        position: Position,
+        trade: Trade | None,
+        fee_quote: Decimal,
+        moved: Mapping[str, Decimal],
+    ) -> bool:
+        """Book one fill exactly once, with all that follows from it; False if it was known."""
+        ...
+
+    def cursor(self, symbol: str) -> str | None:
+        """Return the newest trade id seen of `symbol`; None before the first look."""
+        ...
+
+    def set_cursor(self, symbol: str, trade_id: str) -> None:
+        """Remember the newest trade id seen of `symbol`."""
+        ...
+
+    def expected_balances(self) -> dict[str, Decimal]:
+        """Return what each known asset's total must be, as far as our fills explain it."""
+        ...
+
+    def accept_balance(self, asset: str, total: Decimal, at: datetime, why: str) -> None:
+        """Take `total` as the expected balance of `asset`, and tell the audit."""
+        ...
+
+    def day_start(self, day: datetime) -> Decimal | None:
+        """Return the equity at 00:00 UTC of `day`, or None before its first tick."""
+        ...
+
+    def set_day_start(self, day: datetime, value: Decimal) -> None:
+        """Remember the equity at 00:00 UTC of `day`."""
+        ...
+
+    def record_tick(self, mark: EquityMark, report: Mapping[str, Any]) -> None:
+        """Store the end of a tick: its equity mark and its report."""
+        ...
+
+    def note(self, at: datetime, event: str, body: Mapping[str, Any]) -> None:
+        """Add one event to the audit."""
         ...

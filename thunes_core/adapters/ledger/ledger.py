@@ -34,8 +34,6 @@ from thunes_core.domain.records import (
 )
 from thunes_core.domain.signal import Decision
 
-_OPEN = tuple(status for status in OrderStatus if not status.is_final)
-
 
 class Ledger:
     """Facts that cannot be had again, in SQLite or PostgreSQL. Raises `StoreFailed`."""
@@ -166,9 +164,9 @@ class Ledger:
             return orderbook.find_by_exchange_id(connection, symbol, exchange_order_id)
 
     def open_orders(self) -> list[OrderRecord]:
-        """Return every order that is not final, oldest first."""
+        """Return every order that is not settled, oldest first."""
         with self._read() as connection:
-            return orderbook.with_status(connection, _OPEN)
+            return orderbook.unsettled(connection)
 
     def orders_of(self, strategy: str, symbol: str, bar: datetime) -> list[OrderRecord]:
         """Return the orders of one decision."""
@@ -187,10 +185,12 @@ class Ledger:
         with self._read() as connection:
             return books.read_position(connection, strategy, symbol)
 
-    def save_position(self, position: Position) -> None:
-        """Replace one book."""
+    def save_position(self, position: Position, trade: Trade | None = None) -> None:
+        """Replace one book, with the trade that was closed by it."""
         with self._write() as connection:
             books.write_position(connection, position)
+            if trade is not None:
+                books.insert_trade(connection, trade)
 
     def has_fill(self, symbol: str, trade_id: str) -> bool:
         """True when that fill is stored."""
@@ -212,6 +212,7 @@ class Ledger:
             if books.has_fill(connection, fill.symbol, fill.trade_id):
                 return False
             books.insert_fill(connection, fill, record.client_order_id, record.strategy, fee_quote)
+            orderbook.book_quantity(connection, record, fill.quantity)
             books.write_position(connection, position)
             if trade is not None:
                 books.insert_trade(connection, trade)

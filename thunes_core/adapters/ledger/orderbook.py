@@ -5,9 +5,10 @@ Add here: a query about orders. Keep out: positions and fills (see `books`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -25,6 +26,8 @@ from thunes_core.domain.orders import (
 from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.errors import StoreFailed
+
+_NO = False
 
 
 def is_decided(connection: Connection, strategy: str, symbol: str, bar: datetime) -> bool:
@@ -70,8 +73,31 @@ def change_order(
             f"ledger: expected one order {client_order_id}; found {done.rowcount}; "
             "restore the ledger or reconcile by hand"
         )
+    _settle(connection, client_order_id)
     chain.append(
         connection, time, "order_changed", {"client_order_id": client_order_id, **_told(values)}
+    )
+
+
+def book_quantity(connection: Connection, record: OrderRecord, quantity: Decimal) -> None:
+    """Count a fill of `quantity` towards its order."""
+    connection.execute(
+        update(orders)
+        .where(orders.c.client_order_id == record.client_order_id)
+        .values(booked_quantity=record.booked_quantity + quantity)
+    )
+    _settle(connection, record.client_order_id)
+
+
+def _settle(connection: Connection, client_order_id: str) -> None:
+    record = find_order(connection, client_order_id)
+    if record is None:
+        return
+    complete = record.booked_quantity == record.executed_quantity
+    connection.execute(
+        update(orders)
+        .where(orders.c.client_order_id == client_order_id)
+        .values(settled=record.status.is_final and complete)
     )
 
 
@@ -92,9 +118,9 @@ def find_by_exchange_id(
     return found[0] if found else None
 
 
-def with_status(connection: Connection, statuses: Sequence[OrderStatus]) -> list[OrderRecord]:
-    """Return the orders in any of `statuses`, oldest first."""
-    query = select(orders).where(orders.c.status.in_([str(s) for s in statuses]))
+def unsettled(connection: Connection) -> list[OrderRecord]:
+    """Return the orders that are not final, or executed more than is booked; oldest first."""
+    query = select(orders).where(orders.c.settled == _NO)
     return fetch(connection, query.order_by(orders.c.intended_at, orders.c.client_order_id))
 
 

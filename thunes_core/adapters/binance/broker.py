@@ -1,0 +1,185 @@
+"""Binance's private side: orders, fills, balances. Implements `Broker`.
+
+An order request is sent once, and its answer is classified by what it proves (`classify`). Reads
+may be repeated. The exchange's clock is asked before a signed request when it was last asked more
+than half a second ago, because a local testnet's clock may jump or run fast.
+
+Add here: a private request the core needs. Keep out: decisions, retries of orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from thunes_core.adapters.binance.classify import classify, request_errors
+from thunes_core.adapters.binance.client import make_client, read
+from thunes_core.adapters.binance.messages import (
+    order_parameters,
+    parse_account,
+    parse_fill,
+    parse_order,
+)
+from thunes_core.clock import SystemClock, monotonic_seconds, to_millis
+from thunes_core.domain.orders import ApprovedOrder, Fill, Order
+from thunes_core.domain.portfolio import Account
+from thunes_core.errors import ExchangeRejected, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from binance.client import Client
+
+T = TypeVar("T")
+
+PAGE_ROWS = 1000
+SYNC_SECONDS = 0.5
+RECEIVE_WINDOW = timedelta(seconds=5)
+ENGINE_TIMEOUT = timedelta(seconds=10)
+MARGIN = timedelta(seconds=5)
+NO_SUCH_ORDER = (-2013, -2011)
+WRONG_TIMESTAMP = -1021
+
+
+class BinanceBroker:
+    """One account at Binance spot, or at anything that speaks its protocol.
+
+    One object serves one thread.
+    """
+
+    settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
+
+    def __init__(
+        self,
+        rest_url: str,
+        api_key: str,
+        api_secret: str | None = None,
+        private_key_file: Path | None = None,
+    ) -> None:
+        self.rest_url = rest_url
+        self._api_key = api_key
+        self._api_secret = api_secret
+        self._private_key_file = private_key_file
+        self._synced_at = float("-inf")
+        self._client_ids: dict[tuple[str, str], str] = {}
+
+    @cached_property
+    def client(self) -> Client:
+        """The client, made on first use: importing python-binance takes more than a second."""
+        made = make_client(self.rest_url, self._api_key, self._api_secret, self._private_key_file)
+        made.REQUEST_RECVWINDOW = int(RECEIVE_WINDOW.total_seconds() * 1000)
+        return made
+
+    def close(self) -> None:
+        """Close the connections; the object may be used again."""
+        self.client.close_connection()
+
+    def submit(self, approved: ApprovedOrder) -> Order:
+        """Send one approved order, once; the errors say what is proved of it."""
+        request = approved.request
+        self._sync()
+        return self._remember(
+            self._once(
+                lambda: self.client.create_order(**order_parameters(request)),
+                f"order {request.client_order_id}",
+            )
+        )
+
+    def cancel(self, symbol: str, client_order_id: str) -> Order:
+        """Cancel an open order and return its last state; errors as `submit`."""
+        self._sync()
+        return self._remember(
+            self._once(
+                lambda: self.client.cancel_order(symbol=symbol, origClientOrderId=client_order_id),
+                f"cancel of {client_order_id}",
+            )
+        )
+
+    def order(self, symbol: str, client_order_id: str) -> Order | None:
+        """Return the newest order with that id, or None when the exchange shows none now."""
+        try:
+            raw = self._read(
+                lambda: self.client.get_order(symbol=symbol, origClientOrderId=client_order_id),
+                f"order {client_order_id}",
+            )
+        except ExchangeRejected as error:
+            if error.code in NO_SUCH_ORDER:
+                return None
+            raise
+        return self._remember(parse_order(raw))
+
+    def open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Return all open orders."""
+        asked = {"symbol": symbol} if symbol else {}
+        rows = self._read(lambda: self.client.get_open_orders(**asked), "open orders")
+        return [self._remember(parse_order(row)) for row in rows]
+
+    def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
+        """Return all fills with a trade id above the cursor, oldest first, complete."""
+        start = int(after_trade_id) + 1 if after_trade_id is not None else 0
+        found: list[Fill] = []
+        while True:
+            page = self._trades(symbol, max(start, 0))
+            found += [parse_fill(row, self._client_id(symbol, row["orderId"])) for row in page]
+            if len(page) < PAGE_ROWS:
+                return found
+            start = int(page[-1]["id"]) + 1
+
+    def account(self) -> Account:
+        """Return the balances that are not zero."""
+        return parse_account(self._read(self.client.get_account, "account"))
+
+    def _trades(self, symbol: str, start: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._read(
+            lambda: self.client.get_my_trades(symbol=symbol, fromId=start, limit=PAGE_ROWS),
+            f"trades of {symbol}",
+        )
+        return sorted((row for row in rows if int(row["id"]) >= start), key=lambda r: int(r["id"]))
+
+    def _client_id(self, symbol: str, order_id: int) -> str:
+        """Return our id of an order; trades carry only the exchange's, so it may have to ask."""
+        key = (symbol, str(order_id))
+        if key not in self._client_ids:
+            raw = self._read(
+                lambda: self.client.get_order(symbol=symbol, orderId=order_id),
+                f"order {order_id} of {symbol}",
+            )
+            self._remember(parse_order(raw))
+        return self._client_ids[key]
+
+    def _remember(self, order: Order) -> Order:
+        self._client_ids[order.symbol, order.exchange_order_id] = order.client_order_id
+        return order
+
+    def _once(self, request: Callable[[], Any], what: str) -> Order:
+        try:
+            raw = request()
+        except request_errors() as error:
+            if getattr(error, "code", 0) == WRONG_TIMESTAMP:
+                self._synced_at = float("-inf")
+            raise classify(error, what) from error
+        try:
+            return parse_order(raw)
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise OutcomeUnknown(
+                f"{what}: the answer cannot be read as an order; ask, never repeat"
+            ) from error
+
+    def _read(self, request: Callable[[], T], what: str) -> T:
+        self._sync()
+        try:
+            return read(request, what=what)
+        except ExchangeRejected as error:
+            if error.code != WRONG_TIMESTAMP:
+                raise
+        self._synced_at = float("-inf")
+        self._sync()
+        return read(request, what=what)
+
+    def _sync(self) -> None:
+        if monotonic_seconds() - self._synced_at < SYNC_SECONDS:
+            return
+        answer = read(self.client.get_server_time, what="server time")
+        self.client.timestamp_offset = answer["serverTime"] - to_millis(SystemClock().now())
+        self._synced_at = monotonic_seconds()

@@ -1,0 +1,55 @@
+"""What an answer to an order request proves. Every answer python-binance can give has one class.
+
+| what came back                                      | class                 |
+|-----------------------------------------------------|-----------------------|
+| no connection could be made (NewConnectionError)    | `ExchangeUnavailable` |
+| 429, 418 (asked to wait): nothing was done          | `ExchangeUnavailable` |
+| 4xx with the exchange's code                        | `ExchangeRejected`    |
+| 5xx, −1006, −1007, no code, unreadable, timeout, …  | `OutcomeUnknown`      |
+
+Add here: an answer the exchange may give. Keep out: requests.
+"""
+
+from __future__ import annotations
+
+from thunes_core.adapters.binance.client import TOO_MANY_REQUESTS
+from thunes_core.errors import (
+    ExchangeRejected,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    ThunesError,
+)
+
+UNKNOWN_CODES = (-1000, -1001, -1006, -1007)
+"""Codes with which the exchange itself says that it does not know."""
+
+
+def request_errors() -> tuple[type[Exception], ...]:
+    """Return every kind of error that a request through python-binance ends in."""
+    from binance.exceptions import BinanceAPIException, BinanceRequestException
+    from requests.exceptions import RequestException
+
+    return BinanceAPIException, BinanceRequestException, RequestException
+
+
+def classify(error: Exception, what: str) -> ThunesError:
+    """Return the error that says what `error` proves of the request `what`."""
+    status, code = getattr(error, "status_code", 0), getattr(error, "code", 0) or 0
+    said = " ".join(str(getattr(error, "message", None) or error).split())[:200]
+    if never_left(error):
+        return ExchangeUnavailable(f"{what}: no connection to the exchange; nothing was sent")
+    if status in TOO_MANY_REQUESTS:
+        return ExchangeUnavailable(f"{what}: the exchange asks to wait (HTTP {status}: {said})")
+    if 400 <= status < 500 and code and code not in UNKNOWN_CODES:
+        return ExchangeRejected(f"{what}: the exchange refused it ({code}: {said})", code)
+    kind = f"HTTP {status} {code}" if status else type(error).__name__
+    return OutcomeUnknown(f"{what}: the outcome is not known ({kind}: {said}); ask, never repeat")
+
+
+def never_left(error: BaseException) -> bool:
+    """True when a connection was never made: the one proof that nothing was sent."""
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    causes = [*getattr(error, "args", ()), error.__cause__, error.__context__]
+    reasons = [c.reason if isinstance(c, MaxRetryError) else c for c in causes]
+    return any(isinstance(reason, NewConnectionError) for reason in reasons)

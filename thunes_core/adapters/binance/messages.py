@@ -1,0 +1,116 @@
+"""Turn Binance's answers about orders, trades and balances into the domain, and requests back.
+
+Numbers travel as decimal text, never as floats.
+
+Add here: a field of these answers the core needs. Keep out: sending, errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from thunes_core.clock import from_millis
+from thunes_core.domain.orders import (
+    ZERO,
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from thunes_core.domain.portfolio import Account, Balance
+
+Raw = Mapping[str, Any]
+
+_STATUS = {
+    "PENDING_NEW": OrderStatus.NEW,
+    "PENDING_CANCEL": OrderStatus.NEW,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+}
+_RESTS = {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
+
+
+def order_parameters(request: OrderRequest) -> dict[str, str]:
+    """Return the parameters of `POST /api/v3/order` for `request`."""
+    parameters = {
+        "symbol": request.symbol,
+        "side": str(request.side),
+        "type": str(request.type),
+        "quantity": plain(request.quantity),
+        "newClientOrderId": request.client_order_id,
+        "newOrderRespType": "RESULT",
+    }
+    if request.price is not None:
+        parameters["price"] = plain(request.price)
+    if request.stop_price is not None:
+        parameters["stopPrice"] = plain(request.stop_price)
+    if request.type in _RESTS:
+        parameters["timeInForce"] = str(request.time_in_force or TimeInForce.GTC)
+    return parameters
+
+
+def plain(value: Decimal) -> str:
+    """Write a Decimal without exponent and without trailing zeros.
+
+    >>> plain(Decimal("0.00100")), plain(Decimal("1E+2"))
+    ('0.001', '100')
+    """
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def parse_order(raw: Raw) -> Order:
+    """Read an order; raises `KeyError`, `TypeError` or `ArithmeticError` when it is none."""
+    moment = raw.get("updateTime") or raw.get("transactTime") or raw.get("time") or 0
+    return Order(
+        symbol=raw["symbol"],
+        client_order_id=raw.get("origClientOrderId") or raw["clientOrderId"],
+        exchange_order_id=str(raw["orderId"]),
+        side=Side(raw["side"]),
+        type=OrderType(raw["type"]),
+        status=_status(raw["status"]),
+        quantity=Decimal(raw["origQty"]),
+        executed_quantity=Decimal(raw["executedQty"]),
+        executed_quote=Decimal(raw["cummulativeQuoteQty"]),
+        updated_at=from_millis(int(moment)),
+        price=_optional(raw.get("price")),
+        stop_price=_optional(raw.get("stopPrice")),
+    )
+
+
+def parse_fill(raw: Raw, client_order_id: str) -> Fill:
+    """Read a row of `myTrades`."""
+    return Fill(
+        symbol=raw["symbol"],
+        trade_id=str(raw["id"]),
+        exchange_order_id=str(raw["orderId"]),
+        client_order_id=client_order_id,
+        side=Side.BUY if raw["isBuyer"] else Side.SELL,
+        price=Decimal(raw["price"]),
+        quantity=Decimal(raw["qty"]),
+        fee=Decimal(raw["commission"]),
+        fee_asset=raw["commissionAsset"],
+        is_maker=bool(raw["isMaker"]),
+        time=from_millis(int(raw["time"])),
+    )
+
+
+def parse_account(raw: Raw) -> Account:
+    """Read the balances that are not zero."""
+    balances = (
+        Balance(b["asset"], Decimal(b["free"]), Decimal(b["locked"])) for b in raw["balances"]
+    )
+    return Account({balance.asset: balance for balance in balances if balance.total})
+
+
+def _status(name: str) -> OrderStatus:
+    return _STATUS.get(name) or OrderStatus(name)
+
+
+def _optional(text: str | None) -> Decimal | None:
+    value = Decimal(text) if text else ZERO
+    return value or None

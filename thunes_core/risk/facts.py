@@ -1,0 +1,67 @@
+"""What the checks look at: one frozen snapshot of account, books and limits.
+
+Add here: a fact that a check needs. Keep out: checking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.limits import RiskLimits
+from thunes_core.domain.orders import ZERO
+from thunes_core.domain.portfolio import Account, Position, TradingState
+from thunes_core.domain.records import StateRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """The account at one moment; money in quote units, times UTC on the exchange's clock.
+
+    `price` and `instrument` are those of the request's symbol; `prices` value every book.
+    `stale` is True when the newest closed bar is too old to enter on. `unresolved` names symbols
+    with an order of unknown outcome, with what is foreign, or whose balance does not fit, each
+    with the sentence that says so. `bad_bars` is the sentence that holds back entries, or empty.
+    """
+
+    state: StateRecord
+    limits: RiskLimits
+    instrument: Instrument
+    price: Decimal
+    now: datetime
+    positions: tuple[Position, ...] = ()
+    strategy: str = ""
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
+    fee_rate: Decimal = ZERO
+    stale: bool = False
+    bad_bars: str = ""
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+    open_orders: int = 0
+    armed: bool = True
+    breaker_open: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """True when positions may be increased."""
+        return self.state.state is TradingState.ACTIVE
+
+    def exposure(self, symbol: str | None = None) -> Decimal:
+        """Value of all holdings, or of those in `symbol`."""
+        return sum(
+            (
+                book.holding * self.prices.get(book.symbol, book.average_price)
+                for book in self.positions
+                if symbol in {None, book.symbol}
+            ),
+            ZERO,
+        )
+
+    def book(self, symbol: str) -> Position | None:
+        """The book of the asking strategy in `symbol`, if there is one."""
+        return next(
+            (b for b in self.positions if (b.strategy, b.symbol) == (self.strategy, symbol)), None
+        )

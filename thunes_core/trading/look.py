@@ -1,0 +1,105 @@
+"""What a study looks at before it decides: champion, newest closed bars, targets.
+
+Add here: a thing that is read for a decision. Keep out: deciding, orders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from thunes_core.domain.bars import empty, fingerprint
+from thunes_core.domain.parameters import Champion
+from thunes_core.domain.portfolio import Position
+from thunes_core.errors import NoChampion, RegistryUnavailable
+from thunes_core.strategies.base import Strategy, build_from, strategy_class
+from thunes_core.trading.ports import Journal, ParameterSource
+from thunes_core.trading.world import Study, World
+
+SPARE_BARS = 5
+MAX_MISSED_BARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The champion, the closed bars read and the targets from the last decided bar on.
+
+    `bar` is the open time of the newest closed bar, UTC; None where there are no bars.
+    """
+
+    champion: Champion
+    bars: pl.DataFrame
+    targets: tuple[float, ...] = ()
+    bar: datetime | None = None
+    note: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the bars read."""
+        return fingerprint(self.bars)
+
+
+def look(world: World, journal: Journal, study: Study, book: Position, now: datetime) -> Sight:
+    """Read champion and bars of `study` and compute its targets.
+
+    Raises `NoChampion`, `ParametersInvalid`, or what reading the bars raises.
+    """
+    champion, note = find_champion(world.parameters, journal, study, now, needed=book.is_open)
+    strategy_class(champion.parameters.strategy).space.require(champion.parameters.values)
+    strategy = build_from(champion.parameters)
+    bars = _closed_bars(world, study, strategy, book, now)
+    if bars.is_empty():
+        return Sight(champion, bars, note=note)
+    targets = _targets(strategy, bars, book.last_bar)
+    return Sight(champion, bars, targets, bars["open_time"][-1], note)
+
+
+def find_champion(
+    source: ParameterSource, journal: Journal, study: Study, now: datetime, *, needed: bool
+) -> tuple[Champion, str]:
+    """Return the champion and a note; the ledger's copy where the registry cannot be asked.
+
+    `needed`: something is held, so that the remembered set serves even when there is no champion.
+    """
+    try:
+        champion = source.champion(study.key)
+    except RegistryUnavailable as error:
+        return _remembered(journal, study, error)
+    except NoChampion as error:
+        if not needed:
+            raise
+        return _remembered(journal, study, error)
+    journal.remember_champion(champion, now)
+    return champion, ""
+
+
+def _remembered(
+    journal: Journal, study: Study, error: RegistryUnavailable | NoChampion
+) -> tuple[Champion, str]:
+    kept = journal.remembered_champion(study.key)
+    if kept is None:
+        raise error
+    return kept, f"{study.key}: registry not used ({error}); version {kept.version} as remembered"
+
+
+def _closed_bars(
+    world: World, study: Study, strategy: Strategy, book: Position, now: datetime
+) -> pl.DataFrame:
+    step = study.interval.duration
+    end = study.interval.floor(now)
+    missed = (end - book.last_bar) // step if book.last_bar else 0
+    count = strategy.warmup_bars + SPARE_BARS + min(max(missed, 0), MAX_MISSED_BARS)
+    read = world.bars or world.market.klines
+    bars = read(study.symbol, study.interval, end - count * step, end)
+    return bars.filter(pl.col("open_time") + step <= now) if not bars.is_empty() else empty()
+
+
+def _targets(
+    strategy: Strategy, bars: pl.DataFrame, last_bar: datetime | None
+) -> tuple[float, ...]:
+    targets = strategy.target_exposure(bars).to_list()
+    times = bars["open_time"]
+    decided = int((times <= last_bar).sum()) if last_bar is not None else len(targets) - 1
+    return tuple(targets[max(min(decided, len(targets) - 1) - 1, 0) :])

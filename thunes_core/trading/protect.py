@@ -1,0 +1,85 @@
+"""Protective exits judged on bars that have closed, with the rules of semantics §3.
+
+Add here: another protective exit. Keep out: orders, the exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from thunes_core.domain.limits import Protection
+from thunes_core.domain.portfolio import Position
+from thunes_core.trading import rules
+
+NO_EXIT = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A book after the bars were watched, and the reason to exit (`NO_EXIT` when there is none)."""
+
+    position: Position
+    reason: str = NO_EXIT
+
+
+def watch_bars(position: Position, bars: pl.DataFrame, protection: Protection) -> Watch:
+    """Walk the closed `bars` after `position.last_bar`: raise the high water or find the exit.
+
+    `bars` may begin earlier. Bars that closed before the entry are passed over.
+    """
+    if not position.is_open or position.entry_time is None:
+        return Watch(position)
+    since = position.last_bar
+    fresh = bars if since is None else bars.filter(pl.col("open_time") > since)
+    columns = fresh.select("open_time", "open", "high", "low")
+    step = _step(bars)
+    for open_time, open_price, high, low in columns.iter_rows():
+        if open_time + step <= position.entry_time:
+            continue
+        entry_bar = open_time <= position.entry_time
+        reason = _inside(position, protection, open_price, high, low, entry_bar)
+        if reason:
+            return Watch(position, reason)
+        position = replace(position, high_water=max(position.high_water, high))
+    return Watch(position)
+
+
+def watch_price(position: Position, price: float, protection: Protection) -> str:
+    """Return the reason to exit at `price` now, or `NO_EXIT`."""
+    if not position.is_open:
+        return NO_EXIT
+    return _inside(position, protection, price, price, price, entry_bar=False)
+
+
+def _inside(
+    position: Position,
+    protection: Protection,
+    open_price: float,
+    high: float,
+    low: float,
+    entry_bar: bool,
+) -> str:
+    entry = float(position.average_price)
+    stop, is_trail = rules.stop_level(
+        entry,
+        position.high_water,
+        protection.stop_loss,
+        protection.trailing_stop,
+        protection.trailing_activation,
+    )
+    target = rules.target_level(entry, protection.take_profit)
+    hit, _price, _at_open = rules.protective_exit(open_price, high, low, stop, target, entry_bar)
+    if hit == rules.STOP_HIT:
+        return rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]
+    return rules.REASONS[rules.TAKE_PROFIT] if hit == rules.TARGET_HIT else NO_EXIT
+
+
+def _step(bars: pl.DataFrame) -> timedelta:
+    """Length of one bar, from the content; zero for less than two bars."""
+    if bars.height < 2:
+        return timedelta(0)
+    times: list[datetime] = bars["open_time"].tail(2).to_list()
+    return times[1] - times[0]

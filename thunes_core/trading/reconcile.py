@@ -1,0 +1,215 @@
+"""Bring the ledger to what the exchange says: orders, fills, balances; first act of every tick.
+
+Restart and crash recovery are this code. What cannot be explained blocks entries on its symbols; a
+holding that is missing halts trading.
+
+Add here: a comparison of ledger and exchange. Keep out: deciding, sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.orders import ZERO, Fill
+from thunes_core.domain.portfolio import Account
+from thunes_core.domain.records import OrderRecord
+from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quote, moved
+from thunes_core.trading.ports import Broker, Journal, MarketData
+from thunes_core.trading.resolve import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The ports and terms that booking needs, bound to one lease and one moment."""
+
+    market: MarketData
+    broker: Broker
+    journal: Journal
+    instruments: Mapping[str, Instrument]
+    now: datetime
+    cooldown: timedelta = timedelta(0)
+    intervals: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
+
+    def terms(self, strategy: str, symbol: str) -> Terms:
+        """Return the terms on which a fill of that book is booked."""
+        interval = self.intervals.get((strategy, symbol))
+        return Terms(self.instruments[symbol], self.cooldown, interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """An asset whose total is not what our fills explain; its own units."""
+
+    asset: str
+    expected: Decimal
+    actual: Decimal
+
+    @property
+    def is_missing(self) -> bool:
+        """True when less is there than the books hold."""
+        return self.actual < self.expected
+
+    def __str__(self) -> str:
+        """Say it in one sentence."""
+        return (
+            f"{self.asset}: expected {self.expected:f}, the account holds {self.actual:f}; "
+            "explain it, then `thunes reconcile --accept`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What reconciling found; `unresolved` maps symbols to the sentence that blocks entries."""
+
+    account: Account
+    fills: tuple[Fill, ...] = ()
+    notes: tuple[str, ...] = ()
+    discrepancies: tuple[Discrepancy, ...] = ()
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> str:
+        """The sentence for which trading must halt, or empty."""
+        return next((str(d) for d in self.discrepancies if d.is_missing), "")
+
+
+def reconcile(desk: Desk) -> Reconciliation:
+    """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
+    notes = resolve(desk.broker, desk.journal, desk.now)
+    fills, foreign = book_new_fills(desk, desk.instruments)
+    account, discrepancies, late = _compare(desk)
+    fills += late
+    unresolved = {
+        **_foreign_orders(desk),
+        **foreign,
+        **_unexplained(discrepancies, desk.instruments),
+        **_in_flight(desk.journal),
+    }
+    return Reconciliation(
+        account=account,
+        fills=tuple(fills),
+        notes=(*notes, *map(str, discrepancies), *foreign.values()),
+        discrepancies=discrepancies,
+        unresolved=unresolved,
+    )
+
+
+def book_new_fills(desk: Desk, symbols: Iterable[str]) -> tuple[list[Fill], dict[str, str]]:
+    """Book every fill beyond the cursor; return those booked, and foreign ones by symbol."""
+    booked: list[Fill] = []
+    foreign: dict[str, str] = {}
+    for symbol in symbols:
+        cursor = desk.journal.cursor(symbol)
+        for fill in desk.broker.fills(symbol, cursor):
+            if _book(desk, fill):
+                booked.append(fill)
+                continue
+            if cursor is not None and not desk.journal.has_fill(symbol, fill.trade_id):
+                foreign[symbol] = f"{symbol}: trade {fill.trade_id} is not ours"
+            desk.journal.set_cursor(symbol, fill.trade_id)
+        if cursor is None and desk.journal.cursor(symbol) is None:
+            desk.journal.set_cursor(symbol, "-1")
+    return booked, foreign
+
+
+def _book(desk: Desk, fill: Fill) -> bool:
+    record = _order_of(desk.journal, fill)
+    if record is None or desk.journal.has_fill(fill.symbol, fill.trade_id):
+        return False
+    position = desk.journal.position(record.strategy, fill.symbol)
+    if position is None:
+        return False
+    terms = desk.terms(record.strategy, fill.symbol)
+    fee_quote = fee_in_quote(fill, terms.instrument, _fee_price(desk, fill, terms.instrument))
+    done = book_fill(position, fill, record, fee_quote, terms)
+    return desk.journal.record_fill(
+        fill,
+        record=record,
+        position=done.position,
+        trade=done.trade,
+        fee_quote=fee_quote,
+        moved=moved(fill, terms.instrument),
+    )
+
+
+def close_dust(desk: Desk, record: OrderRecord, price: Decimal) -> None:
+    """Close the trade of a finished exit that left less than the exchange lets us sell."""
+    position = desk.journal.position(record.strategy, record.request.symbol)
+    if position is None:
+        return
+    terms = desk.terms(record.strategy, record.request.symbol)
+    done = close_if_dust(position, record, price, terms)
+    if done.trade is not None:
+        desk.journal.save_position(done.position, done.trade)
+
+
+def _order_of(journal: Journal, fill: Fill) -> OrderRecord | None:
+    known = journal.order_by_exchange_id(fill.symbol, fill.exchange_order_id)
+    return known or (journal.order(fill.client_order_id) if fill.client_order_id else None)
+
+
+def _fee_price(desk: Desk, fill: Fill, instrument: Instrument) -> Decimal | None:
+    if fill.fee == ZERO or fill.fee_asset in {instrument.base_asset, instrument.quote_asset}:
+        return None
+    return desk.market.price(f"{fill.fee_asset}{instrument.quote_asset}")
+
+
+def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...], list[Fill]]:
+    """Compare balances; a mismatch counts when a second look, after new fills, still shows it."""
+    account = desk.broker.account()
+    found = _discrepancies(desk, account)
+    if not found:
+        return account, (), []
+    late, _foreign = book_new_fills(desk, desk.instruments)
+    account = desk.broker.account()
+    return account, _discrepancies(desk, account), late
+
+
+def _discrepancies(desk: Desk, account: Account) -> tuple[Discrepancy, ...]:
+    expected = desk.journal.expected_balances()
+    for asset in _assets(desk.instruments):
+        if asset not in expected:
+            expected[asset] = account.total(asset)
+            desk.journal.accept_balance(asset, expected[asset], desk.now, "first sight")
+    return tuple(
+        Discrepancy(asset, total, account.total(asset))
+        for asset, total in expected.items()
+        if total != account.total(asset)
+    )
+
+
+def _assets(instruments: Mapping[str, Instrument]) -> list[str]:
+    both = ((i.base_asset, i.quote_asset) for i in instruments.values())
+    return sorted({asset for pair in both for asset in pair})
+
+
+def _unexplained(
+    discrepancies: Iterable[Discrepancy], instruments: Mapping[str, Instrument]
+) -> dict[str, str]:
+    return {
+        symbol: str(discrepancy)
+        for discrepancy in discrepancies
+        for symbol, instrument in instruments.items()
+        if discrepancy.asset in {instrument.base_asset, instrument.quote_asset}
+    }
+
+
+def _foreign_orders(desk: Desk) -> dict[str, str]:
+    return {
+        order.symbol: f"{order.symbol}: open order {order.client_order_id} is not ours"
+        for order in desk.broker.open_orders()
+        if desk.journal.order(order.client_order_id) is None
+    }
+
+
+def _in_flight(journal: Journal) -> dict[str, str]:
+    return {
+        record.request.symbol: f"{record.client_order_id} is {record.status}, not settled"
+        for record in journal.open_orders()
+        if record.status.is_in_flight or record.status.is_final
+    }

@@ -1,0 +1,178 @@
+"""One study in one tick: look, decide, ask the gate, make the intent durable, send, book.
+
+Add here: a step between looking and booking. Keep out: what the whole account shares (`step`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.orders import ApprovedOrder, Fill, RefusedOrder
+from thunes_core.domain.portfolio import Account, Position
+from thunes_core.domain.records import DecisionContext, OrderRecord, StateRecord
+from thunes_core.domain.signal import Decision
+from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, NoChampion
+from thunes_core.risk.facts import RiskFacts
+from thunes_core.risk.gate import judge
+from thunes_core.trading.decide import View, decide, exit_request
+from thunes_core.trading.look import Sight, look
+from thunes_core.trading.protect import NO_EXIT, watch_bars, watch_price
+from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.send import intent_of, send
+from thunes_core.trading.world import Study, TradingPlan, World
+
+Verdict = ApprovedOrder | RefusedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What all studies of one tick share."""
+
+    world: World
+    plan: TradingPlan
+    desk: Desk
+    state: StateRecord
+    account: Account
+    prices: Mapping[str, Decimal]
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one study did in one tick."""
+
+    decision: Decision | None = None
+    orders: tuple[OrderRecord, ...] = ()
+    refused: tuple[RefusedOrder, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def trade(floor: Floor, study: Study, book: Position) -> Outcome:
+    """Decide on the newest closed bar of `study` if that was not done, and act on it."""
+    try:
+        sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
+    except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        return Outcome(notes=(f"{study.key}: {error}",))
+    said = (sight.note,) if sight.note else ()
+    if sight.bar is None:
+        return Outcome(notes=(*said, f"{study.key}: no closed bars"))
+    if book.last_bar is not None and sight.bar <= book.last_bar:
+        done = _between_bars(floor, study, book, book.last_bar)
+    else:
+        done = _new_bar(floor, study, book, sight, sight.bar)
+    return replace(done, notes=(*said, *done.notes))
+
+
+def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
+    watch = watch_bars(book, sight.bars, floor.plan.protection)
+    price = floor.prices[study.symbol]
+    reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
+    instrument = floor.desk.instruments[study.symbol]
+    view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
+    decision = _signed(decide(watch.position, view), sight)
+    stale = _is_stale(bar, study.interval, floor)
+    verdicts = [judge(request, _facts(floor, study, stale)) for request in decision.orders]
+    context = _context(study, sight, floor.desk.now)
+    records = _records(verdicts, study, bar, floor.desk.now)
+    if not floor.desk.journal.record_decision(decision, context, records):
+        return Outcome(notes=(f"{study.key}: {bar.isoformat()} was decided before",))
+    return _send_all(floor, study, verdicts, decision)
+
+
+def _between_bars(floor: Floor, study: Study, book: Position, bar: datetime) -> Outcome:
+    """Leave where protection asks for it now, or where this bar's exit did not go through."""
+    records = floor.desk.journal.orders_of(study.strategy, study.symbol, bar)
+    reason = _exit_due(floor, study, book, records)
+    if not reason or any(not record.status.is_final for record in records):
+        return Outcome()
+    instrument = floor.desk.instruments[study.symbol]
+    request = exit_request(book, bar, instrument, reason, attempt=len(records))
+    verdicts = [judge(request, _facts(floor, study, stale=False))]
+    floor.desk.journal.record_intents(book, _records(verdicts, study, bar, floor.desk.now))
+    return _send_all(floor, study, verdicts, None)
+
+
+def _exit_due(floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]) -> str:
+    if not book.is_open or study.symbol in floor.unresolved:
+        return NO_EXIT
+    exits = [record.request for record in records if record.request.level == 0.0]
+    if exits:
+        return exits[-1].reason
+    price = float(floor.prices[study.symbol])
+    return watch_price(book, price, floor.plan.protection)
+
+
+def _send_all(
+    floor: Floor, study: Study, verdicts: Sequence[Verdict], decision: Decision | None
+) -> Outcome:
+    desk, notes, fills = floor.desk, list[str](), list[Fill]()
+    for verdict in verdicts:
+        if isinstance(verdict, RefusedOrder):
+            continue
+        note = send(desk.broker, desk.journal, verdict, desk.market.server_time())
+        booked, _foreign = book_new_fills(desk, [study.symbol])
+        fills += booked
+        notes += [note] if note else []
+    ids = [verdict.request.client_order_id for verdict in verdicts]
+    known = [desk.journal.order(client_order_id) for client_order_id in ids]
+    return Outcome(
+        decision=decision,
+        orders=tuple(record for record in known if record is not None),
+        refused=tuple(v for v in verdicts if isinstance(v, RefusedOrder)),
+        fills=tuple(fills),
+        notes=tuple(notes),
+    )
+
+
+def _facts(floor: Floor, study: Study, stale: bool) -> RiskFacts:
+    desk = floor.desk
+    return RiskFacts(
+        state=floor.state,
+        limits=floor.plan.limits,
+        instrument=desk.instruments[study.symbol],
+        price=floor.prices[study.symbol],
+        now=desk.now,
+        positions=tuple(desk.journal.positions()),
+        strategy=study.strategy,
+        prices=floor.prices,
+        account=floor.account,
+        stale=stale,
+        unresolved=floor.unresolved,
+        armed=floor.plan.armed,
+    )
+
+
+def _records(
+    verdicts: Sequence[Verdict], study: Study, bar: datetime, now: datetime
+) -> list[OrderRecord]:
+    return [intent_of(verdict, study.strategy, bar, now) for verdict in verdicts]
+
+
+def _signed(decision: Decision, sight: Sight) -> Decision:
+    """Name the parameter set that a flat book will be entered with."""
+    if decision.position.is_open:
+        return decision
+    parameters = sight.champion.parameters.fingerprint
+    return replace(decision, position=replace(decision.position, parameters=parameters))
+
+
+def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:
+    champion = sight.champion
+    return DecisionContext(
+        interval=str(study.interval),
+        parameters=champion.parameters.fingerprint,
+        version=champion.version,
+        run_id=champion.run_id,
+        bars_fingerprint=sight.fingerprint,
+        decided_at=now,
+    )
+
+
+def _is_stale(bar: datetime, interval: Interval, floor: Floor) -> bool:
+    grace = timedelta(seconds=floor.plan.limits.bar_grace_seconds)
+    return floor.desk.now > bar + 2 * interval.duration + grace

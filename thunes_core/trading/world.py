@@ -1,0 +1,136 @@
+"""What a tick is given (its world and its plan) and what it returns (its report).
+
+Add here: a port or an option of the tick. Keep out: acting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from thunes_core.domain.bars import Interval, parse_interval
+from thunes_core.domain.limits import Costs, Protection, RiskLimits
+from thunes_core.domain.orders import Fill, RefusedOrder
+from thunes_core.domain.parameters import split_study_key
+from thunes_core.domain.records import OrderRecord, StateRecord
+from thunes_core.domain.signal import Decision
+from thunes_core.trading.ports import BarsReader, Broker, Journal, MarketData, ParameterSource
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports of one account. `bars` defaults to the market's own klines.
+
+    `holder` names this process for the lease; a lease not given back runs out after `lease_ttl`
+    (machine clock).
+    """
+
+    market: MarketData
+    broker: Broker
+    journal: Journal
+    parameters: ParameterSource
+    bars: BarsReader | None = None
+    holder: str = "thunes"
+    lease_ttl: timedelta = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One strategy on one symbol and interval."""
+
+    key: str
+    strategy: str
+    symbol: str
+    interval: Interval
+
+
+def parse_study(key: str) -> Study:
+    """Read `strategy.SYMBOL.interval`; raises `ParametersInvalid` or `UnknownName`."""
+    strategy, symbol, interval = split_study_key(key)
+    return Study(key, strategy, symbol, parse_interval(interval))
+
+
+@dataclass(frozen=True, slots=True)
+class TradingPlan:
+    """What to trade and how far: study keys, quote units allotted to each, limits, costs.
+
+    `armed` is False where an order that increases would need arming first.
+    """
+
+    studies: tuple[str, ...]
+    allotment_quote: Decimal = Decimal(1000)
+    limits: RiskLimits = field(default_factory=RiskLimits)
+    protection: Protection = field(default_factory=Protection)
+    costs: Costs = field(default_factory=Costs)
+    armed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick saw and did; `notes` are sentences for people. Money in quote units."""
+
+    server_time: datetime
+    state: StateRecord
+    decisions: tuple[Decision, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
+    refused: tuple[RefusedOrder, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    equity: Decimal = Decimal(0)
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold; Decimals and times as text."""
+        return {
+            "server_time": self.server_time.isoformat(),
+            "state": str(self.state.state),
+            "state_reason": self.state.reason,
+            "decisions": [_decision(d) for d in self.decisions],
+            "orders": [_order(o) for o in self.orders],
+            "refused": [_refused(r) for r in self.refused],
+            "fills": [_plain(asdict(f)) for f in self.fills],
+            "equity": format(self.equity, "f"),
+            "notes": list(self.notes),
+        }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "strategy": decision.strategy,
+        "symbol": decision.symbol,
+        "bar": decision.bar.isoformat(),
+        "target": decision.target,
+        "previous_target": decision.previous_target,
+        "why": decision.why,
+    }
+
+
+def _order(record: OrderRecord) -> dict[str, Any]:
+    own = {
+        "strategy": record.strategy,
+        "bar": record.bar,
+        "status": record.status,
+        "exchange_order_id": record.exchange_order_id,
+        "executed_quantity": record.executed_quantity,
+        "executed_quote": record.executed_quote,
+        "why": record.why,
+    }
+    return _plain(asdict(record.request) | own)
+
+
+def _refused(refused: RefusedOrder) -> dict[str, Any]:
+    return _plain(asdict(refused.request) | {"code": refused.code, "why": refused.why})
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _text(value) for key, value in values.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, str) else value
