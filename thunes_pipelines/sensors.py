@@ -20,6 +20,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.errors import OutsideFailed
 from thunes_core.research.due import Due, Watch, due
 from thunes_pipelines import jobs, partitions, policies, runs
+from thunes_pipelines.first_start import first_start_sensor
 from thunes_pipelines.resources.house import House
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def sensors(*, running: bool) -> list[dg.SensorDefinition]:
             default_status=trading,
             description="A new search when a champion is too old or its live drawdown too deep.",
         )(champion_due),
+        first_start_sensor(running=running),
         dg.sensor(
             name="configured_partitions",
             minimum_interval_seconds=PARTITIONS_SECONDS,

@@ -89,13 +89,13 @@ def _live(*, as_json: bool) -> Live:
 
 def status_table(supervisor: Supervisor, settings: Settings) -> Table:
     """Return what runs, where it is opened and where it logs."""
-    table = Table(title="THUNES", title_justify="left", caption=f"state in {settings.home}")
-    for column in ("service", "state", "open", "log", "restarts"):
-        table.add_column(column, overflow="fold")
+    caption = f"state in {settings.home}, logs in {settings.home / 'logs'}; Ctrl-C stops all"
+    table = Table(title="THUNES", title_justify="left", caption=caption, caption_justify="left")
+    for column in ("service", "state", "open", "restarts"):
+        table.add_column(column, no_wrap=True)
     for life in supervisor.lives:
         state = f"[{_COLOURS.get(life.state, 'dim')}]{life.state}"
-        log = str(life.log.relative_to(settings.home))
-        table.add_row(life.service.name, state, life.service.address, log, str(life.restarts))
+        table.add_row(life.service.name, state, life.service.address, str(life.restarts))
     return table
 
 

@@ -130,6 +130,7 @@ def environment_of(settings: Settings, ports: Ports) -> dict[str, str]:
         known["THUNES_BINANCE_REST_URL"] = f"http://{HOST}:{ports.testnet}"
         known["THUNES_BROKER"] = "exchange"
         known["THUNES_SCHEDULES_RUNNING"] = "true"
+        known["THUNES_PROMOTION"] = "bootstrap"
     return known
 
 
