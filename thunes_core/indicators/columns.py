@@ -86,7 +86,7 @@ def _size(value: Any) -> int:
     return int(getattr(value, "nbytes", 0))
 
 
-def columns_of(bars: pl.DataFrame) -> Columns:
+def columns_of(bars: pl.DataFrame, memory_bytes: int = MEMORY_BYTES) -> Columns:
     """Return the `Columns` of a frame of bars (semantics §1), without copying where possible."""
     return Columns(
         open_time=bars["open_time"].dt.epoch("us").to_numpy(),
@@ -96,6 +96,7 @@ def columns_of(bars: pl.DataFrame) -> Columns:
         close=_floats(bars["close"]),
         volume=_floats(bars["volume"]),
         interval=bars["interval"][0] if len(bars) else "",
+        memory_bytes=memory_bytes,
     )
 
 
