@@ -46,6 +46,11 @@ class Columns:
         """Length of a bar in minutes, or `UnknownName` when the bars do not say it."""
         return parse_interval(self.interval).minutes
 
+    @property
+    def bars_per_year(self) -> float:
+        """Bars in 365 days of a market that never closes."""
+        return 365 * 24 * 60 / self.bar_minutes
+
     def of(self, formula: Callable[..., T], inputs: str, *arguments: float) -> T:
         """Return `formula(*input arrays, *arguments)`, computed once; do not write into it.
 

@@ -13,7 +13,6 @@ import numpy as np
 from thunes_core.domain.parameters import Choice, FloatRange, IntRange, ParameterSpace
 from thunes_core.indicators import Columns, Line, above, realised_volatility
 from thunes_core.strategies.base import FromColumns, register, require
-from thunes_core.strategies.volatility_target import MINUTES_PER_YEAR
 from thunes_core.strategies.wrapping import WRAPPABLE, inner_strategy
 
 
@@ -55,8 +54,7 @@ class RegimeFilter(FromColumns):
 
     def exposure(self, columns: Columns) -> Line:
         """Return the inner exposure where the regime allows it, else 0.0."""
-        yearly = MINUTES_PER_YEAR / columns.bar_minutes
-        calm = columns.of(realised_volatility, "close", self.span, yearly) <= self.cap
-        rising = above(columns.close, columns.sma(self.trend))
         wanted = inner_strategy(self.inner, self.parameters).exposure(columns)
-        return np.where(calm & rising, wanted, 0.0)
+        risk = columns.of(realised_volatility, "close", self.span, columns.bars_per_year)
+        rising = above(columns.close, columns.sma(self.trend))
+        return np.where(rising & (risk <= self.cap), wanted, 0.0)

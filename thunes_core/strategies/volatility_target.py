@@ -15,8 +15,6 @@ from thunes_core.indicators import Columns, Line, realised_volatility
 from thunes_core.strategies.base import FromColumns, register, require
 from thunes_core.strategies.wrapping import WRAPPABLE, inner_strategy
 
-MINUTES_PER_YEAR = 365 * 24 * 60
-
 
 @register
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,7 @@ class VolatilityTarget(FromColumns):
     def exposure(self, columns: Columns) -> Line:
         """Return the scaled inner exposure; 0 until the volatility is known."""
         wanted = inner_strategy(self.inner, self.parameters).exposure(columns)
-        yearly = MINUTES_PER_YEAR / columns.bar_minutes
-        risk = columns.of(realised_volatility, "close", self.span, yearly)
+        risk = columns.of(realised_volatility, "close", self.span, columns.bars_per_year)
         share = np.divide(self.target, risk, out=np.ones(len(risk)), where=risk > self.target)
         share[np.isnan(risk)] = 0.0
         return np.minimum(np.floor(wanted * share / self.step + 1e-9) * self.step, 1.0)
