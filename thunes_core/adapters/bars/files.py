@@ -42,26 +42,20 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
         ) from error
 
 
-def read_parquet(path: Path, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Read one whole file; `StoreFailed` names a file that is broken or is not of `schema`."""
+def read_parquet(
+    path: Path, schema: Mapping[str, pl.DataType], columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read one file, or some of its columns; `StoreFailed` names one broken or not of `schema`.
+
+    Its bytes are taken at once, so that a file replaced meanwhile is seen old or new, never mixed.
+    """
     try:
-        frame = pl.read_parquet(path, hive_partitioning=False)
+        frame = pl.read_parquet(path.read_bytes(), columns=list(columns) if columns else None)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise broken_file(path, str(error)) from error
-    if frame.schema != schema:
+    if frame.schema != {name: schema[name] for name in columns or schema}:
         raise broken_file(path, f"its columns are {', '.join(frame.columns)}")
     return frame
-
-
-def read_all(paths: Sequence[Path], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Read several whole files of `schema` one below the other; errors as `read_parquet`."""
-    try:
-        frame = pl.read_parquet(list(paths), hive_partitioning=False)
-        if frame.schema == schema:
-            return frame
-    except (OSError, pl.exceptions.PolarsError):
-        pass  # the loop below finds which file it is
-    return pl.concat(read_parquet(path, schema) for path in paths)
 
 
 def broken_file(path: Path, why: str) -> StoreFailed:

@@ -6,7 +6,7 @@ Add here: a rule about versions of stored bars. Keep out: files, locks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -81,5 +81,6 @@ def as_known(rows: pl.DataFrame, older: pl.DataFrame, as_of: datetime) -> pl.Dat
 
 
 def between(frame: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return the rows with start <= open_time < end."""
-    return frame.filter((pl.col("open_time") >= start) & (pl.col("open_time") < end))
+    """Return the rows with start <= open_time < end; the edges may be in any zone."""
+    low, high = start.astimezone(UTC), end.astimezone(UTC)
+    return frame.filter((pl.col("open_time") >= low) & (pl.col("open_time") < high))

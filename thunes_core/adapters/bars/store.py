@@ -10,13 +10,14 @@ Add here: a question about stored bars. Keep out: where they come from, what mak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
-from thunes_core.adapters.bars.files import locked, read_all, read_parquet, write_parquet
+from thunes_core.adapters.bars.files import locked, read_parquet, write_parquet
 from thunes_core.adapters.bars.merge import REVISED, STORED, Counts, as_known, between, merge
 from thunes_core.adapters.bars.outages import Outages
 from thunes_core.adapters.bars.paths import Tree, checked_symbol, month_edges, months_between
@@ -130,13 +131,11 @@ class BarStore:
     def span(self, symbol: str, interval: Interval) -> tuple[datetime, datetime] | None:
         """Return the open times of the first and last stored bar; None where none is stored."""
         months = self._bars.months(symbol, interval)
-        if not months:
+        first = self._first_times(symbol, interval, months)
+        if first is None:
             return None
-        first, last = (
-            read_parquet(self._bars.month(symbol, interval, month), STORED)["open_time"]
-            for month in (months[0], months[-1])
-        )
-        return first[0], last[-1]
+        last = self._first_times(symbol, interval, months[::-1])
+        return first[0], (first if last is None else last)[-1]
 
     def gaps(
         self,
@@ -154,10 +153,9 @@ class BarStore:
         high = min(_ceiling(interval, end or FOREVER), known[1] + step)
         if high <= low + step:
             return []
-        times = self._read_stored(symbol, interval, low + step, high, None)["open_time"]
-        return gaps(
-            pl.DataFrame({"open_time": [low, *times, high]}, schema={"open_time": TIME}), interval
-        )
+        stored = self._scan(self._bars, symbol, interval, low + step, high, ["open_time"])
+        edges = pl.DataFrame({"open_time": [low, high]}, schema={"open_time": TIME})
+        return gaps(pl.concat([edges.head(1), stored, edges.tail(1)]), interval)
 
     def symbols(self) -> list[str]:
         """Return the symbols that have bars."""
@@ -183,6 +181,17 @@ class BarStore:
     def revisions(self, symbol: str, interval: Interval) -> pl.DataFrame:
         """Return every older version of stored bars, with `observed_at` and `replaced_at`."""
         return self._read_revisions(symbol, interval, BEGINNING, FOREVER)
+
+    def _first_times(
+        self, symbol: str, interval: Interval, months: Sequence[str]
+    ) -> pl.Series | None:
+        """Return the open times of the first of `months` that is not empty."""
+        for month in months:
+            path = self._bars.month(symbol, interval, month)
+            times = read_parquet(path, STORED, ["open_time"])["open_time"]
+            if len(times):
+                return times
+        return None
 
     def _replace_month(
         self,
@@ -234,7 +243,13 @@ class BarStore:
         return rows if rows.width else pl.DataFrame(schema=REVISED)
 
     def _scan(
-        self, tree: Tree, symbol: str, interval: Interval, start: datetime, end: datetime
+        self,
+        tree: Tree,
+        symbol: str,
+        interval: Interval,
+        start: datetime,
+        end: datetime,
+        columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
         paths = [
             tree.month(symbol, interval, month)
@@ -244,7 +259,8 @@ class BarStore:
         schema = REVISED if tree is self._revisions else STORED
         if not paths:
             return pl.DataFrame(schema=schema)
-        return between(read_all(paths, schema), start, end)
+        months = (read_parquet(path, schema, columns) for path in paths)
+        return between(pl.concat(months), start, end)
 
 
 def _whole_bars(bars: pl.DataFrame, fine: Interval, coarse: Interval) -> pl.DataFrame:
@@ -272,14 +288,10 @@ def _require_window(
 ) -> None:
     checked_symbol(symbol)
     require_valid(bars, interval)
-    foreign = bars.filter(
-        (pl.col("symbol") != symbol)
-        | (pl.col("interval") != str(interval))
-        | (pl.col("open_time") < start)
-        | (pl.col("open_time") >= end)
-    )
-    if not foreign.is_empty():
+    named = (pl.col("symbol") == symbol) & (pl.col("interval") == str(interval))
+    foreign = bars.height - between(bars.filter(named), start, end).height
+    if foreign:
         raise BarsInvalid(
             f"bars: expected only {symbol} {interval} from {start:%Y-%m-%d %H:%M} to before "
-            f"{end:%Y-%m-%d %H:%M}; {foreign.height} rows are others; give the rows of the window"
+            f"{end:%Y-%m-%d %H:%M}; {foreign} rows are others; give the rows of the window"
         )
