@@ -90,7 +90,7 @@ def _shaped(rows: pl.DataFrame, symbol: str, interval: Interval) -> tuple[pl.Dat
         *(pl.col(name).fill_null(0) for name in present),
         *(pl.lit(0, dtype=SCHEMA[name]).alias(name) for name in FILLED if name not in present),
     )
-    return filled.select(*SCHEMA), rows.select(had.alias("had")).to_series()
+    return filled.select(*SCHEMA), rows.with_columns(had.alias("had"))["had"]
 
 
 def _closed(
