@@ -55,10 +55,15 @@ class RunWriter:
     def register(self, run_id: str) -> str:
         """Register the choice as a version of the study's model and return its number."""
         study = self._walk.study
-        source = f"models:/{self._log_model(run_id)}"
+        model_id = self._log_model(run_id)
         self._ensure_model(study)
-        tags = dict(self._walk.tags)
-        version = self._client.create_model_version(study, source, run_id=run_id, tags=tags)
+        version = self._client.create_model_version(
+            study,
+            f"models:/{model_id}",
+            run_id=run_id,
+            tags=dict(self._walk.tags),
+            model_id=model_id,
+        )
         return str(version.version)
 
     def _log_model(self, run_id: str) -> str:
