@@ -10,8 +10,10 @@ Add here: how a run is placed. Keep out: which jobs run, and when.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
@@ -32,15 +34,41 @@ _NO_COMPUTE_LOGS = {
     }
 }
 
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Events go to the store; the terminal belongs to the caller."""
 
-def open_instance(folder: Path) -> dg.DagsterInstance:
-    """Open the instance stored in `folder`; the caller closes it (a context manager).
 
-    What steps print is not captured: two processes more per step would tail it.
+@contextmanager
+def open_instance(folder: Path) -> Iterator[dg.DagsterInstance]:
+    """Open the Dagster instance stored in `folder` for many runs of this process.
+
+    What steps print is not captured (two processes more per step would tail it), and Dagster's own
+    SQLite files are written without waiting for the disk: a power cut may cost the last events
+    there. The ledger always waits.
     """
-    return dg.DagsterInstance.from_ref(
-        InstanceRef.from_dir(str(folder), overrides=_NO_COMPUTE_LOGS)
-    )
+    ref = InstanceRef.from_dir(str(folder), overrides=_NO_COMPUTE_LOGS)
+    with _unsynced(folder.resolve()), dg.DagsterInstance.from_ref(ref) as instance:
+        yield instance
+
+
+@contextmanager
+def _unsynced(folder: Path) -> Iterator[None]:
+    from sqlite3 import Connection
+
+    from sqlalchemy import Engine, event
+
+    def relax(connection: Any, _record: Any) -> None:
+        if not isinstance(connection, Connection):
+            return
+        _, _, path = connection.execute("PRAGMA database_list").fetchone()
+        if path and Path(path).is_relative_to(folder):
+            connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
 
 
 def run_job_in_process(
@@ -57,6 +85,7 @@ def run_job_in_process(
     job = defs.resolve_job_def(job_name).as_ephemeral_job(resource_defs={}, input_values={})
     run = instance.create_run_for_job(
         job,
+        run_config=_QUIET,
         tags=merge_run_tags(job, partition_key, tags, (), instance, None),
         remote_job_origin=_origin(job_name),
     )
