@@ -19,8 +19,9 @@ from thunes_core.clock import SystemClock
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.services import processes
+from thunes_pipelines.services.state_folder import only_one, prepare, put_ledger_aside
 from thunes_pipelines.services.supervisor import State, Supervisor
-from thunes_pipelines.services.up import Ports, only_one, prepare, runs_testnet, services
+from thunes_pipelines.services.up import Ports, runs_testnet, services
 
 LOOK_SECONDS = 0.25
 _COLOURS = {State.READY: "green", State.FAILED: "red", State.STARTING: "yellow"}
@@ -38,11 +39,14 @@ def up_command(
     json: Annotated[bool, typer.Option("--json", help="One JSON document when ready.")] = False,
 ) -> None:
     """Start local testnet, MLflow, Dagster webserver and daemon on loopback; Ctrl-C stops all."""
-    settings = load()
+    settings, now = load(), SystemClock().now()
     with only_one(settings), told_to_stop() as stop:
         prepare(settings)
-        ports = Ports(port_dagster, port_mlflow, port_testnet).taken(local=runs_testnet(settings))
-        parts = services(settings, ports, SystemClock().now())
+        ports = Ports(port_dagster, port_mlflow, port_testnet).taken(settings)
+        kept = put_ledger_aside(settings, now) if runs_testnet(settings) else None
+        if kept and not json:
+            console.print(f"The testnet's account begins anew; the earlier ledger is {kept}")
+        parts = services(settings, ports, now)
         processes.adopt_orphans()
         run(Supervisor(parts, settings.home / "logs"), settings, stop, as_json=json)
 

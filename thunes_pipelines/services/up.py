@@ -2,35 +2,27 @@
 
 Everything listens on loopback only: neither MLflow nor Dagster's webserver asks who is calling.
 
-Add here: a service of the whole house. Keep out: how services live together (`supervisor`).
+Add here: a service of the whole house. Keep out: how services live together (`supervisor`),
+where they keep their state (`state_folder`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
-from pathlib import Path
 
-import thunes_pipelines
-from thunes_core.errors import BadInput, SettingsInvalid
+from thunes_core.errors import BadInput
 from thunes_core.settings import Settings
 from thunes_pipelines.services.probes import answers, code_is_loaded, daemons_are_healthy
+from thunes_pipelines.services.state_folder import PROJECT, dagster_home, market_origin
 from thunes_pipelines.services.supervisor import Service
 
 HOST = "127.0.0.1"
-PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
-"""Where `workspace.yaml` and `dagster_home` lie: THUNES runs from its clone."""
-
 TESTNET, MLFLOW, WEBSERVER, DAEMON = "testnet", "mlflow", "dagster-webserver", "dagster-daemon"
-_SPARE_DAYS = 30
 _QUIET = {
     "PYTHONUNBUFFERED": "1",
     "DO_NOT_TRACK": "1",
@@ -47,13 +39,13 @@ class Ports:
     mlflow: int = 5000
     testnet: int = 8799
 
-    def taken(self, *, local: bool) -> Ports:
-        """Return the ports with every 0 replaced; `BadInput` when one is in use."""
-        testnet = free_port(self.testnet, "--port-testnet") if local else self.testnet
+    def taken(self, settings: Settings) -> Ports:
+        """Return the ports of what will run, every 0 replaced; `BadInput` when one is in use."""
+        mlflow, testnet = self.mlflow, self.testnet
         return Ports(
-            free_port(self.dagster, "--port-dagster"),
-            free_port(self.mlflow, "--port-mlflow"),
-            testnet,
+            dagster=free_port(self.dagster, "--port-dagster"),
+            mlflow=free_port(mlflow, "--port-mlflow") if runs_mlflow(settings) else mlflow,
+            testnet=free_port(testnet, "--port-testnet") if runs_testnet(settings) else testnet,
         )
 
 
@@ -134,39 +126,6 @@ def environment_of(settings: Settings, ports: Ports) -> dict[str, str]:
     return known
 
 
-def dagster_home(settings: Settings) -> Path:
-    """Return the folder of Dagster's instance."""
-    return settings.home / "dagster"
-
-
-def prepare(settings: Settings) -> None:
-    """Make the state folder and Dagster's instance in it; `SettingsInvalid` when that fails."""
-    home = dagster_home(settings)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(PROJECT / "dagster_home" / "dagster.yaml", home / "dagster.yaml")
-    except OSError as error:
-        raise SettingsInvalid(
-            f"up: {home} cannot be prepared ({error}); correct THUNES_HOME or its permissions, "
-            "and start THUNES from its clone"
-        ) from error
-
-
-@contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
-    """Hold the state folder for this process; `BadInput` when another `thunes up` holds it."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(
-                f"up: expected nobody else to run in {settings.home}; another `thunes up` does; "
-                "stop that one, or set another THUNES_HOME"
-            ) from None
-        yield
-
-
 def _testnet(
     settings: Settings, ports: Ports, now: datetime, environment: Mapping[str, str]
 ) -> Service:
@@ -186,18 +145,6 @@ def _testnet(
         environment=environment,
         max_restarts=0,
     )
-
-
-def market_origin(settings: Settings, now: datetime) -> date:
-    """Return the first day of the invented market; the same at every start in this state folder.
-
-    Candles are drawn from the origin on, so that a later start goes on where the market was.
-    """
-    kept = settings.home / "local-market.json"
-    if not kept.exists():
-        origin = now.date() - timedelta(days=settings.history_days + _SPARE_DAYS)
-        kept.write_text(json.dumps({"origin": origin.isoformat()}))
-    return date.fromisoformat(json.loads(kept.read_text())["origin"])
 
 
 def _mlflow(settings: Settings, ports: Ports, environment: Mapping[str, str]) -> Service:

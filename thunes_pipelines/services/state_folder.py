@@ -1,0 +1,95 @@
+"""The state folder of a running house: Dagster's instance, the lock, what a testnet leaves.
+
+Add here: what must stand in `THUNES_HOME` before the services start. Keep out: the services.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import thunes_pipelines
+from thunes_core.errors import BadInput, SettingsInvalid
+from thunes_core.settings import Settings
+
+PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
+"""Where `workspace.yaml` and `dagster_home` lie: THUNES runs from its clone."""
+
+_SPARE_DAYS = 30
+_SQLITE_PARTS = ("", "-wal", "-shm")
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Return the folder of Dagster's instance."""
+    return settings.home / "dagster"
+
+
+def prepare(settings: Settings) -> None:
+    """Make the state folder and Dagster's instance in it; `SettingsInvalid` when that fails."""
+    home = dagster_home(settings)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROJECT / "dagster_home" / "dagster.yaml", home / "dagster.yaml")
+    except OSError as error:
+        raise SettingsInvalid(
+            f"up: {home} cannot be prepared ({error}); correct THUNES_HOME or its permissions, "
+            "and start THUNES from its clone"
+        ) from error
+
+
+@contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """Hold the state folder for this process; `BadInput` when another `thunes up` holds it."""
+    with _lock_file(settings).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(
+                f"up: expected nobody else to run in {settings.home}; another `thunes up` does; "
+                "stop that one, or set another THUNES_HOME"
+            ) from None
+        yield
+
+
+def _lock_file(settings: Settings) -> Path:
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"up: {settings.home} cannot be made ({error}); correct THUNES_HOME"
+        ) from error
+    return settings.home / "up.lock"
+
+
+def market_origin(settings: Settings, now: datetime) -> date:
+    """Return the first day of the invented market; the same at every start in this state folder.
+
+    Candles are drawn from the origin on, so that a later start goes on where the market was.
+    """
+    kept = settings.home / "local-market.json"
+    if not kept.exists():
+        origin = now.date() - timedelta(days=settings.history_days + _SPARE_DAYS)
+        kept.write_text(json.dumps({"origin": origin.isoformat()}))
+    return date.fromisoformat(json.loads(kept.read_text())["origin"])
+
+
+def put_ledger_aside(settings: Settings, now: datetime) -> Path | None:
+    """Move the ledger of an earlier local testnet away and return where it is kept, or None.
+
+    The testnet's account lives as long as its process: a new one holds its starting balance and
+    counts its trades anew, and an old ledger would rightly halt trading on it.
+    """
+    ledger = settings.home / "ledger.db"
+    if settings.ledger_url is not None or not ledger.exists():
+        return None
+    kept = settings.home / f"ledger-until-{now:%Y%m%dT%H%M%S}.db"
+    for part in _SQLITE_PARTS:
+        written = ledger.with_name(ledger.name + part)
+        if written.exists():
+            written.rename(kept.with_name(kept.name + part))
+    return kept
