@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
@@ -77,6 +78,15 @@ class Reconciliation:
         """The sentence for which trading must halt, or empty."""
         return next((str(d) for d in self.discrepancies if d.is_missing), "")
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values that JSON can hold."""
+        return {
+            "fills": [{"symbol": f.symbol, "trade_id": f.trade_id} for f in self.fills],
+            "notes": list(self.notes),
+            "discrepancies": [str(d) for d in self.discrepancies],
+            "unresolved": dict(self.unresolved),
+        }
+
 
 def reconcile(desk: Desk) -> Reconciliation:
     """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
@@ -97,6 +107,12 @@ def reconcile(desk: Desk) -> Reconciliation:
         discrepancies=discrepancies,
         unresolved=unresolved,
     )
+
+
+def accept_balances(desk: Desk, discrepancies: Iterable[Discrepancy]) -> None:
+    """Take the account's balances as they are, as a person decided."""
+    for found in discrepancies:
+        desk.journal.accept_balance(found.asset, found.actual, desk.now, "accepted by a person")
 
 
 def book_new_fills(desk: Desk, symbols: Iterable[str]) -> tuple[list[Fill], dict[str, str]]:

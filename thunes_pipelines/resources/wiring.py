@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from thunes_core.domain.parameters import study_key
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
@@ -104,7 +104,10 @@ def world(settings: Settings, journal: Ledger) -> World:
 
 
 def plan(settings: Settings) -> TradingPlan:
-    """Say what a tick may do: the studies, the money of each, limits, protection and costs."""
+    """Say what a tick may do: the studies, the money of each, limits, protection and costs.
+
+    On a real exchange's account, orders that increase are refused until the account is armed.
+    """
     from thunes_core.trading.world import TradingPlan
 
     studies = tuple(
@@ -118,6 +121,7 @@ def plan(settings: Settings) -> TradingPlan:
         limits=settings.limits,
         protection=settings.protection,
         costs=settings.costs,
+        armed=settings.broker == "paper" or settings.exchange == "local",
     )
 
 
@@ -127,3 +131,20 @@ def tick(settings: Settings) -> TickReport:
 
     with closing(ledger(settings)) as journal:
         return tick(world(settings, journal), plan(settings))
+
+
+def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
+    """Bring the ledger to what the exchange says; with `accept`, balances are taken as they are."""
+    from thunes_core.trading.reconcile import accept_balances, reconcile
+    from thunes_core.trading.step import leased, open_desk
+    from thunes_core.trading.world import parse_study
+
+    with closing(ledger(settings)) as book:
+        around, what = world(settings, book), plan(settings)
+        with leased(around) as journal:
+            studies = tuple(parse_study(key) for key in what.studies)
+            desk = open_desk(around, what, journal, studies)
+            found = reconcile(desk)
+            if accept:
+                accept_balances(desk, found.discrepancies)
+    return found.as_dict()
