@@ -24,7 +24,7 @@ from thunes_core.trading.ports import MarketData
 
 EXCHANGE = "exchange"
 SETTLED = timedelta(hours=1)
-"""A missing bar younger than this may still come; it is a gap, not yet an outage."""
+"""A missing bar that closed less than this ago may still come: a gap, not yet an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def ingest_window(
         more = store_rows(store, rows, symbol, interval, window, source=EXCHANGE, observed_at=now)
         result = replace(more, written=result.written + more.written, revised=result.revised)
     store.outages.declare(
-        [hole for hole in result.gaps if hole.end + SETTLED < now],
+        [hole for hole in result.gaps if hole.end + interval.duration + SETTLED < now],
         symbol=symbol,
         interval=interval,
         window=window,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import stamina
+from polars.exceptions import PolarsError
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, UnknownName
@@ -116,6 +117,17 @@ def read(request: Callable[[], T], *, what: str, attempts: int = READ_ATTEMPTS) 
     except _read_errors() as error:
         _translate(error, what)
     raise AssertionError("stamina returns or raises")
+
+
+def understood(parse: Callable[[], T], *, what: str) -> T:
+    """Run `parse` over an answer; `ExchangeUnavailable` when it has not the documented shape."""
+    try:
+        return parse()
+    except (LookupError, TypeError, ValueError, ArithmeticError, PolarsError) as error:
+        raise ExchangeUnavailable(
+            f"{what}: expected an answer in Binance's documented shape; it was another "
+            f"({type(error).__name__}: {error}); is the address right?"
+        ) from error
 
 
 def is_transient(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from thunes_core.adapters.binance.client import make_client, read
+from thunes_core.adapters.binance.client import make_client, read, understood
 from thunes_core.adapters.binance.exchange_info import parse_instruments
 from thunes_core.adapters.binance.klines import parse_klines
 from thunes_core.clock import from_millis, to_millis
@@ -50,14 +50,14 @@ class BinanceMarket:
     def server_time(self) -> datetime:
         """Return the exchange's clock, UTC, to the millisecond."""
         answer = read(self.client.get_server_time, what="server time")
-        return from_millis(answer["serverTime"])
+        return understood(lambda: from_millis(answer["serverTime"]), what="server time")
 
     def instruments(self, symbols: Sequence[str] | None = None) -> dict[str, Instrument]:
         """Return instruments by symbol; all that are listed where `symbols` is None."""
         asked = {"symbols": json.dumps(list(symbols), separators=(",", ":"))} if symbols else {}
         what = f"exchange info of {', '.join(symbols)}" if symbols else "exchange info"
         document = read(lambda: self._get("exchangeInfo", asked), what=what)
-        found = parse_instruments(document)
+        found = understood(lambda: parse_instruments(document), what=what)
         missing = sorted(set(symbols or ()) - set(found))
         if missing:
             raise UnknownName(
@@ -75,45 +75,37 @@ class BinanceMarket:
         cut = min(end, interval.floor(self.server_time()))
         if cut <= start:
             return empty()
-        pages = [
-            parse_klines(page, symbol, interval)
-            for page in self._pages(symbol, interval, start, cut)
-        ]
+        pages = list(self._pages(symbol, interval, start, cut))
         if not pages:
             return empty()
         return pl.concat(pages).unique("open_time", keep="last").sort("open_time")
 
     def price(self, symbol: str) -> Decimal:
         """Return the latest traded price, quote units."""
-        answer = read(
-            lambda: self.client.get_symbol_ticker(symbol=symbol), what=f"price of {symbol}"
-        )
-        return Decimal(answer["price"])
+        what = f"price of {symbol}"
+        answer = read(lambda: self.client.get_symbol_ticker(symbol=symbol), what=what)
+        return understood(lambda: Decimal(answer["price"]), what=what)
 
     def _pages(
         self, symbol: str, interval: Interval, start: datetime, end: datetime
-    ) -> Iterator[list[list[Any]]]:
-        step, last = interval.minutes * 60_000, to_millis(end) - 1
-        since = to_millis(start)
+    ) -> Iterator[pl.DataFrame]:
+        since, last = to_millis(start), to_millis(end) - 1
         while since <= last:
             page = self._page(symbol, interval, since, last)
-            if page:
+            if not page.is_empty():
                 yield page
-            if len(page) < PAGE_ROWS:
+            if page.height < PAGE_ROWS:
                 return
-            since = page[-1][0] + step
+            since = to_millis(page["open_time"][-1] + interval.duration)
 
-    def _page(self, symbol: str, interval: Interval, since: int, last: int) -> list[list[Any]]:
-        return read(
-            lambda: self.client.get_klines(
-                symbol=symbol,
-                interval=str(interval),
-                startTime=since,
-                endTime=last,
-                limit=PAGE_ROWS,
-            ),
-            what=f"klines of {symbol} {interval}",
+    def _page(self, symbol: str, interval: Interval, since: int, last: int) -> pl.DataFrame:
+        what = f"klines of {symbol} {interval}"
+        asked = {"startTime": since, "endTime": last, "limit": PAGE_ROWS}
+        rows = read(
+            lambda: self.client.get_klines(symbol=symbol, interval=str(interval), **asked),
+            what=what,
         )
+        return understood(lambda: parse_klines(rows, symbol, interval), what=what)
 
     def _get(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
         document: dict[str, Any] = self.client._get(path, version="v3", data=asked)
