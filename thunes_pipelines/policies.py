@@ -25,6 +25,7 @@ RESEARCH_POOL = "research"
 LANE = "thunes/lane"
 CAUSE = "thunes/cause"
 WHY = "thunes/why"
+DECISION = "thunes/decision"
 TRADING_LANE = {LANE: "trading"}
 RESEARCH_LANE = {LANE: "research"}
 

@@ -24,7 +24,21 @@ COLUMNS = {
 
 def sentence(report: TickReport) -> str:
     """Return why this tick did what it did: one sentence a decision."""
-    return " ".join(decision.why for decision in report.decisions) or "No new bar to decide on."
+    told = [
+        f"{d.strategy} {d.symbol}, bar {d.bar:%Y-%m-%d %H:%M}: {d.why}." for d in report.decisions
+    ]
+    return " ".join(told) or "No new bar to decide on."
+
+
+def in_short(report: TickReport) -> str:
+    """Return the exposures decided on in a few words, for the list of runs.
+
+    >>> from types import SimpleNamespace as Some
+    >>> went = Some(symbol="BTCUSDT", previous_target=0.0, target=1.0)
+    >>> in_short(Some(decisions=[went]))
+    'BTCUSDT 0 to 1'
+    """
+    return ", ".join(f"{d.symbol} {d.previous_target:g} to {d.target:g}" for d in report.decisions)
 
 
 def of_tick(report: TickReport) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The first schema of the ledger."""
+"""The first schema of the ledger.
+
+Add here: nothing; a released step never changes.
+Keep out: later changes (the next number).
+"""
 
 from __future__ import annotations
 

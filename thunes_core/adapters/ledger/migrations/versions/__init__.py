@@ -1,1 +1,5 @@
-"""Migrations of the ledger, run by Alembic when it is opened."""
+"""Migrations of the ledger, run by Alembic when it is opened.
+
+Add here: a step from one schema to the next, numbered.
+Keep out: reads and writes of facts.
+"""
