@@ -28,10 +28,12 @@ from thunes_core.testnet.clock import ExchangeClock, make_clock
 from thunes_core.testnet.market import Market
 from thunes_core.testnet.matching import Exchange, Options
 from thunes_core.testnet.rest import Answer, Door, Request
+from thunes_core.testnet.rest_lists import LIST_ENDPOINTS
 from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
 from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
 from thunes_core.testnet.settlement import FeeAsset, terms_of
 
+ENDPOINTS = (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS, *LIST_ENDPOINTS)
 _USUAL_COSTS = Costs()
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 HttpCall = Callable[[HttpRequest], Awaitable[Response]]
@@ -52,7 +54,7 @@ def make_exchange(
 
 def make_app(exchange: Exchange) -> Starlette:
     """Return the ASGI application that serves `exchange`."""
-    door = Door(exchange, (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS))
+    door = Door(exchange, ENDPOINTS)
     return Starlette(
         routes=[
             Route("/testnet/clock", _clock_call(exchange), methods=["GET", "POST"]),

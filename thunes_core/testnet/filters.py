@@ -29,7 +29,6 @@ class Situation:
     average_price: Decimal
     last_price: Decimal
     open_orders: Sequence[ExchangeOrder]
-    open_lists: int
     base_total: Decimal
 
 

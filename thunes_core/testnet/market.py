@@ -17,7 +17,7 @@ from thunes_core.clock import from_millis, to_millis
 from thunes_core.domain.bars import Interval, parse_interval, resample
 from thunes_core.errors import BadInput, UnknownName
 from thunes_core.testnet.generate import Generator
-from thunes_core.testnet.listing import Listing, usual_listing
+from thunes_core.testnet.listing import TRADING, Listing, usual_listing
 from thunes_core.testnet.refusals import bad_interval, bad_symbol
 from thunes_core.testnet.series import (
     Candle,
@@ -40,6 +40,26 @@ class Traded:
         self._series = series
         self._generator = generator
         self._coarse: dict[Interval, Series] = {}
+        self._halts: list[tuple[int, int]] = []
+        self._halted_ms: int | None = None
+
+    @property
+    def is_trading(self) -> bool:
+        """True while orders match."""
+        return self.listing.status == TRADING
+
+    def set_status(self, status: str, now_ms: int) -> None:
+        """Change the listing's status; outside of TRADING the price stands and candles stop."""
+        if self._halted_ms is None and status != TRADING:
+            self._halted_ms = now_ms
+        elif self._halted_ms is not None and status == TRADING:
+            self._halts.append((self._halted_ms, now_ms))
+            self._halted_ms = None
+        self.listing.status = status
+
+    def _seen(self, now_ms: int) -> int:
+        """Return up to when the path is known at `now_ms`: not beyond a running halt."""
+        return now_ms if self._halted_ms is None else min(now_ms, self._halted_ms)
 
     def series_until(self, time_ms: int) -> Series:
         """Return the base candles, drawn at least up to `time_ms` when they are generated."""
@@ -52,6 +72,7 @@ class Traded:
         self, interval: Interval, now_ms: int, start_ms: int | None, end_ms: int | None, limit: int
     ) -> list[Candle]:
         """Return the candles that Binance's klines gives at `now_ms`, the running one partial."""
+        now_ms = self._seen(now_ms)
         base = self.series_until(now_ms)
         series = base if interval is base.interval else self._resampled(base, interval)
         last = series.index_at(now_ms)
@@ -61,7 +82,10 @@ class Traded:
         if start_ms is not None:
             first = int(np.searchsorted(series.open_ms, start_ms))
             last = min(last, first + limit - 1)
-        return [self._candle(base, series, i, now_ms) for i in range(max(first, 0), last + 1)]
+        found = [self._candle(base, series, i, now_ms) for i in range(max(first, 0), last + 1)]
+        return [
+            c for c in found if not any(a <= c.open_ms and c.close_ms < b for a, b in self._halts)
+        ]
 
     def _resampled(self, base: Series, interval: Interval) -> Series:
         if interval.minutes % base.interval.minutes:
@@ -84,11 +108,12 @@ class Traded:
     def price(self, now_ms: int) -> Decimal:
         """Return the last price, on the symbol's tick."""
         tick = self.listing.tick
-        raw = Decimal(str(round(self.series_until(now_ms).price_at(now_ms), 8)))
+        raw = Decimal(str(round(self.series_until(now_ms).price_at(self._seen(now_ms)), 8)))
         return max((raw / tick).to_integral_value() * tick, tick)
 
     def average_price(self, now_ms: int) -> Decimal:
         """Return the mean price of the last five minutes, from eleven points on the path."""
+        now_ms = self._seen(now_ms)
         series = self.series_until(now_ms)
         points = [series.price_at(now_ms - i * 30_000) for i in range(11)]
         return Decimal(str(round(sum(points) / len(points), 8)))

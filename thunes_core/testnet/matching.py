@@ -12,28 +12,25 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
-from thunes_core.domain.orders import OrderType, Side, TimeInForce
+from thunes_core.domain.orders import OrderType, TimeInForce
+from thunes_core.testnet.admission import admitted
 from thunes_core.testnet.clock import ExchangeClock
-from thunes_core.testnet.filters import Situation, require_filters
 from thunes_core.testnet.limits import RateLimits
-from thunes_core.testnet.listing import TRADING, Listing
+from thunes_core.testnet.liquidity import Book, Depth, Level
 from thunes_core.testnet.market import Market
-from thunes_core.testnet.orders import ExchangeOrder, NewOrder, Status, Trade
+from thunes_core.testnet.order_lists import Lists
+from thunes_core.testnet.orders import NO_LIST, ExchangeOrder, NewOrder, Status, Trade
 from thunes_core.testnet.records import Records
-from thunes_core.testnet.refusals import (
-    cancel_rejected,
-    insufficient_balance,
-    market_closed,
-    rejected,
-)
+from thunes_core.testnet.refusals import cancel_rejected
 from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
 from thunes_core.testnet.series import Crossing
 from thunes_core.testnet.settlement import Settlement, Terms
+from thunes_core.testnet.triggers import crosses, is_past_stop, next_crossing
 from thunes_core.testnet.wallet import Wallet
 
 
@@ -49,6 +46,7 @@ class Options:
     balances: Mapping[str, Decimal] | None = None
     terms: Terms = Terms()  # noqa: RUF009 - frozen
     enforce_limits: bool | None = None
+    depth: Depth | None = None
 
 
 class Change(StrEnum):
@@ -61,7 +59,7 @@ class Change(StrEnum):
     REJECTED = "REJECTED"
 
 
-Listener = Callable[[ExchangeOrder, Change, Trade | None, int], None]
+Listener = Callable[[ExchangeOrder, Change, Trade | None], None]
 
 
 class Exchange:
@@ -86,16 +84,19 @@ class Exchange:
         self.wallet = Wallet(options.balances or _cash_in_each_quote(market, options.cash))
         self.records = Records()
         self.settlement = Settlement(market, self.wallet, self.records, options.terms)
+        self.book = Book(options.depth)
+        self.lists = Lists(self)
         self.listeners: list[Listener] = []
         self._coming: list[tuple[int, str, int, Crossing]] = []
-        self._time_ms = clock.now_ms()
+        self._event_price: dict[str, Decimal] = {}
+        self.present_ms = clock.now_ms()
 
     def advance(self) -> None:
         """Let the market run up to the clock's present, and every order with it."""
         now = self.clock.now_ms()
-        if now <= self._time_ms:
+        if now <= self.present_ms:
             return
-        self._time_ms = now
+        self.present_ms = now
         for order in self.records.open_orders():
             self._watch(order)
         while self._coming:
@@ -104,33 +105,27 @@ class Exchange:
             if order.is_open:
                 self._reach(order, crossing)
 
-    def check(self, asked: NewOrder) -> NewOrder:
-        """Return `asked` with its quantity, or refuse it; places nothing."""
-        listing = self.market.listing(asked.symbol)
-        if listing.status != TRADING:
-            raise market_closed()
-        last = self.market.price(asked.symbol, self._time_ms)
-        require_filters(asked, listing, self._situation(listing, last))
-        self._require_unused_id(asked)
-        _require_sensible(asked, last)
-        return self._sized(asked, listing, last)
+    def needed(self, asked: NewOrder) -> tuple[str, Decimal]:
+        """Return the asset and amount that an order must be able to pay now."""
+        last = self.market.price(asked.symbol, self.present_ms)
+        return self.settlement.needed(asked, asked.quantity or Decimal(0), last)
 
     def place(self, asked: NewOrder) -> ExchangeOrder:
         """Accept a new order and match it, or refuse it."""
-        asked = self.check(asked)
-        quantity = asked.quantity or Decimal(0)
-        last = self.market.price(asked.symbol, self._time_ms)
-        asset, amount = self.settlement.needed(asked, quantity, last)
+        asked = admitted(self, asked)
+        asset, amount = self.needed(asked)
         self.settlement.require_payable(asset, amount)
         self.limits.use_order()
         order = self.create(asked)
         if asked.type is not OrderType.MARKET:
             self.settlement.hold(order, asset, amount)
-        self.tell(order, Change.NEW)
-        self.start(order, last, self._time_ms)
+        self.tell_new(order)
+        self.start(order, self.market.price(asked.symbol, self.present_ms), self.present_ms)
         return order
 
-    def create(self, asked: NewOrder) -> ExchangeOrder:
+    def create(
+        self, asked: NewOrder, list_id: int = NO_LIST, status: Status = Status.NEW
+    ) -> ExchangeOrder:
         """Record a new order; it does not match yet."""
         order_id = self.records.next_order_id(asked.symbol)
         order = ExchangeOrder(
@@ -138,9 +133,12 @@ class Exchange:
             order_id,
             asked.client_id or _client_id(asked.symbol, order_id),
             asked.quantity or Decimal(0),
-            self._time_ms,
-            self._time_ms,
-            checked_ms=self._time_ms,
+            self.present_ms,
+            self.present_ms,
+            status=status,
+            list_id=list_id,
+            waits=asked.is_stop,
+            checked_ms=self.present_ms,
         )
         self.records.add(order)
         return order
@@ -148,17 +146,28 @@ class Exchange:
     def start(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
         """Let an accepted order work, or wait for its trigger."""
         order.checked_ms = time_ms
-        if order.asked.is_stop:
-            order.waits = True
-            self._watch(order)
-        else:
+        if not order.waits:
             self._work(order, price, time_ms)
+            return
+        stop = order.asked.stop_price
+        if order.asked.trailing_delta is not None:
+            order.activates_falling = stop is not None and stop < price
+            if stop is None:
+                self._begin_trail(order, price, time_ms)
+        if is_past_stop(order.asked, price):
+            self._reach(order, Crossing(time_ms, float(price)))
+        else:
+            self._watch(order)
 
     def cancel(self, order: ExchangeOrder | None) -> ExchangeOrder:
-        """Cancel an open order, or refuse with -2011."""
+        """Cancel an open order, and its whole list; or refuse with -2011."""
         if order is None or not order.is_open:
             raise cancel_rejected()
-        self.end(order, Status.CANCELED, self._time_ms)
+        found = self.lists.find(order.list_id, None)
+        if found is not None:
+            self.lists.cancel(found)
+        else:
+            self.end(order, Status.CANCELED, self.present_ms)
         return order
 
     def end(self, order: ExchangeOrder, status: Status, time_ms: int) -> None:
@@ -166,121 +175,150 @@ class Exchange:
         self.settlement.release(order)
         order.status, order.update_ms = status, time_ms
         self.records.settle(order)
-        self.tell(order, Change.CANCELED if status is Status.CANCELED else Change.EXPIRED)
+        self._tell(order, _CHANGES[status])
+        self.lists.after_end(order, time_ms)
 
-    def tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
-        """Tell every listener what happened."""
+    def set_status(self, symbol: str, status: str) -> None:
+        """Halt a symbol's trading, or resume it and match what the price has passed."""
+        traded = self.market.find(symbol)
+        traded.set_status(status, self.present_ms)
+        if not traded.is_trading:
+            return
+        price = traded.price(self.present_ms)
+        for order in self.records.open_orders(symbol):
+            order.checked_ms = self.present_ms
+            waiting = order.waits and is_past_stop(order.asked, price)
+            resting = not order.waits and crosses(order.asked, price)
+            if order.status is not Status.PENDING_NEW and (waiting or resting):
+                self._reach(order, Crossing(self.present_ms, float(price)))
+
+    def price_now(self, symbol: str, time_ms: int) -> Decimal:
+        """Return the price at an event: where the path crossed, else where it is."""
+        return self._event_price.get(symbol) or self.market.price(symbol, time_ms)
+
+    def tell_new(self, order: ExchangeOrder) -> None:
+        """Tell every listener of a new order."""
+        self._tell(order, Change.NEW)
+
+    def _tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
         for listener in self.listeners:
-            listener(order, change, trade, order.update_ms)
+            listener(order, change, trade)
 
     def _watch(self, order: ExchangeOrder) -> None:
         """Look for the order's next event up to the present, and queue it."""
-        crossing = self._next_crossing(order)
+        if not order.is_open:
+            return
+        traded = self.market.find(order.symbol)
+        crossing = next_crossing(order, traded, self.present_ms)
         if crossing is None:
-            order.checked_ms = self._time_ms
+            order.checked_ms = self.present_ms
             return
         entry = (crossing.time_ms, order.symbol, order.order_id, crossing)
         heapq.heappush(self._coming, entry)
-
-    def _next_crossing(self, order: ExchangeOrder) -> Crossing | None:
-        asked = order.asked
-        if order.status is Status.PENDING_NEW or order.checked_ms >= self._time_ms:
-            return None
-        level = asked.stop_price if order.waits else asked.price
-        if level is None:
-            return None
-        return self.market.find(order.symbol).first_crossing(
-            order.checked_ms,
-            self._time_ms,
-            level,
-            falling=asked.triggers_falling if order.waits else order.is_buy,
-            touch=order.waits,
-        )
 
     def _reach(self, order: ExchangeOrder, crossing: Crossing) -> None:
         """Let the path reach the order: a stop goes off, a resting limit fills."""
         time_ms = crossing.time_ms
         order.checked_ms = time_ms
-        level = order.asked.stop_price if order.waits else order.asked.price
-        price = level or Decimal(0)
+        price = (order.asked.stop_price if order.waits else order.asked.price) or Decimal(0)
         if crossing.jump is not None:
             price = Decimal(str(round(crossing.jump, 8)))
+        self._event_price[order.symbol] = price
+        if order.waits and order.asked.trailing_delta is not None and order.trail_extreme is None:
+            self._begin_trail(order, price, time_ms)
+            self._watch(order)
+            return
+        self.lists.before_act(order, time_ms)
         if order.waits:
             order.waits = False
             self._work(order, price, time_ms)
         else:
-            self._execute(order, price, time_ms, is_maker=True)
+            step = self.market.listing(order.symbol).step
+            share = self.book.resting_share(order, step, time_ms)
+            self._fill(order, price, share, time_ms, is_maker=True)
+            self._rest(order, time_ms)
+        self._event_price.pop(order.symbol, None)
+
+    def _begin_trail(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
+        order.trail_extreme, order.trailing_ms = price, time_ms
 
     def _work(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
         """Match an order that has become active while the last price is `price`."""
         order.working_ms = order.update_ms = time_ms
+        tif = order.asked.time_in_force
         if not order.is_limit:
-            taken = self.settlement.taker_price(order.symbol, order.asked.side, price)
-            self._execute(order, taken, time_ms, is_maker=False)
-        elif crosses(order.asked, price):
-            taken = self.settlement.taker_price(order.symbol, order.asked.side, price)
-            bound = min if order.is_buy else max
-            taken = bound(taken, order.limit_price)
-            self._execute(order, taken, time_ms, is_maker=False)
-        elif order.asked.time_in_force is not TimeInForce.GTC:
+            self._take(order, price, time_ms)
+            impatient = True
+        else:
+            if crosses(order.asked, price):
+                self._take(order, price, time_ms)
+            impatient = tif is not TimeInForce.GTC
+        if order.is_open and impatient:
             self.end(order, Status.EXPIRED, time_ms)
+        elif order.executed:
+            self._rest(order, time_ms)
         else:
             self._watch(order)
 
-    def _execute(
-        self, order: ExchangeOrder, price: Decimal, time_ms: int, *, is_maker: bool
+    def _rest(self, order: ExchangeOrder, time_ms: int) -> None:
+        """Let what a thin book left of an order wait for its next part."""
+        if order.is_open:
+            order.resume_ms = time_ms + self.book.pause(order, time_ms)
+            self._watch(order)
+
+    def _take(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
+        """Take from the book up to the order's limit, all or nothing for FOK."""
+        offers = self._offers(order, price, time_ms)
+        enough = sum(quantity for _, quantity in offers) >= order.remaining
+        if order.asked.time_in_force is TimeInForce.FOK and not enough:
+            return
+        for level, quantity in offers:
+            if not order.is_open:
+                return
+            part = min(quantity, order.remaining)
+            self._fill(order, level, part, time_ms, is_maker=False)
+
+    def _offers(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> list[Level]:
+        side = order.asked.side
+        if not self.book.is_finite:
+            taken = self.settlement.taker_price(order.symbol, side, price)
+            if order.is_limit:
+                taken = (min if order.is_buy else max)(taken, order.limit_price)
+            return [(taken, order.remaining)]
+        levels = self.book.levels(self.market.find(order.symbol), side, time_ms)
+        return [
+            (level, quantity)
+            for level, quantity in levels
+            if not order.is_limit or (level - order.limit_price) * (1 if order.is_buy else -1) <= 0
+        ]
+
+    def _fill(
+        self,
+        order: ExchangeOrder,
+        price: Decimal,
+        quantity: Decimal,
+        time_ms: int,
+        *,
+        is_maker: bool,
     ) -> None:
-        if not self.settlement.affordable(order, price, order.remaining):
+        if not self.settlement.affordable(order, price, quantity):
             self.end(order, Status.EXPIRED, time_ms)
             return
-        quantity = order.remaining
         trade = self.settlement.book(order, price, quantity, time_ms, is_maker=is_maker)
         order.update_ms = time_ms
-        order.status = Status.FILLED
-        self.limits.forgive_order()
+        order.status = Status.PARTIALLY_FILLED if order.remaining else Status.FILLED
         self.records.settle(order)
-        self.tell(order, Change.TRADE, trade)
-
-    def _situation(self, listing: Listing, last: Decimal) -> Situation:
-        return Situation(
-            self.market.find(listing.symbol).average_price(self._time_ms),
-            last,
-            self.records.open_orders(listing.symbol),
-            0,
-            self.wallet.total(listing.base),
-        )
-
-    def _require_unused_id(self, asked: NewOrder) -> None:
-        found = self.records.find(asked.symbol, None, asked.client_id)
-        if found is not None and found.is_open:
-            raise rejected("Duplicate order sent.")
-
-    def _sized(self, asked: NewOrder, listing: Listing, last: Decimal) -> NewOrder:
-        """Turn a quote quantity into the base quantity that it buys or sells."""
-        if asked.quote_quantity is None:
-            return asked
-        price = self.settlement.taker_price(asked.symbol, asked.side, last)
-        quantity = asked.quote_quantity // (price * listing.step) * listing.step
-        if quantity <= 0:
-            raise insufficient_balance()
-        return replace(asked, quantity=quantity)
+        self._tell(order, Change.TRADE, trade)
+        if order.status is Status.FILLED:
+            self.limits.forgive_order()
+            self.lists.after_fill(order, time_ms)
 
 
-def crosses(asked: NewOrder, last: Decimal) -> bool:
-    """True when a limit order would take at once while the last price is `last`."""
-    if asked.price is None:
-        return False
-    return asked.price > last if asked.side is Side.BUY else asked.price < last
-
-
-def _require_sensible(asked: NewOrder, last: Decimal) -> None:
-    """Refuse stops that would go off at once and makers that would take."""
-    if asked.is_stop and asked.stop_price is not None and asked.trailing_delta is None:
-        gone = last <= asked.stop_price if asked.triggers_falling else last >= asked.stop_price
-        if gone:
-            raise rejected("Order would trigger immediately.")
-    if asked.type is OrderType.LIMIT_MAKER and crosses(asked, last):
-        raise rejected("Order would immediately match and take.")
+_CHANGES = {
+    Status.CANCELED: Change.CANCELED,
+    Status.EXPIRED: Change.EXPIRED,
+    Status.REJECTED: Change.REJECTED,
+}
 
 
 def _client_id(symbol: str, order_id: int) -> str:

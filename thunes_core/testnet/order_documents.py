@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from thunes_core.testnet.orders import STOPS, ExchangeOrder, Trade
+from thunes_core.testnet.orders import NEVER_MS, ExchangeOrder, Status, Trade
 from thunes_core.testnet.wallet import Wallet
 
 ZERO = Decimal(0)
@@ -35,9 +35,10 @@ def acknowledged(order: ExchangeOrder) -> dict[str, Any]:
 
 def _figures(order: ExchangeOrder) -> dict[str, Any]:
     asked = order.asked
+    unsized = {} if asked.quantity is None else {"origQty": money(order.quantity)}
     return {
         "price": money(asked.price or ZERO),
-        "origQty": money(order.quantity),
+        **unsized,
         "executedQty": money(order.executed),
         "origQuoteOrderQty": money(asked.quote_quantity or ZERO),
         "cummulativeQuoteQty": money(order.quote),
@@ -58,6 +59,8 @@ def _optional(order: ExchangeOrder) -> dict[str, Any]:
         fields["icebergQty"] = money(asked.iceberg_quantity)
     if asked.trailing_delta is not None:
         fields["trailingDelta"] = asked.trailing_delta
+    if order.trailing_ms != NEVER_MS:
+        fields["trailingTime"] = order.trailing_ms
     if asked.strategy_id is not None:
         fields["strategyId"] = asked.strategy_id
     if asked.strategy_type is not None:
@@ -118,7 +121,7 @@ def queried(order: ExchangeOrder) -> dict[str, Any]:
         "icebergQty": money(asked.iceberg_quantity or ZERO),
         "time": order.time_ms,
         "updateTime": order.update_ms,
-        "isWorking": order.asked.type not in STOPS or not order.waits,
+        "isWorking": not order.waits and order.status is not Status.PENDING_NEW,
         "workingTime": order.working_ms,
         "selfTradePreventionMode": asked.prevention,
     }

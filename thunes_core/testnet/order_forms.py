@@ -32,7 +32,7 @@ def new_order(parameters: Parameters) -> NewOrder:
     side = parameters.choice("side", Side, Refused(-1117, "Invalid side."))
     kind = parameters.choice("type", OrderType, Refused(-1116, "Invalid orderType."))
     if side is None or kind is None:
-        raise missing("side" if side is None else "type")
+        raise missing(parameters.shown("side" if side is None else "type"))
     _require_form(parameters, kind)
     return NewOrder(
         symbol,
@@ -64,7 +64,7 @@ def positive(parameters: Parameters, name: str) -> Decimal | None:
     """Return a number above zero, or None; refuse zero with -1013."""
     value = parameters.number(name)
     if value is not None and value <= 0:
-        raise Refused(-1013, f"Invalid {name}.")
+        raise Refused(-1013, f"Invalid {parameters.shown(name)}.")
     return value
 
 
@@ -85,11 +85,11 @@ def _require_form(parameters: Parameters, kind: OrderType) -> None:
     if kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT):
         _refuse_any(parameters, _LIMIT_KEYS)
     if kind is OrderType.LIMIT_MAKER and parameters.text("timeInForce"):
-        raise not_required("timeInForce")
+        raise not_required(parameters.shown("timeInForce"))
     if kind in (OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.MARKET):
         _refuse_any(parameters, _STOP_KEYS)
     elif not any(parameters.text(name) for name in _STOP_KEYS):
-        raise one_of(*_STOP_KEYS)
+        raise one_of(*(parameters.shown(name) for name in _STOP_KEYS))
 
 
 def _require_market_form(parameters: Parameters) -> None:
@@ -104,4 +104,4 @@ def _require_market_form(parameters: Parameters) -> None:
 def _refuse_any(parameters: Parameters, names: tuple[str, ...]) -> None:
     for name in names:
         if parameters.text(name):
-            raise not_required(name)
+            raise not_required(parameters.shown(name))

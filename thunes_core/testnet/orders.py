@@ -117,7 +117,13 @@ class ExchangeOrder:
     """Up to where the price path was searched for this order's next event."""
     held_asset: str = ""
     held: Decimal = ZERO
+    resume_ms: int = NEVER_MS
+    """When a thinly filled order may fill again."""
+    activates_falling: bool = False
+    """A trailing stop with a stop price begins when the price falls (or rises) to it."""
     trail_extreme: Decimal | None = None
+    """Best price since a trailing stop began to trail; None before."""
+    trailing_ms: int = NEVER_MS
     trades: list[Trade] = field(default_factory=list)
 
     @property

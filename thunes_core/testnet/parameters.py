@@ -35,8 +35,12 @@ class Parameters:
         """Return the text of `name`, or refuse with -1102."""
         value = self.text(name)
         if value is None:
-            raise missing(name)
+            raise missing(self.shown(name))
         return value
+
+    def shown(self, name: str) -> str:
+        """Return the name by which errors speak of a parameter."""
+        return name
 
     def integer(self, name: str) -> int | None:
         """Return a whole number, or None; refuse other characters with -1100."""
@@ -44,7 +48,7 @@ class Parameters:
         if value is None:
             return None
         if not re.fullmatch(_WHOLE, value):
-            raise illegal(name, _WHOLE)
+            raise illegal(self.shown(name), _WHOLE)
         return int(value)
 
     def limit(self, default: int, most: int) -> int:
@@ -60,9 +64,9 @@ class Parameters:
         if value is None:
             return None
         if not re.fullmatch(_NUMBER, value):
-            raise illegal(name, _NUMBER)
+            raise illegal(self.shown(name), _NUMBER)
         if len(value.partition(".")[2].rstrip("0")) > decimals:
-            raise too_precise(name)
+            raise too_precise(self.shown(name))
         return Decimal(value)
 
     def choice(self, name: str, kind: type[E], refusal: Refused | None = None) -> E | None:
@@ -73,13 +77,13 @@ class Parameters:
         try:
             return kind(value)
         except ValueError:
-            raise refusal or missing(name) from None
+            raise refusal or missing(self.shown(name)) from None
 
     def client_id(self, name: str) -> str | None:
         """Return a client order id of at most 36 allowed characters, or None."""
         value = self.text(name)
         if value is not None and not re.fullmatch(_CLIENT_ID, value):
-            raise illegal(name, _CLIENT_ID)
+            raise illegal(self.shown(name), _CLIENT_ID)
         return value
 
     def ignore(self, names: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from thunes_core.domain.orders import Side
 from thunes_core.testnet.market import Traded
 from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.parameters import Parameters
@@ -160,25 +161,18 @@ def depth(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     limit = parameters.limit(100, 5000)
     parameters.ignore(["symbolStatus"])
     parameters.require_all_read()
-    bids, asks = book_levels(traded, exchange.clock.now_ms(), min(limit, 50))
-    return {
-        "lastUpdateId": exchange.clock.now_ms(),
-        "bids": [[money(p), money(q)] for p, q in bids],
-        "asks": [[money(p), money(q)] for p, q in asks],
-    }
+    return book_document(exchange, traded, limit)
 
 
-Level = tuple[Decimal, Decimal]
+def book_document(exchange: Exchange, traded: Traded, limit: int) -> dict[str, Any]:
+    """Return bids and asks, `limit` levels a side at most."""
+    now = exchange.clock.now_ms()
 
+    def levels(side: Side) -> list[list[str]]:
+        found = exchange.book.levels(traded, side, now, limit)
+        return [[money(price), money(quantity)] for price, quantity in found]
 
-def book_levels(traded: Traded, now_ms: int, count: int) -> tuple[list[Level], list[Level]]:
-    """Return `count` levels a side as (price, quantity), best first; deeper ones are larger."""
-    bid, ask = best_prices(traded, now_ms)
-    tick = traded.listing.tick
-    size = _level_size(traded, bid)
-    bids = [(bid - i * tick, size * (i + 1)) for i in range(count) if bid - i * tick > 0]
-    asks = [(ask + i * tick, size * (i + 1)) for i in range(count)]
-    return bids, asks
+    return {"lastUpdateId": now, "bids": levels(Side.SELL), "asks": levels(Side.BUY)}
 
 
 def best_prices(traded: Traded, now_ms: int) -> tuple[Decimal, Decimal]:

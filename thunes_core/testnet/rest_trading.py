@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from thunes_core.testnet import order_documents as documents
+from thunes_core.testnet.admission import admitted
+from thunes_core.testnet.list_documents import reported
 from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.order_forms import new_order
 from thunes_core.testnet.orders import ExchangeOrder, Status
@@ -50,7 +52,12 @@ def place(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     asked = new_order(parameters)
     answer = response_type(parameters, asked.type)
     parameters.require_all_read()
-    return _ANSWERS[answer](exchange.place(asked))
+    return answer_of(answer, exchange.place(asked))
+
+
+def answer_of(kind: ResponseType, order: ExchangeOrder) -> dict[str, Any]:
+    """Return the answer to a new order, as long as was asked for."""
+    return _ANSWERS[kind](order)
 
 
 def response_type(parameters: Parameters, kind: str) -> ResponseType:
@@ -65,7 +72,7 @@ def rehearse(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     response_type(parameters, asked.type)
     wants_rates = (parameters.text("computeCommissionRates") or "").lower() == "true"
     parameters.require_all_read()
-    exchange.check(asked)
+    admitted(exchange, asked)
     return _order_rates(exchange) if wants_rates else {}
 
 
@@ -133,7 +140,7 @@ def cancel(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     restriction = parameters.text("cancelRestrictions")
     parameters.require_all_read()
     require_restriction(order, restriction)
-    return documents.canceled(exchange.cancel(order), cancel_id or _cancel_id(order))
+    return documents.canceled(exchange.cancel(order), cancel_id or cancel_id_of(order))
 
 
 def require_restriction(order: ExchangeOrder | None, restriction: str | None) -> None:
@@ -150,7 +157,8 @@ def require_restriction(order: ExchangeOrder | None, restriction: str | None) ->
         raise cancel_rejected("Order was not canceled due to cancel restrictions.")
 
 
-def _cancel_id(order: ExchangeOrder | None) -> str:
+def cancel_id_of(order: ExchangeOrder | None) -> str:
+    """Return the client id of a cancel that came without one."""
     return f"cancel-{order.order_id if order else 0}"
 
 
@@ -170,14 +178,23 @@ def cancel_all(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any
     orders = exchange.records.open_orders(symbol)
     if not orders:
         raise cancel_rejected()
-    return [documents.canceled(exchange.cancel(o), _cancel_id(o)) for o in orders]
+    return [_canceled_report(exchange, order) for order in orders if order.is_open]
+
+
+def _canceled_report(exchange: Exchange, order: ExchangeOrder) -> dict[str, Any]:
+    """Cancel an order, or the whole list it belongs to, and return the document."""
+    exchange.cancel(order)
+    found = exchange.lists.find(order.list_id, None)
+    if found is None:
+        return documents.canceled(order, cancel_id_of(order))
+    return reported(found, exchange.present_ms, lambda o: documents.canceled(o, cancel_id_of(o)))
 
 
 def all_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
     """Return orders of a symbol: from an id on, from a time on, or the newest."""
     symbol = exchange.market.listing(parameters.need("symbol")).symbol
     from_id = parameters.integer("orderId")
-    start, end = _day_at_most(parameters)
+    start, end = within_a_day(parameters)
     limit = parameters.limit(500, 1000)
     parameters.require_all_read()
     found = [
@@ -195,7 +212,7 @@ def my_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
     """Return trades of a symbol: of an order, from an id on, from a time on, or the newest."""
     symbol = exchange.market.listing(parameters.need("symbol")).symbol
     order_id, from_id = parameters.integer("orderId"), parameters.integer("fromId")
-    start, end = _day_at_most(parameters)
+    start, end = within_a_day(parameters)
     limit = parameters.limit(500, 1000)
     parameters.require_all_read()
     if (start is not None or end is not None) and (order_id is not None or from_id is not None):
@@ -212,7 +229,8 @@ def my_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
     return [documents.traded(t) for t in (found[:limit] if forward else found[-limit:])]
 
 
-def _day_at_most(parameters: Parameters) -> tuple[int | None, int | None]:
+def within_a_day(parameters: Parameters) -> tuple[int | None, int | None]:
+    """Return startTime and endTime; refuse more than 24 hours between them."""
     start, end = parameters.integer("startTime"), parameters.integer("endTime")
     if start is not None and end is not None and end - start > DAY_MS:
         raise Refused(-1127, "More than 24 hours between startTime and endTime.")
@@ -242,22 +260,23 @@ def order_counts(exchange: Exchange, parameters: Parameters) -> list[dict[str, A
     return exchange.limits.order_counts()
 
 
-def _signed(
+def signed(
     method: str, path: str, call: Any, weight: Any = 1, *, is_order: bool = False
 ) -> Endpoint:
+    """Return an endpoint under /api/v3 that asks for a signature."""
     return Endpoint(method, f"/api/v3/{path}", call, weight, Access.SIGNED, is_order)
 
 
 TRADING_ENDPOINTS = (
-    _signed("POST", "order", place, is_order=True),
-    _signed("POST", "order/test", rehearse),
-    _signed("GET", "order", query, 4),
-    _signed("DELETE", "order", cancel, is_order=True),
-    _signed("GET", "openOrders", open_orders, lambda p: 6 if p.text("symbol") else 80),
-    _signed("DELETE", "openOrders", cancel_all, is_order=True),
-    _signed("GET", "allOrders", all_orders, 20),
-    _signed("GET", "myTrades", my_trades, lambda p: 5 if p.text("orderId") else 20),
-    _signed("GET", "account", account, 20),
-    _signed("GET", "account/commission", commission, 20),
-    _signed("GET", "rateLimit/order", order_counts, 40),
+    signed("POST", "order", place, is_order=True),
+    signed("POST", "order/test", rehearse),
+    signed("GET", "order", query, 4),
+    signed("DELETE", "order", cancel, is_order=True),
+    signed("GET", "openOrders", open_orders, lambda p: 6 if p.text("symbol") else 80),
+    signed("DELETE", "openOrders", cancel_all, is_order=True),
+    signed("GET", "allOrders", all_orders, 20),
+    signed("GET", "myTrades", my_trades, lambda p: 5 if p.text("orderId") else 20),
+    signed("GET", "account", account, 20),
+    signed("GET", "account/commission", commission, 20),
+    signed("GET", "rateLimit/order", order_counts, 40),
 )

@@ -52,7 +52,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """When a level was crossed; `jump` is the price if a candle's open leapt over the level."""
+    """When a level was crossed; `jump` is the price where it is not the level itself."""
 
     time_ms: int
     jump: float | None
@@ -207,6 +207,42 @@ class Series:
             at = t0 + (int(np.ceil(span)) if touch else int(span) + 1)
             return Crossing(min(max(at, after_ms + 1), t1), None)
         return None
+
+    def trail(
+        self, after_ms: int, until_ms: int, extreme: float, fraction: float, *, falling: bool
+    ) -> tuple[Crossing | None, float]:
+        """Follow the path with a trailing level; return where it is hit, and the extreme seen.
+
+        `falling`: the level lies `fraction` below the highest price since the start, else above
+        the lowest. `extreme` is that price so far.
+        """
+        sign = 1.0 if falling else -1.0
+        for index in range(max(self.index_at(after_ms), 0), self.index_at(until_ms) + 1):
+            for t0, p0, t1, p1 in self._pieces(index, after_ms, until_ms):
+                if (p1 - extreme) * sign > 0:
+                    extreme = p1
+                level = extreme * (1 - sign * fraction)
+                if (level - p1) * sign < 0:
+                    continue
+                if t0 == t1 or p0 == p1:
+                    return Crossing(t1, p1), extreme
+                share = min(max((level - p0) / (p1 - p0), 0.0), 1.0)
+                at = t0 + int(np.ceil(share * (t1 - t0)))
+                return Crossing(max(at, after_ms + 1), round(level, 8)), extreme
+        return None, extreme
+
+    def _pieces(
+        self, index: int, after_ms: int, until_ms: int
+    ) -> Iterator[tuple[int, float, int, float]]:
+        """Yield the straight pieces of a candle within (`after_ms`, `until_ms`], its open first."""
+        corners = self.knots(index)
+        start, opened = corners[0]
+        if after_ms < start <= until_ms:
+            yield start, opened, start, opened
+        for (t0, _), (t1, _) in _pairs(corners):
+            first, last = max(t0, after_ms), min(t1, until_ms)
+            if first < last:
+                yield first, self.price_at(first), last, self.price_at(last)
 
     def extended(self, more: Series) -> Series:
         """Return this series followed by `more`."""

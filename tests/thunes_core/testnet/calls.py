@@ -9,16 +9,15 @@ from urllib.parse import urlencode
 
 import orjson
 
+from thunes_core.testnet.app import ENDPOINTS
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.rest import Answer, Door, Request
-from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
-from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
 from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET
 
 
 def door_of(exchange: Exchange) -> Door:
     """Return the door to `exchange` with every endpoint."""
-    return Door(exchange, (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS))
+    return Door(exchange, ENDPOINTS)
 
 
 def sign(text: str, secret: str = LOCAL_SECRET) -> str:

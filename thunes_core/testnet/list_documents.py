@@ -1,0 +1,40 @@
+"""Order lists as the exchange's REST documents.
+
+Add here: a field of a list's document. Keep out: where it is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from thunes_core.testnet.order_lists import OrderList
+from thunes_core.testnet.orders import ExchangeOrder
+
+
+def listed(one: OrderList) -> dict[str, Any]:
+    """Return a list as queries show it."""
+    return {
+        "orderListId": one.list_id,
+        "contingencyType": str(one.contingency),
+        "listStatusType": "EXEC_STARTED" if one.is_open else "ALL_DONE",
+        "listOrderStatus": "EXECUTING" if one.is_open else "ALL_DONE",
+        "listClientOrderId": one.client_id,
+        "transactionTime": one.time_ms,
+        "symbol": one.symbol,
+        "orders": [
+            {"symbol": o.symbol, "orderId": o.order_id, "clientOrderId": o.client_id}
+            for o in one.orders
+        ],
+    }
+
+
+def reported(
+    one: OrderList, time_ms: int, report: Callable[[ExchangeOrder], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the answer to placing or cancelling a list, with a report for each order."""
+    return {
+        **listed(one),
+        "transactionTime": time_ms,
+        "orderReports": [report(order) for order in one.orders],
+    }
