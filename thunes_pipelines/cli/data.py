@@ -85,7 +85,7 @@ def _from_exchange(
 
 def _beginning(store: BarStore, symbol: str, interval: Interval, oldest: datetime) -> datetime:
     known = store.span(symbol, interval)
-    return oldest if known is None or known[0] > oldest + OVERLAP else known[1] - OVERLAP
+    return known[1] - OVERLAP if known else oldest
 
 
 def _document(results: dict[str, IngestResult]) -> dict[str, Any]:

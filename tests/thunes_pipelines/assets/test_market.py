@@ -1,0 +1,211 @@
+"""The market assets: what a run stores, what the UI shows, what holds the rest back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
+
+from tests.thunes_core.adapters.bars.frames import bars_of
+from tests.thunes_core.adapters.bars.test_ingest import FakeMarket
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.instrument import Instrument
+from thunes_core.errors import ExchangeUnavailable, UnknownName
+from thunes_core.trading.ports import MarketData
+from thunes_pipelines.assets.market import bars_asset, bars_key, instruments
+from thunes_pipelines.resources.house import House
+
+START = datetime(2024, 1, 30, tzinfo=UTC)
+NOW = datetime(2024, 2, 2, 12, 5, tzinfo=UTC)
+ASSET = bars_asset(Interval.H1)
+MARKETS: dict[str, MarketData] = {}
+
+
+class FakeHouse(House):
+    """A house whose market is set by the test."""
+
+    def market(self) -> MarketData:
+        """Return the market set under this house's folder."""
+        return MARKETS[str(self.overrides["home"])]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[FakeHouse]:
+    """Return a house in a temporary folder, on a market of 84 hours."""
+    put_market(tmp_path, bars_of([100.0 + i % 5 for i in range(84)], start=START))
+    yield FakeHouse(overrides={"home": str(tmp_path)})
+    MARKETS.pop(str(tmp_path))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Return an instance that knows one symbol."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("symbol", ["BTCUSDT"])
+        yield instance
+
+
+def put_market(home: Path, bars: pl.DataFrame) -> None:
+    """Set the market of the house in `home`."""
+    MARKETS[str(home)] = FakeMarket(bars, now=NOW)
+
+
+def run(house: House, instance: dg.DagsterInstance, month: str = "2024-02") -> Any:
+    """Materialise one month."""
+    return dg.materialize(
+        [ASSET],
+        partition_key=dg.MultiPartitionKey({"month": month, "symbol": "BTCUSDT"}),
+        resources={"house": house},
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def verdicts(result: Any) -> dict[str, bool]:
+    """Return check names and whether they passed."""
+    return {c.check_name: c.passed for c in result.get_asset_check_evaluations()}
+
+
+def shown(result: Any) -> dict[str, Any]:
+    """Return the metadata of the only materialisation."""
+    [event] = result.asset_materializations_for_node("bars_1h")
+    return {name: getattr(v, "records", v.value) for name, v in event.metadata.items()}
+
+
+def test_a_month_is_stored_and_shown(house: FakeHouse, instance: dg.DagsterInstance) -> None:
+    """Rows, span, gaps and a picture are in the metadata; all checks pass."""
+    result = run(house, instance)
+    assert result.success
+    assert house.bars().read("BTCUSDT", Interval.H1).height == 36
+    metadata = shown(result)
+    assert metadata["dagster/partition_row_count"] == 36
+    assert metadata["new"] == 36
+    assert metadata["gaps"] == []
+    assert metadata["price"].startswith("![2024-02 BTCUSDT](data:image/png;base64,")
+    assert verdicts(result) == dict.fromkeys(("schema", "duplicates", "gaps", "freshness"), True)
+
+
+def test_the_data_version_follows_the_content(
+    house: FakeHouse, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Equal bars keep the version, a revised bar changes it: downstream is stale only then."""
+    run(house, instance)
+    run(house, instance)
+    put_market(tmp_path, bars_of([100.5 + i % 5 for i in range(84)], start=START))
+    result = run(house, instance)
+    assert shown(result)["revised"] == 36
+    events = instance.fetch_materializations(bars_key(Interval.H1), limit=3).records
+    versions = [
+        record.asset_materialization.tags["dagster/data_version"]
+        for record in events
+        if record.asset_materialization and record.asset_materialization.tags
+    ]
+    assert versions[2] == versions[1] != versions[0]
+
+
+def test_one_run_may_take_several_months(house: FakeHouse, instance: dg.DagsterInstance) -> None:
+    """A backfill's batch stores each month and shows each with its own rows."""
+    result = dg.materialize(
+        [ASSET],
+        resources={"house": house},
+        instance=instance,
+        tags={
+            ASSET_PARTITION_RANGE_START_TAG: "2024-01|BTCUSDT",
+            ASSET_PARTITION_RANGE_END_TAG: "2024-02|BTCUSDT",
+        },
+    )
+    rows = {
+        event.partition: event.metadata["dagster/partition_row_count"].value
+        for event in result.asset_materializations_for_node("bars_1h")
+    }
+    assert rows == {"2024-01|BTCUSDT": 48, "2024-02|BTCUSDT": 36}
+
+
+def test_a_broken_row_fails_the_blocking_check_and_is_kept_aside(
+    house: FakeHouse, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """The run fails, so nothing downstream starts; the good rows are stored all the same."""
+    good = bars_of([100.0] * 84, start=START)
+    here = pl.int_range(pl.len()) == 60
+    put_market(tmp_path, good.with_columns(low=pl.when(here).then(-1.0).otherwise("low")))
+    result = run(house, instance)
+    assert not result.success
+    assert verdicts(result)["schema"] is False
+    assert house.bars().quarantined("BTCUSDT", Interval.H1).height == 1
+    assert house.bars().read("BTCUSDT", Interval.H1).height == 35
+
+
+@pytest.mark.parametrize(
+    ("now", "skip", "failing"),
+    [
+        (NOW.replace(minute=0), [82], {"gaps"}),
+        (NOW, [80], set()),
+        (NOW, [82, 83], {"freshness"}),
+    ],
+    ids=["fresh hole", "declared outage", "late"],
+)
+def test_gaps_and_staleness_warn_and_do_not_fail(
+    house: FakeHouse,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    now: datetime,
+    skip: list[int],
+    failing: set[str],
+) -> None:
+    """The run succeeds; a hole warns until it is a declared outage, missing last bars warn."""
+    MARKETS[str(tmp_path)] = FakeMarket(bars_of([100.0] * 84, start=START, skip=skip), now=now)
+    result = run(house, instance)
+    assert result.success
+    assert {name for name, passed in verdicts(result).items() if not passed} == failing
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(UnknownName("no such symbol"), False), (ExchangeUnavailable("gone"), True)],
+    ids=["caller", "outside"],
+)
+def test_an_expected_error_is_one_message_and_only_reads_are_repeated(
+    house: FakeHouse,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    error: Exception,
+    again: bool,
+) -> None:
+    """The step fails with the core's own words and nothing is half-written."""
+
+    class Failing(FakeMarket):
+        def klines(self, *_: object) -> pl.DataFrame:
+            raise error
+
+    MARKETS[str(tmp_path)] = Failing(bars_of([1.0]), now=NOW)
+    key = dg.MultiPartitionKey({"month": "2024-02", "symbol": "BTCUSDT"})
+    with pytest.raises(dg.Failure) as caught:
+        ASSET(dg.build_asset_context(partition_key=key, instance=instance), house)
+    assert (caught.value.description, caught.value.allow_retries) == (str(error), again)
+    assert not (tmp_path / "lake" / "bars").exists()
+
+
+def test_instruments_are_a_table(
+    instance: dg.DagsterInstance, house: FakeHouse, tmp_path: Path
+) -> None:
+    """Status and filters of the configured symbols are shown; a halted one is counted."""
+
+    class Listing(FakeMarket):
+        def instruments(self, symbols: Sequence[str] | None = None) -> dict[str, Instrument]:
+            return {s: Instrument(s, "BTC", "USDT", status="HALT") for s in symbols or ()}
+
+    MARKETS[str(tmp_path)] = Listing(bars_of([1.0]))
+    result = dg.materialize([instruments], resources={"house": house}, instance=instance)
+    [event] = result.asset_materializations_for_node("instruments")
+    assert event.metadata["symbols"].value == 1
+    assert event.metadata["halted"].value == 1
+    assert event.metadata["instruments"].records[0].data["symbol"] == "BTCUSDT"
