@@ -33,7 +33,7 @@ def trade_tick(context: dg.AssetExecutionContext, house: House) -> dg.Materializ
     context.log.info(trading_metadata.sentence(report))
     if report.decisions:
         short = {policies.DECISION: trading_metadata.in_short(report)}
-        context.instance.add_run_tags(context.run_id, short)
+        context.instance.add_run_tags(context.run.run_id, short)
     return dg.MaterializeResult(
         metadata=trading_metadata.of_tick(report), check_results=trading_checks.results(report)
     )

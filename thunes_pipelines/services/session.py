@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.execute_in_process import merge_run_tags
 from dagster._core.instance.ref import InstanceRef
@@ -34,6 +35,7 @@ _NO_COMPUTE_LOGS = {
     }
 }
 
+_INTERRUPT = DagsterExecutionInterruptedError.__name__
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Events go to the store; the terminal belongs to the caller."""
 
@@ -80,7 +82,8 @@ def run_job_in_process(
 ) -> dg.JobExecutionResult:
     """Run one job of `defs` here and now and return its result; a failed step raises nothing.
 
-    The result tells `success`, and each event. An interrupt ends the run as failed and is raised.
+    The result tells `success`, and each event. An interrupt ends the run as failed, and then raises
+    `KeyboardInterrupt` here.
     """
     job = defs.resolve_job_def(job_name).as_ephemeral_job(resource_defs={}, input_values={})
     run = instance.create_run_for_job(
@@ -89,7 +92,16 @@ def run_job_in_process(
         tags=merge_run_tags(job, partition_key, tags, (), instance, None),
         remote_job_origin=_origin(job_name),
     )
-    return execute_run(InMemoryJob(job), run, instance)
+    result = execute_run(InMemoryJob(job), run, instance)
+    if _interrupted(result):
+        raise KeyboardInterrupt
+    return result
+
+
+def _interrupted(result: dg.JobExecutionResult) -> bool:
+    """Dagster notes an interrupt in the run and swallows it; who runs many jobs must stop."""
+    failures = [e.job_failure_data for e in result.all_events if e.is_job_failure]
+    return any(f.error and f.error.cls_name == _INTERRUPT for f in failures)
 
 
 def _origin(job_name: str) -> RemoteJobOrigin:
