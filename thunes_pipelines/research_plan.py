@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.walks import Tries, WalkStore
     from thunes_core.domain.results import WalkForwardResult
-    from thunes_core.research.evidence import Luck
+    from thunes_core.research.figures import Luck
     from thunes_core.research.promotion import PromotionPolicy
     from thunes_core.research.walk_forward import WalkForwardOptions
     from thunes_core.research.windows import Terms
@@ -99,7 +99,7 @@ def bars_of(store: BarStore, result: WalkForwardResult) -> pl.DataFrame:
 
 def luck(tries: Tries) -> Luck:
     """Turn counts of all tries into what deflates the Sharpe ratios (per day)."""
-    from thunes_core.research.evidence import Luck
+    from thunes_core.research.figures import Luck
 
     return Luck(
         walk_forwards=max(len(tries.walk_sharpes), 1),

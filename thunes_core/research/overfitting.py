@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from thunes_core.domain.parameters import Choice, Dimension, ParameterSpace, Value
 from thunes_core.errors import BadInput
+from thunes_core.research.neighbours import to_unit
+from thunes_core.research.splits import combinatorial_splits
 
 Floats = npt.NDArray[np.float64]
 _SPLITS_AT_ONCE = 512
@@ -83,6 +85,31 @@ def _relative_rank(inside: Floats, outside: Floats) -> Floats:
     return np.asarray(rank / (outside.shape[1] + 1.0))
 
 
+def cross_validated(
+    returns: npt.ArrayLike, *, groups: int = 6, tested: int = 2, purge: int = 1
+) -> Floats:
+    """Return the out-of-sample Sharpe (per period) of every combinatorial purged split.
+
+    `returns`: (periods, trials). For each choice of `tested` of `groups` blocks the trial of
+    highest Sharpe outside them, `purge` periods apart, is measured inside them.
+    """
+    values = np.asarray(returns, dtype=float)
+    outcomes = []
+    for trains, tests in combinatorial_splits(
+        len(values), groups=groups, tested=tested, purge=purge
+    ):
+        inside = _sharpe_of(np.concatenate([values[t.start : t.stop] for t in trains]))
+        outside = _sharpe_of(np.concatenate([values[t.start : t.stop] for t in tests]))
+        outcomes.append(outside[int(inside.argmax())])
+    return np.array(outcomes)
+
+
+def _sharpe_of(values: Floats) -> Floats:
+    ones = np.array([float(len(values))])
+    sums, squares = values.sum(axis=0)[None], (values**2).sum(axis=0)[None]
+    return np.asarray(_sharpe(ones, sums, squares)[0])
+
+
 def parameter_spread(space: ParameterSpace, choices: Sequence[Mapping[str, Value]]) -> float:
     """Return how far the chosen values scatter over folds: 0 all equal, 1 as far as can be.
 
@@ -100,15 +127,5 @@ def parameter_spread(space: ParameterSpace, choices: Sequence[Mapping[str, Value
 def _spread(dimension: Dimension, values: Sequence[Value]) -> float:
     if isinstance(dimension, Choice):
         return 1.0 - max(values.count(v) for v in set(values)) / len(values)
-    scaled = [unit_scale(dimension, value) for value in values]
+    scaled = [to_unit(dimension, value) for value in values]
     return float(np.std(scaled)) / 0.5
-
-
-def unit_scale(dimension: Dimension, value: Value) -> float:
-    """Place a numeric value on its dimension's scale from 0 (low) to 1 (high)."""
-    if isinstance(dimension, Choice):
-        return dimension.options.index(value) / max(len(dimension.options) - 1, 1)
-    low, high, at = float(dimension.low), float(dimension.high), float(value)
-    if dimension.log:
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    return (at - low) / (high - low) if high > low else 0.0

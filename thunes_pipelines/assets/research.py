@@ -29,8 +29,10 @@ FINDINGS = {
     "stitched_sharpe": "The stitched out-of-sample Sharpe ratio is high enough.",
     "dsr": "The Sharpe ratio is not luck, all walk-forwards ever judged counted (deflated Sharpe).",
     "pbo": "The best trial in sample is also good out of sample (probability of overfitting).",
+    "bootstrap": "The curve still gains when its days are drawn anew in runs (stationary bootstrap).",
     "efficiency": "Out of sample keeps enough of what was earned in training.",
     "spread": "The folds choose similar parameters.",
+    "plateau": "Neighbouring parameters do nearly as well: a plateau, not a needle.",
     "double_costs": "Something is left at twice the costs.",
     "buy_and_hold": "The Sharpe ratio is at least that of holding.",
     "trades": "Enough closed trades to speak of.",
@@ -120,7 +122,7 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
             luck=research_plan.luck(walks.tries(study)),
         )
         ruling = rule(result.chosen, evidence, champion, research_plan.policy(settings))
-        tags = research_plan.context(context.run_id, result.trials)
+        tags = research_plan.context(context.run.run_id, result.trials)
         registered = registry.log_candidate(result, evidence, context=tags, ruling=ruling)
     context.log.info(f"{study} version {registered.version}: {ruling.outcome}: {ruling.why}")
     verdict = dg.AssetCheckResult(

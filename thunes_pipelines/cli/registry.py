@@ -47,7 +47,8 @@ def list_command(json: Json = False) -> None:
         return
     table = Table(title="registered parameter sets")
     for head in ("study", "version", "aliases", "ruling", *_FIGURES, "fingerprint"):
-        table.add_column(head, justify="right" if head in _FIGURES else "left")
+        justify = "right" if head in _FIGURES else "left"
+        table.add_column(head, justify=justify, overflow="fold")
     for version in versions:
         table.add_row(*_row(version))
     console.print(table)

@@ -1,0 +1,148 @@
+"""The research assets find a candidate, judge it, and let it through only behind the checks."""
+
+from contextlib import closing
+
+import dagster as dg
+import pytest
+
+from tests.planted import NOISE, Planted, market
+from tests.thunes_pipelines.houses import house_at
+from thunes_core.domain.bars import Interval
+from thunes_core.errors import NoChampion
+from thunes_pipelines.assets import research
+
+STUDY = "sma_crossover.TESTUSDT.1h"
+SETTINGS = {"symbols": "TESTUSDT", "trials": 8, "folds": 3, "history_days": 1100}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home whose lake can be filled, and an instance that knows the study."""
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        instance.add_dynamic_partitions("study", [STUDY])
+        yield tmp_path, instance
+
+
+def house_with(home, kind, years=1.0, seed=2, **settings):
+    """Return a house whose lake holds a generated market."""
+    house = house_at(home[0], **{**SETTINGS, **settings})
+    bars = market(kind, int(24 * 365 * years), seed=seed)
+    start, end = bars["open_time"][0], bars["open_time"][-1] + Interval.H1.duration
+    house.bars().replace_window(
+        bars, symbol="TESTUSDT", interval=Interval.H1, start=start, end=end, observed_at=end
+    )
+    return house
+
+
+def run(home, house, assets=None):
+    """Materialise the research of the study in one run."""
+    return dg.materialize(
+        assets or research.ASSETS,
+        partition_key=STUDY,
+        resources={"house": house},
+        instance=home[1],
+        raise_on_error=False,
+    )
+
+
+def metadata(result, name):
+    """Return the metadata of one materialised asset."""
+    (event,) = [
+        e.materialization
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey(name)
+    ]
+    return event.metadata
+
+
+def test_edge_is_found_promoted_and_remembered(home):
+    """A market with an edge ends with a champion in the registry and its copy in the ledger."""
+    house = house_with(home, Planted(5.0, 1000), years=3)
+    result = run(home, house)
+    assert result.success
+    champion = house.registry().champion(STUDY)
+    with closing(house.ledger()) as ledger:
+        assert ledger.remembered_champion(STUDY) == champion
+    assert metadata(result, "champion")["outcome"].value == "promoted"
+    assert all(e.passed for e in result.get_asset_check_evaluations())
+
+
+def test_noise_ends_in_do_nothing(home):
+    """Where nothing is good enough the blocking check fails and no champion is made."""
+    house = house_with(home, NOISE)
+    result = run(home, house)
+    checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    assert not result.success
+    assert not checks[research.BEATS_CHAMPION].passed
+    assert checks[research.BEATS_CHAMPION].blocking
+    assert "nothing is traded" in checks[research.BEATS_CHAMPION].metadata["why"].value
+    assert set(checks) == {*research.FINDINGS, research.BEATS_CHAMPION}
+    with pytest.raises(NoChampion):
+        house.registry().champion(STUDY)
+
+
+def test_bootstrap_trades_the_first_and_holds_the_next_to_the_rule(home):
+    """A paper account may begin with a thin champion, shown as such; a worse one is refused."""
+    house = house_with(home, NOISE, promotion="bootstrap")
+    first = run(home, house)
+    assert first.success
+    assert metadata(first, "parameter_set")["policy"].value == "bootstrap"
+    again = run(home, house)
+    assert again.success
+    assert metadata(again, "champion")["outcome"].value == "kept"
+    other = house_with(home, NOISE, seed=9, promotion="bootstrap")
+    assert not run(home, other).success
+    assert other.registry().champion(STUDY).version == "1"
+
+
+def test_bootstrap_is_refused_with_real_money(home):
+    """The policy for paper accounts does not exist on an exchange with real orders."""
+    house = house_with(
+        home,
+        NOISE,
+        promotion="bootstrap",
+        exchange="binance",
+        broker="exchange",
+        binance_api_key="x",
+        binance_api_secret="y",
+    )
+    result = run(home, house)
+    assert "expected strict" in _failure(result)
+
+
+def test_walk_forward_shows_what_a_person_wants(home):
+    """Figures, fold table, two pictures, the choice, and where it is stored."""
+    shown = metadata(run(home, house_with(home, NOISE)), "walk_forward")
+    assert {"sharpe", "max_drawdown", "trials", "chosen", "folds", "equity"} <= set(shown)
+    assert shown["equity"].value.startswith("![](data:image/png;base64,")
+    assert shown["folds"].value.count("\n") == 4
+    assert shown["trials"].value == 8 * 4
+
+
+def test_revised_bars_ask_for_a_new_walk(home):
+    """Evidence is never judged on other bars than it was made of."""
+    house = house_with(home, NOISE)
+    run(home, house, [research.walk_forward])
+    house_with(home, NOISE, seed=5)
+    result = run(home, house, [research.parameter_set])
+    assert "materialise `walk_forward` again" in _failure(result)
+
+
+def test_missing_bars_are_told(home):
+    """Without bars the run fails with what to run first."""
+    result = run(home, house_at(home[0], **SETTINGS))
+    assert "run the job `ingest`" in _failure(result)
+
+
+def test_dead_registry_fails_the_run_with_its_message(home):
+    """MLflow down: a failed run that says so, and the walk-forward is kept."""
+    house = house_with(home, NOISE, mlflow_tracking_uri="http://127.0.0.1:9")
+    result = run(home, house)
+    assert "expected MLflow to answer" in _failure(result)
+    assert metadata(result, "walk_forward")["trials"].value == 32
+
+
+def _failure(result):
+    """Return what the failed step said."""
+    (event,) = result.get_step_failure_events()
+    return event.step_failure_data.user_failure_data.description

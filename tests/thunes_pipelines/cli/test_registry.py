@@ -1,0 +1,120 @@
+"""The commands of research and registry: fixed shapes, clear errors."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.planted import NOISE, Planted, market
+from thunes_core.errors import BadInput, NoChampion, NoEvidence, UnknownName
+from thunes_core.research.evidence import judge
+from thunes_core.research.promotion import PromotionPolicy, rule
+from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
+from thunes_core.settings import load
+from thunes_pipelines.cli import registry as commands
+from thunes_pipelines.resources import wiring
+
+STUDY = "sma_crossover.BTCUSDT.1h"
+BARS = market(Planted(4.0), 2500, seed=1).with_columns(symbol=pl.lit("BTCUSDT"))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A temporary home and no settings file."""
+    monkeypatch.setenv("THUNES_HOME", str(tmp_path))
+    monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "none.toml"))
+    return tmp_path
+
+
+def call(*words):
+    """Run a command; return its stdout, or raise what it raised."""
+    app = typer.Typer()
+    commands.add_to(app)
+    result = CliRunner().invoke(app, list(words))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture
+def registered():
+    """Register one candidate under the policy for first champions."""
+    result = walk_forward(
+        BARS,
+        strategy="sma_crossover",
+        symbol="BTCUSDT",
+        interval="1h",
+        options=WalkForwardOptions(folds=2, trials=5, purge_bars=0),
+    )
+    evidence = judge(result, BARS)
+    ruling = rule(result.chosen, evidence, None, PromotionPolicy.BOOTSTRAP)
+    wiring.registry(load()).log_candidate(result, evidence, context={}, ruling=ruling)
+    return result
+
+
+def test_registry_commands_list_promote_show_and_roll_back(registered):
+    """One candidate: listed, promoted, shown; nothing to roll back to yet."""
+    (version,) = json.loads(call("registry", "list", "--json"))
+    assert {"strategy", "symbol", "interval", "version", "aliases", "fingerprint"} <= set(version)
+    assert {"sharpe", "dsr", "pbo", "trials"} <= set(version["evidence"])
+    promoted = json.loads(call("registry", "promote", STUDY, "--json"))
+    assert promoted["parameters"] == dict(registered.chosen.values)
+    shown = json.loads(call("registry", "show", "--json"))
+    assert shown["aliases"] == ["candidate", "champion"]
+    assert "first champion" in call("registry", "show").replace("\n", " ")
+    assert "registered parameter sets" in call("registry", "list")
+    with pytest.raises(NoChampion, match="previous"):
+        call("registry", "rollback", STUDY)
+
+
+def test_promoted_champion_is_left_in_the_ledger(registered):
+    """A person's promotion reaches the tick even when MLflow is gone by then."""
+    call("registry", "promote", STUDY)
+    ledger = wiring.ledger(load())
+    assert ledger.remembered_champion(STUDY).parameters == registered.chosen
+    ledger.close()
+
+
+def test_wrong_study_is_bad_input():
+    """A study is strategy.SYMBOL.interval."""
+    from thunes_core.errors import ParametersInvalid
+
+    with pytest.raises(ParametersInvalid, match=r"strategy\.SYMBOL\.interval"):
+        call("registry", "show", "nonsense")
+
+
+def test_walk_forward_of_a_file_answers_in_json(tmp_path):
+    """Folds, choice, evidence and findings; and the same again is resumed, not searched."""
+    path = tmp_path / "bars.parquet"
+    market(NOISE, 3000, seed=3).write_parquet(path)
+    words = ["walk-forward", "--bars", str(path), "--folds", "2", "--trials", "6", "--json"]
+    found = json.loads(call(*words))
+    assert found["study"] == "sma_crossover.TESTUSDT.1h"
+    assert [fold["number"] for fold in found["folds"]] == [1, 2]
+    assert found["trials"] == 18
+    assert found["passed"] is False
+    assert json.loads(call(*words)) == found
+    assert "do nothing" in call(*words[:-1])
+
+
+def test_walk_forward_says_what_is_missing():
+    """Unknown strategy and an empty store end with one message each."""
+    with pytest.raises(UnknownName, match="sma_crossover"):
+        call("walk-forward", "--strategy", "magic")
+    with pytest.raises(NoEvidence, match="thunes ingest"):
+        call("walk-forward")
+
+
+def test_pbo_of_a_matrix(tmp_path):
+    """The share for a matrix in a file; blocks must be even."""
+    path = tmp_path / "matrix.parquet"
+    matrix = np.random.default_rng(1).normal(0, 0.01, (120, 6))
+    matrix[:, 2] += 0.05
+    pl.DataFrame(matrix, schema=[f"trial_{i}" for i in range(6)]).write_parquet(path)
+    found = json.loads(call("pbo", "--matrix", str(path), "--blocks", "8", "--json"))
+    assert found == {"pbo": 0.0, "blocks": 8, "periods": 120, "trials": 6}
+    with pytest.raises(BadInput, match="even number"):
+        call("pbo", "--matrix", str(path), "--blocks", "7")

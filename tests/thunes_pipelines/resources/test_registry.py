@@ -1,0 +1,189 @@
+"""The registry keeps parameter sets with their evidence and moves the aliases."""
+
+import shutil
+import time
+
+import pytest
+
+from tests.planted import Planted, market
+from thunes_core.domain.results import Evidence, Finding
+from thunes_core.errors import NoChampion, ParametersInvalid, PromotionRefused, RegistryUnavailable
+from thunes_core.research.promotion import PromotionPolicy, rule
+from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
+from thunes_pipelines.resources.champions import champion_source
+from thunes_pipelines.resources.registry import Registry
+
+STUDY = "sma_crossover.TESTUSDT.1h"
+FIGURES = {"sharpe": 1.5, "dsr": 0.97, "pbo": 0.2, "trials": 15.0, "efficiency": float("nan")}
+GOOD = Evidence(FIGURES, (Finding("dsr", 0.97, 0.95, True, "not luck"),))
+BAD = Evidence(FIGURES, (Finding("dsr", 0.2, 0.95, False, "it may be luck"),))
+
+
+def walk(seed):
+    """Walk a small market."""
+    return walk_forward(
+        market(Planted(4.0), 2500, seed=seed),
+        strategy="sma_crossover",
+        symbol="TESTUSDT",
+        interval="1h",
+        options=WalkForwardOptions(folds=2, trials=5, purge_bars=0, seed=seed),
+    )
+
+
+FIRST, SECOND = walk(1), walk(2)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A database with MLflow's schema and nothing in it: making one takes seconds."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    Registry(f"sqlite:///{path}", path.parent.as_uri()).versions()
+    return path
+
+
+@pytest.fixture
+def address(tmp_path, empty):
+    """Tracking URI and artefact root of a registry of its own."""
+    shutil.copy(empty, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "artifacts").as_uri()
+
+
+@pytest.fixture
+def registry(address):
+    """An empty registry."""
+    return Registry(*address)
+
+
+def log(registry, result=FIRST, evidence=GOOD, **more):
+    """Register a candidate."""
+    return registry.log_candidate(result, evidence, context={"code": "0.1"}, **more)
+
+
+def test_empty_registry_has_no_champion(registry):
+    """Before anything was promoted the answer says how to promote."""
+    with pytest.raises(NoChampion, match="thunes registry promote"):
+        registry.champion(STUDY)
+    assert registry.champion_or_none(STUDY) is None
+    assert registry.versions() == []
+
+
+def test_candidate_is_listed_with_its_evidence(registry):
+    """A version shows strategy, symbol, interval, aliases, fingerprint and every finite figure."""
+    logged = log(registry)
+    (version,) = registry.versions()
+    assert {k: version[k] for k in ("strategy", "symbol", "interval", "version", "aliases")} == {
+        "strategy": "sma_crossover",
+        "symbol": "TESTUSDT",
+        "interval": "1h",
+        "version": "1",
+        "aliases": ["candidate"],
+    }
+    assert version["fingerprint"] == FIRST.chosen.fingerprint
+    assert version["evidence"]["sharpe"] == 1.5
+    assert version["evidence"]["efficiency"] is None
+    assert logged.url.endswith(f"/runs/{logged.run_id}?workflowType=machine_learning")
+
+
+def test_promotion_and_rollback_move_the_aliases(registry, address):
+    """Promote one, then another, roll back: champion and previous change places."""
+    log(registry)
+    assert registry.promote(STUDY).version == "1"
+    log(registry, SECOND)
+    assert registry.champion(STUDY).version == "1"
+    assert registry.promote(STUDY).version == "2"
+    assert registry.champion(STUDY).parameters == SECOND.chosen
+    assert registry.rollback(STUDY).version == "1"
+    aliases = {v["version"]: v["aliases"] for v in registry.versions()}
+    assert aliases == {"2": ["candidate", "previous"], "1": ["champion"]}
+    assert champion_source(*address).champion(STUDY) == registry.champion(STUDY)
+
+
+def test_rollback_without_a_previous_champion_is_told(registry):
+    """There is nothing to return to after the first promotion."""
+    log(registry)
+    registry.promote(STUDY)
+    with pytest.raises(NoChampion, match="previous"):
+        registry.rollback(STUDY)
+
+
+def test_evidence_that_fails_refuses_promotion_unless_a_person_gives_a_reason(registry):
+    """The refusal names the finding; a given reason is kept on the version."""
+    log(registry, evidence=BAD)
+    with pytest.raises(PromotionRefused, match="it may be luck"):
+        registry.promote(STUDY)
+    registry.promote(STUDY, although="a test of the machinery")
+    assert registry.version(STUDY, "champion")["tags"]["thunes.although"] == (
+        "a test of the machinery"
+    )
+
+
+def test_first_champion_policy_is_marked_and_works_once(registry):
+    """A bootstrap candidate becomes the first champion, but never replaces one."""
+    bootstrap = rule(FIRST.chosen, BAD, None, PromotionPolicy.BOOTSTRAP)
+    log(registry, evidence=BAD, ruling=bootstrap)
+    assert registry.settle(STUDY).is_new
+    assert registry.version(STUDY, "champion")["policy"] == "bootstrap"
+    log(registry, SECOND, BAD, ruling=rule(SECOND.chosen, BAD, None, PromotionPolicy.BOOTSTRAP))
+    with pytest.raises(PromotionRefused, match="may only be the first"):
+        registry.settle(STUDY)
+
+
+def test_settling_a_candidate_equal_to_the_champion_keeps_it(registry):
+    """The ruling `keep` changes no alias."""
+    log(registry)
+    champion = registry.promote(STUDY)
+    log(registry, ruling=rule(FIRST.chosen, GOOD, champion))
+    settled = registry.settle(STUDY)
+    assert (settled.champion.version, settled.is_new) == ("1", False)
+
+
+def test_version_that_is_not_there_is_told(registry):
+    """A wrong number, and a study nobody knows, end with what to look at."""
+    log(registry)
+    for study, version in ((STUDY, "9"), ("sma_crossover.NONE.1h", None)):
+        with pytest.raises(NoChampion, match="registry list"):
+            registry.promote(study, version)
+
+
+def test_tampered_parameters_are_not_traded(registry):
+    """A version whose fingerprint tag does not fit its parameters is refused on reading."""
+    log(registry)
+    registry.promote(STUDY)
+    client = registry._mlflow.client
+    client.set_model_version_tag(STUDY, "1", "thunes.fingerprint", "0" * 64)
+    with pytest.raises(ParametersInvalid, match="fingerprint"):
+        registry.champion(STUDY)
+
+
+def test_runs_hold_what_a_comparison_needs(registry):
+    """A parent run with its files, and a child run per fold with figures and curves."""
+    logged = log(registry)
+    client = registry._mlflow.client
+    parent = client.get_run(logged.run_id)
+    assert parent.data.params == {k: str(v) for k, v in FIRST.chosen.values.items()}
+    assert parent.data.tags["thunes.data"] == FIRST.data_fingerprint
+    assert len(client.get_metric_history(logged.run_id, "equity_index")) > 10
+    files = {f.path for f in client.list_artifacts(logged.run_id)}
+    assert {"folds.csv", "trials.csv", "parameters.json", "plots", "evidence"} <= files
+    children = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{logged.run_id}'"
+    )
+    assert {c.info.run_name for c in children} == {"fold 1", "fold 2"}
+    assert all({"sharpe", "train_sharpe"} <= set(c.data.metrics) for c in children)
+    assert all(c.info.status == "FINISHED" for c in [parent, *children])
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    """MLflow's own chatter does not reach the terminal, nor that of making its schema."""
+    registry = Registry(f"sqlite:///{tmp_path}/new.db", tmp_path.as_uri())
+    log(registry)
+    registry.promote(STUDY)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dead_server_fails_within_seconds():
+    """Nobody listening: one clear error at once, not after MLflow's minutes of retries."""
+    began = time.monotonic()
+    with pytest.raises(RegistryUnavailable, match="thunes up"):
+        Registry("http://127.0.0.1:9", "").versions()
+    assert time.monotonic() - began < 10
