@@ -6,6 +6,7 @@ Add here: another form in which a report is left on disk. Keep out: what stands 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -43,7 +44,8 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise StoreFailed(
             f"reports: {path} cannot be written ({error}); free space or correct its permissions"
         ) from error
