@@ -1,4 +1,4 @@
-"""The testnet as a server: HTTP to the door, the admin's clock, start and stop.
+"""The testnet as a server: HTTP to its doors, start and stop.
 
 Add here: a way to serve the exchange. Keep out: what it answers.
 """
@@ -21,19 +21,23 @@ from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from thunes_core.domain.limits import Costs
 from thunes_core.errors import BadInput, OutsideFailed
+from thunes_core.testnet.admin import ADMIN_CALLS
 from thunes_core.testnet.clock import ExchangeClock, make_clock
 from thunes_core.testnet.market import Market
 from thunes_core.testnet.matching import Exchange, Options
-from thunes_core.testnet.rest import Answer, Door, Request
+from thunes_core.testnet.rest import Answer, Door, Fate, Request
 from thunes_core.testnet.rest_lists import LIST_ENDPOINTS
 from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
 from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
+from thunes_core.testnet.rest_wallet import WALLET_ENDPOINTS
 from thunes_core.testnet.settlement import FeeAsset, terms_of
 
-ENDPOINTS = (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS, *LIST_ENDPOINTS)
+ENDPOINTS = (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS, *LIST_ENDPOINTS, *WALLET_ENDPOINTS)
 _USUAL_COSTS = Costs()
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 HttpCall = Callable[[HttpRequest], Awaitable[Response]]
@@ -54,11 +58,10 @@ def make_exchange(
 
 def make_app(exchange: Exchange) -> Starlette:
     """Return the ASGI application that serves `exchange`."""
-    door = Door(exchange, ENDPOINTS)
     return Starlette(
         routes=[
-            Route("/testnet/clock", _clock_call(exchange), methods=["GET", "POST"]),
-            Route("/{path:path}", _door_call(door), methods=_METHODS),
+            Route("/testnet/{name}", _admin_call(exchange), methods=_METHODS),
+            Route("/{path:path}", _door_call(Door(exchange, ENDPOINTS)), methods=_METHODS),
         ]
     )
 
@@ -75,58 +78,70 @@ def _door_call(door: Door) -> HttpCall:
                 request.headers.get("x-mbx-apikey"),
             )
         )
-        return to_response(answer)
+        return _to_response(answer)
 
     return call
 
 
-def to_response(answer: Answer) -> Response:
-    """Return `answer` as an HTTP response."""
-    return Response(
-        answer.body,
-        answer.status,
-        {"content-type": "application/json;charset=UTF-8", **answer.headers},
-    )
+def _to_response(answer: Answer) -> Response:
+    if answer.fate is not Fate.SENT:
+        return _Cut(answer.seconds)
+    headers = {"content-type": "application/json;charset=UTF-8", **answer.headers}
+    return Response(answer.body, answer.status, headers)
 
 
-def _clock_call(exchange: Exchange) -> HttpCall:
+class _Cut(Response):
+    """No response: the connection is cut, at once or after some real seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, _: Send) -> None:
+        """Wait for the time, or for the client to give up, and cut the connection."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_gone(receive), self._seconds)
+        scope["thunes.transport"].abort()
+        await _gone(receive)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP that lets the application cut the connection."""
+
+    def on_message_begin(self) -> None:
+        """Hand the transport to the application."""
+        super().on_message_begin()
+        self.scope["thunes.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+def _admin_call(exchange: Exchange) -> HttpCall:
     async def call(request: HttpRequest) -> Response:
-        clock = exchange.clock
-        with exchange.lock:
-            if request.method == "POST":
-                try:
-                    clock.move_to(_target_ms(await _json_of(request), clock.now_ms()))
-                except BadInput as error:
-                    return _json({"error": str(error)}, 400)
-                exchange.advance()
-            return _json(
-                {
-                    "now_ms": clock.now_ms(),
-                    "multiple": clock.multiple,
-                    "stepped": clock.is_stepped,
-                }
-            )
+        found = ADMIN_CALLS.get((request.method, request.path_params["name"]))
+        if found is None:
+            return _json({"error": "not found; see docs/testnet.md"}, 404)
+        body = await request.body()
+        try:
+            with exchange.lock:
+                return _json(found(exchange, _object(body) if request.method == "POST" else {}))
+        except BadInput as error:
+            return _json({"error": str(error)}, 400)
 
     return call
 
 
-async def _json_of(request: HttpRequest) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        document = orjson.loads(await request.body())
+        document = orjson.loads(body)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
         raise BadInput("body: expected a JSON object; it was something else; see docs/testnet.md")
     return document
-
-
-def _target_ms(document: dict[str, Any], now_ms: int) -> int:
-    to_ms, seconds = document.get("to_ms"), document.get("advance_seconds")
-    if isinstance(to_ms, int):
-        return to_ms
-    if isinstance(seconds, int | float):
-        return now_ms + round(seconds * 1000)
-    raise BadInput('clock: expected {"advance_seconds": n} or {"to_ms": n}; it was neither')
 
 
 def _json(document: Any, status: int = 200) -> Response:
@@ -216,7 +231,7 @@ def serve(exchange: Exchange, host: str, port: int, announce: Callable[[str], No
     listener = _listen(host, port)
     announce(f"http://{host}:{listener.getsockname()[1]}")
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(_config(make_app(exchange))).run([listener])
+        _Server(_config(make_app(exchange))).run([listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -241,6 +256,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         loop="asyncio",
+        http=_Protocol,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=60,
     )

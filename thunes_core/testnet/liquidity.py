@@ -15,6 +15,7 @@ import numpy as np
 from thunes_core.domain.orders import Side
 from thunes_core.testnet.market import Traded
 from thunes_core.testnet.orders import ExchangeOrder
+from thunes_core.testnet.settlement import Settlement
 
 Level = tuple[Decimal, Decimal]
 DEEPEST = 5_000
@@ -84,6 +85,33 @@ class Book:
         seed = self._depth.seed if self._depth else 0
         numbers = [s if isinstance(s, int) else zlib.crc32(s.encode()) for s in salt]
         return np.random.default_rng([seed, zlib.crc32(symbol.encode()), *numbers])
+
+
+def offers_to(
+    order: ExchangeOrder,
+    book: Book,
+    settlement: Settlement,
+    traded: Traded,
+    price: Decimal,
+    time_ms: int,
+) -> list[Level]:
+    """Return what `order` may take, best first and within its limit, the last price being `price`.
+
+    An endless book offers everything at the slipped price; a finite one its levels.
+    """
+    side = order.asked.side
+    if not book.is_finite:
+        taken = settlement.taker_price(order.symbol, side, price)
+        if order.is_limit:
+            taken = (min if order.is_buy else max)(taken, order.limit_price)
+        return [(taken, order.remaining)]
+    sign = 1 if order.is_buy else -1
+    levels = book.levels(traded, side, time_ms)
+    return [
+        (level, quantity)
+        for level, quantity in levels
+        if not order.is_limit or (level - order.limit_price) * sign <= 0
+    ]
 
 
 def _ticks(value: Decimal, tick: Decimal) -> Decimal:

@@ -14,24 +14,32 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from hashlib import sha256
 
 from thunes_core.domain.orders import OrderType, TimeInForce
 from thunes_core.testnet.admission import admitted
 from thunes_core.testnet.clock import ExchangeClock
+from thunes_core.testnet.faults import Conditions, Faults
 from thunes_core.testnet.limits import RateLimits
-from thunes_core.testnet.liquidity import Book, Depth, Level
+from thunes_core.testnet.liquidity import Book, Depth, offers_to
 from thunes_core.testnet.market import Market
 from thunes_core.testnet.order_lists import Lists
-from thunes_core.testnet.orders import NO_LIST, ExchangeOrder, NewOrder, Status, Trade
+from thunes_core.testnet.orders import (
+    ENDINGS,
+    NO_LIST,
+    Change,
+    ExchangeOrder,
+    NewOrder,
+    Status,
+    Trade,
+)
 from thunes_core.testnet.records import Records
 from thunes_core.testnet.refusals import cancel_rejected
 from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
 from thunes_core.testnet.series import Crossing
 from thunes_core.testnet.settlement import Settlement, Terms
 from thunes_core.testnet.triggers import crosses, is_past_stop, next_crossing
-from thunes_core.testnet.wallet import Wallet
+from thunes_core.testnet.wallet import PastWallets, Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +55,7 @@ class Options:
     terms: Terms = Terms()  # noqa: RUF009 - frozen
     enforce_limits: bool | None = None
     depth: Depth | None = None
-
-
-class Change(StrEnum):
-    """What happened to an order; the execution types of the user data stream."""
-
-    NEW = "NEW"
-    TRADE = "TRADE"
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    REJECTED = "REJECTED"
+    key_may_withdraw: bool = False
 
 
 Listener = Callable[[ExchangeOrder, Change, Trade | None], None]
@@ -87,6 +86,11 @@ class Exchange:
         self.book = Book(options.depth)
         self.lists = Lists(self)
         self.listeners: list[Listener] = []
+        self.faults = Faults()
+        self.conditions = Conditions()
+        self._past = PastWallets(self.wallet)
+        self._acts = 0
+        self._scheduled: list[tuple[int, int, Callable[[], None]]] = []
         self._coming: list[tuple[int, str, int, Crossing]] = []
         self._event_price: dict[str, Decimal] = {}
         self.present_ms = clock.now_ms()
@@ -94,14 +98,27 @@ class Exchange:
     def advance(self) -> None:
         """Let the market run up to the clock's present, and every order with it."""
         now = self.clock.now_ms()
-        if now <= self.present_ms:
+        while self._scheduled and self._scheduled[0][0] <= now:
+            time_ms, _, act = heapq.heappop(self._scheduled)
+            self._run_until(time_ms)
+            act()
+        self._run_until(now)
+
+    def schedule(self, time_ms: int, act: Callable[[], None]) -> None:
+        """Let `act` happen when the exchange's clock reaches `time_ms`, or now if it has."""
+        self._acts += 1
+        heapq.heappush(self._scheduled, (time_ms, self._acts, act))
+        self.advance()
+
+    def _run_until(self, time_ms: int) -> None:
+        if time_ms <= self.present_ms:
             return
-        self.present_ms = now
+        self.present_ms = time_ms
         for order in self.records.open_orders():
             self._watch(order)
         while self._coming:
             _, symbol, order_id, crossing = heapq.heappop(self._coming)
-            order = self.records.orders(symbol)[order_id - 1]
+            order = self.records.get(symbol, order_id)
             if order.is_open:
                 self._reach(order, crossing)
 
@@ -175,7 +192,7 @@ class Exchange:
         self.settlement.release(order)
         order.status, order.update_ms = status, time_ms
         self.records.settle(order)
-        self._tell(order, _CHANGES[status])
+        self._tell(order, ENDINGS[status])
         self.lists.after_end(order, time_ms)
 
     def set_status(self, symbol: str, status: str) -> None:
@@ -192,6 +209,28 @@ class Exchange:
             if order.status is not Status.PENDING_NEW and (waiting or resting):
                 self._reach(order, Crossing(self.present_ms, float(price)))
 
+    @property
+    def told_ms(self) -> int:
+        """The time the exchange tells, and checks timestamps against."""
+        return self.clock.now_ms() + self.conditions.skew_ms
+
+    @property
+    def seen_records(self) -> Records:
+        """Orders and trades as reads show them: behind by the lag."""
+        lag_ms = self.conditions.lag_ms
+        return self.records.as_of(self.present_ms - lag_ms) if lag_ms else self.records
+
+    @property
+    def seen_wallet(self) -> Wallet:
+        """Balances as reads show them: behind by the lag."""
+        lag_ms = self.conditions.lag_ms
+        return self._past.as_of(self.present_ms - lag_ms) if lag_ms else self.wallet
+
+    def deposit(self, asset: str, amount: Decimal) -> None:
+        """Add `amount` of `asset` from outside; below zero is a withdrawal."""
+        self.wallet.add(asset, amount)
+        self._past.keep(self.wallet, self.present_ms)
+
     def price_now(self, symbol: str, time_ms: int) -> Decimal:
         """Return the price at an event: where the path crossed, else where it is."""
         return self._event_price.get(symbol) or self.market.price(symbol, time_ms)
@@ -201,6 +240,8 @@ class Exchange:
         self._tell(order, Change.NEW)
 
     def _tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
+        self.records.keep_version(order)
+        self._past.keep(self.wallet, order.update_ms)
         for listener in self.listeners:
             listener(order, change, trade)
 
@@ -268,7 +309,8 @@ class Exchange:
 
     def _take(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
         """Take from the book up to the order's limit, all or nothing for FOK."""
-        offers = self._offers(order, price, time_ms)
+        traded = self.market.find(order.symbol)
+        offers = offers_to(order, self.book, self.settlement, traded, price, time_ms)
         enough = sum(quantity for _, quantity in offers) >= order.remaining
         if order.asked.time_in_force is TimeInForce.FOK and not enough:
             return
@@ -277,20 +319,6 @@ class Exchange:
                 return
             part = min(quantity, order.remaining)
             self._fill(order, level, part, time_ms, is_maker=False)
-
-    def _offers(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> list[Level]:
-        side = order.asked.side
-        if not self.book.is_finite:
-            taken = self.settlement.taker_price(order.symbol, side, price)
-            if order.is_limit:
-                taken = (min if order.is_buy else max)(taken, order.limit_price)
-            return [(taken, order.remaining)]
-        levels = self.book.levels(self.market.find(order.symbol), side, time_ms)
-        return [
-            (level, quantity)
-            for level, quantity in levels
-            if not order.is_limit or (level - order.limit_price) * (1 if order.is_buy else -1) <= 0
-        ]
 
     def _fill(
         self,
@@ -312,13 +340,6 @@ class Exchange:
         if order.status is Status.FILLED:
             self.limits.forgive_order()
             self.lists.after_fill(order, time_ms)
-
-
-_CHANGES = {
-    Status.CANCELED: Change.CANCELED,
-    Status.EXPIRED: Change.EXPIRED,
-    Status.REJECTED: Change.REJECTED,
-}
 
 
 def _client_id(symbol: str, order_id: int) -> str:

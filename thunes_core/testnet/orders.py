@@ -28,6 +28,21 @@ class Status(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class Change(StrEnum):
+    """What happened to an order; the execution types of the user data stream."""
+
+    NEW = "NEW"
+    TRADE = "TRADE"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+
+
+ENDINGS = {
+    Status.CANCELED: Change.CANCELED,
+    Status.EXPIRED: Change.EXPIRED,
+    Status.REJECTED: Change.REJECTED,
+}
 OPEN = frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED})
 STOPS = frozenset(
     {

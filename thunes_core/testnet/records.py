@@ -6,7 +6,7 @@ Add here: another way to look orders or trades up. Keep out: changing them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from dataclasses import replace
 
 from thunes_core.testnet.orders import ExchangeOrder, Trade
 
@@ -15,10 +15,11 @@ class Records:
     """Orders and trades by symbol; ids count up from 1 for each symbol, as on the real exchange."""
 
     def __init__(self) -> None:
-        self._orders: dict[str, list[ExchangeOrder]] = defaultdict(list)
+        self._orders: dict[str, dict[int, ExchangeOrder]] = defaultdict(dict)
         self._trades: dict[str, list[Trade]] = defaultdict(list)
         self._by_client: dict[tuple[str, str], ExchangeOrder] = {}
         self._open: dict[tuple[str, int], ExchangeOrder] = {}
+        self._versions: dict[tuple[str, int], list[ExchangeOrder]] = defaultdict(list)
 
     def next_order_id(self, symbol: str) -> int:
         """Return the id of the next order."""
@@ -30,7 +31,7 @@ class Records:
 
     def add(self, order: ExchangeOrder) -> None:
         """Remember a new order."""
-        self._orders[order.symbol].append(order)
+        self._orders[order.symbol][order.order_id] = order
         self._by_client[order.symbol, order.client_id] = order
         if order.is_open:
             self._open[order.symbol, order.order_id] = order
@@ -45,17 +46,38 @@ class Records:
         if not order.is_open:
             self._open.pop((order.symbol, order.order_id), None)
 
+    def keep_version(self, order: ExchangeOrder) -> None:
+        """Keep what `order` is now, for readers that lag behind."""
+        copy = replace(order, trades=list(order.trades))
+        self._versions[order.symbol, order.order_id].append(copy)
+
+    def as_of(self, time_ms: int) -> Records:
+        """Return what a reader saw who lags: orders and trades up to `time_ms`."""
+        past = Records()
+        for orders in self._orders.values():
+            for order in orders.values():
+                known = self._versions[order.symbol, order.order_id]
+                seen = [v for v in known if v.update_ms <= time_ms]
+                if seen:
+                    past.add(seen[-1])
+        for symbol, trades in self._trades.items():
+            past._trades[symbol] = [t for t in trades if t.time_ms <= time_ms]
+        return past
+
     def find(
         self, symbol: str, order_id: int | None, client_id: str | None
     ) -> ExchangeOrder | None:
         """Return the order with that id, else the newest with that client id, else None."""
         if order_id is None:
             return self._by_client.get((symbol, client_id or ""))
-        orders = self._orders[symbol]
-        found = orders[order_id - 1] if 1 <= order_id <= len(orders) else None
+        found = self._orders[symbol].get(order_id)
         if found is not None and client_id is not None and found.client_id != client_id:
             return None
         return found
+
+    def get(self, symbol: str, order_id: int) -> ExchangeOrder:
+        """Return the order with that id, which must exist."""
+        return self._orders[symbol][order_id]
 
     def open_orders(self, symbol: str | None = None) -> list[ExchangeOrder]:
         """Return open orders, oldest first."""
@@ -64,12 +86,8 @@ class Records:
 
     def orders(self, symbol: str) -> list[ExchangeOrder]:
         """Return every order of `symbol`, oldest first."""
-        return self._orders[symbol]
+        return list(self._orders[symbol].values())
 
     def trades(self, symbol: str) -> list[Trade]:
         """Return every trade of `symbol`, oldest first."""
         return self._trades[symbol]
-
-    def everything(self) -> Iterable[ExchangeOrder]:
-        """Return every order of every symbol."""
-        return (order for orders in self._orders.values() for order in orders)

@@ -7,16 +7,18 @@ Add here: a rule that holds for every request. Keep out: what an endpoint does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.security import (
+    DEFAULT_WINDOW_MS,
     require_in_time,
     require_key,
     require_signature,
@@ -34,6 +36,14 @@ class Access(StrEnum):
     SIGNED = "signed"
 
 
+class Fate(StrEnum):
+    """What becomes of an answer: sent, or the connection is cut at once or after a while."""
+
+    SENT = "sent"
+    DROPPED = "dropped"
+    HUNG = "hung"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """An HTTP request: raw query and body, as they were signed."""
@@ -47,11 +57,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer with a JSON body."""
+    """An HTTP answer with a JSON body; `seconds` is how long a hung one hangs."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    fate: Fate = Fate.SENT
+    seconds: float = 0.0
 
 
 Call = Callable[["Exchange", Parameters], Any]
@@ -84,11 +96,42 @@ class Door:
         """Do what `request` asks and return the answer; structured errors included."""
         with self.exchange.lock:
             self.exchange.advance()
-            return self._answer(request)
+            if self.exchange.conditions.in_maintenance and request.path.startswith("/api/"):
+                return failed(503)
+            fault = self.exchange.faults.next_for(request.method, request.path)
+            return self._answer(request) if fault is None else self._struck(fault, request)
 
     def find(self, request: Request) -> Endpoint | None:
         """Return the endpoint that the request names, or None."""
         return self._endpoints.get((request.method, request.path))
+
+    def _struck(self, fault: Fault, request: Request) -> Answer:
+        """Let `fault` strike `request`."""
+        kind, exchange = fault.kind, self.exchange
+        exchange.faults.note(fault, exchange.present_ms, request=f"{request.method} {request.path}")
+        if kind is FaultKind.THROTTLE:
+            wait = {"Retry-After": str(max(1, round(fault.seconds)))}
+            return Answer(429, orjson.dumps(_TOO_MANY), wait)
+        if kind is FaultKind.LATE:
+            self._execute_late(fault, request)
+            return failed(504)
+        answer = self._answer(request) if kind in _EXECUTED else failed(fault.status)
+        if kind in (FaultKind.DROP, FaultKind.DROP_AFTER):
+            return replace(answer, fate=Fate.DROPPED)
+        if kind in (FaultKind.HANG, FaultKind.HANG_AFTER):
+            return replace(answer, fate=Fate.HUNG, seconds=fault.seconds)
+        if kind is FaultKind.GARBAGE:
+            return replace(answer, status=200, body=answer.body[: len(answer.body) // 2])
+        return failed(fault.status)
+
+    def _execute_late(self, fault: Fault, request: Request) -> None:
+        """Execute `request` later, unless its recvWindow is over by then."""
+        window = Parameters(dict(parse_qsl(f"{request.query}&{request.body}"))).text("recvWindow")
+        delay_ms = round(fault.seconds * 1000)
+        if delay_ms <= int(window or DEFAULT_WINDOW_MS):
+            self.exchange.schedule(
+                self.exchange.present_ms + delay_ms, lambda: _forget(self._answer(request))
+            )
 
     def _answer(self, request: Request) -> Answer:
         endpoint = self.find(request)
@@ -127,8 +170,31 @@ class Door:
         signed_text, signature = split_signature(request.query, request.body)
         if signature is not None:
             parameters.ignore(["signature"])
-        require_in_time(parameters, self.exchange.clock)
+        require_in_time(parameters, self.exchange.clock, self.exchange.told_ms)
         require_signature(key, signed_text, signature)
+
+
+_EXECUTED = frozenset(
+    {FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER, FaultKind.HANG_AFTER, FaultKind.GARBAGE}
+)
+_TOO_MANY = {"code": -1003, "msg": "Too many requests queued."}
+_BODIES: Mapping[int, bytes] = {
+    500: b'{"code":-1000,"msg":"An unknown error occurred while processing the request."}',
+    502: b"<html><head><title>502 Bad Gateway</title></head></html>",
+    503: b'{"code":-1008,"msg":"Server is currently overloaded with other requests. '
+    b'Please try again in a few minutes."}',
+    504: b'{"code":-1007,"msg":"Timeout waiting for response from backend server. '
+    b'Send status unknown; execution status unknown."}',
+}
+
+
+def failed(status: int) -> Answer:
+    """Return the answer of a server that failed: HTML from the gateway, or an error of its own."""
+    return Answer(status, _BODIES.get(status, _BODIES[500]))
+
+
+def _forget(_: Answer) -> None:
+    """Take an answer that nobody waits for any more."""
 
 
 def _parameters(request: Request) -> Parameters:

@@ -64,7 +64,7 @@ def query_list(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return one list."""
     found = _named_list(exchange, parameters, "origClientOrderId")
     parameters.require_all_read()
-    if found is None:
+    if found is None or found not in _seen_lists(exchange):
         raise no_such_order()
     return listed(found)
 
@@ -76,10 +76,16 @@ def _named_list(exchange: Exchange, parameters: Parameters, name: str) -> OrderL
     return exchange.lists.find(list_id, client_id)
 
 
+def _seen_lists(exchange: Exchange) -> list[OrderList]:
+    """Return the lists that reads show: behind by the lag."""
+    until = exchange.present_ms - exchange.conditions.lag_ms
+    return [one for one in exchange.lists.all() if one.time_ms <= until]
+
+
 def open_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
     """Return the lists that are open."""
     parameters.require_all_read()
-    return [listed(one) for one in exchange.lists.all() if one.is_open]
+    return [listed(one) for one in _seen_lists(exchange) if one.is_open]
 
 
 def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
@@ -90,7 +96,7 @@ def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
     parameters.require_all_read()
     found = [
         one
-        for one in exchange.lists.all()
+        for one in _seen_lists(exchange)
         if (from_id is None or one.list_id >= from_id)
         and (start is None or one.time_ms >= start)
         and (end is None or one.time_ms <= end)

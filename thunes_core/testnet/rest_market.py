@@ -34,7 +34,7 @@ def ping(_: Exchange, parameters: Parameters) -> dict[str, Any]:
 def server_time(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return the exchange's time."""
     parameters.require_all_read()
-    return {"serverTime": exchange.clock.now_ms()}
+    return {"serverTime": exchange.told_ms}
 
 
 def exchange_info(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def exchange_info(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     parameters.require_all_read()
     return {
         "timezone": "UTC",
-        "serverTime": exchange.clock.now_ms(),
+        "serverTime": exchange.told_ms,
         "rateLimits": exchange.limits.documents(),
         "exchangeFilters": [],
         "symbols": [exchange.market.listing(s).document() for s in wanted],

@@ -16,6 +16,7 @@ from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.order_forms import new_order
 from thunes_core.testnet.orders import ExchangeOrder, Status
 from thunes_core.testnet.parameters import Parameters
+from thunes_core.testnet.records import Records
 from thunes_core.testnet.refusals import (
     Refused,
     bad_combination,
@@ -117,25 +118,27 @@ def commission(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
 
 def query(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return one order, without its fills."""
-    order = _named_order(exchange, parameters)
+    order = _named_order(exchange, exchange.seen_records, parameters)
     parameters.require_all_read()
     if order is None:
         raise no_such_order()
     return documents.queried(order)
 
 
-def _named_order(exchange: Exchange, parameters: Parameters) -> ExchangeOrder | None:
+def _named_order(
+    exchange: Exchange, records: Records, parameters: Parameters
+) -> ExchangeOrder | None:
     symbol = exchange.market.listing(parameters.need("symbol")).symbol
     order_id = parameters.integer("orderId")
     client_id = parameters.text("origClientOrderId")
     if order_id is None and client_id is None:
         raise one_of("origClientOrderId", "orderId")
-    return exchange.records.find(symbol, order_id, client_id)
+    return records.find(symbol, order_id, client_id)
 
 
 def cancel(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Cancel one order."""
-    order = _named_order(exchange, parameters)
+    order = _named_order(exchange, exchange.records, parameters)
     cancel_id = parameters.client_id("newClientOrderId")
     restriction = parameters.text("cancelRestrictions")
     parameters.require_all_read()
@@ -168,7 +171,7 @@ def open_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, An
     parameters.require_all_read()
     if symbol:
         exchange.market.find(symbol)
-    return [documents.queried(o) for o in exchange.records.open_orders(symbol)]
+    return [documents.queried(o) for o in exchange.seen_records.open_orders(symbol)]
 
 
 def cancel_all(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
@@ -199,7 +202,7 @@ def all_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any
     parameters.require_all_read()
     found = [
         o
-        for o in exchange.records.orders(symbol)
+        for o in exchange.seen_records.orders(symbol)
         if (from_id is None or o.order_id >= from_id)
         and (start is None or o.time_ms >= start)
         and (end is None or o.time_ms <= end)
@@ -219,7 +222,7 @@ def my_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
         raise bad_combination()
     found = [
         t
-        for t in exchange.records.trades(symbol)
+        for t in exchange.seen_records.trades(symbol)
         if (order_id is None or t.order_id == order_id)
         and (from_id is None or t.trade_id >= from_id)
         and (start is None or t.time_ms >= start)
@@ -245,7 +248,7 @@ def account(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     assets = {a for one in listed for a in (one.base, one.quote)}
     terms = exchange.settlement.terms
     return documents.account(
-        exchange.wallet,
+        exchange.seen_wallet,
         maker_fee=terms.maker_fee,
         taker_fee=terms.taker_fee,
         time_ms=exchange.clock.now_ms(),

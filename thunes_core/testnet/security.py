@@ -71,8 +71,8 @@ def require_signature(key: Key, signed_text: str, signature: str | None) -> None
         raise Refused(-1022, "Signature for this request is not valid.")
 
 
-def require_in_time(parameters: Parameters, clock: ExchangeClock) -> None:
-    """Refuse with -1021 a request that is too old, or from the future."""
+def require_in_time(parameters: Parameters, clock: ExchangeClock, now: int) -> None:
+    """Refuse with -1021 a request that at `now` (ms) is too old, or from the future."""
     window = parameters.integer("recvWindow")
     stamp = parameters.integer("timestamp")
     if stamp is None:
@@ -83,7 +83,6 @@ def require_in_time(parameters: Parameters, clock: ExchangeClock) -> None:
             -1131,
             f"'recvWindow' contains unexpected value. Cannot be greater than {MOST_WINDOW_MS}.",
         )
-    now = clock.now_ms()
     if stamp > 10**14:
         stamp //= 1000
     if stamp > now + time_tolerance(clock, AHEAD_MS):

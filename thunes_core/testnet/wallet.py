@@ -18,6 +18,12 @@ class Wallet:
         self._free = dict(start)
         self._held: dict[str, Decimal] = {}
 
+    def copy(self) -> Wallet:
+        """Return the balances as they are now."""
+        twin = Wallet(self._free)
+        twin._held = dict(self._held)
+        return twin
+
     @property
     def assets(self) -> list[str]:
         """Every asset that was ever held, in alphabetical order."""
@@ -51,3 +57,21 @@ class Wallet:
         """Move `amount` from held to free."""
         self._held[asset] = self.held(asset) - amount
         self.add(asset, amount)
+
+
+class PastWallets:
+    """The balances after each change, for readers that lag behind; the newest thousand at most."""
+
+    def __init__(self, start: Wallet) -> None:
+        self._kept: list[tuple[int, Wallet]] = [(0, start.copy())]
+
+    def keep(self, wallet: Wallet, time_ms: int) -> None:
+        """Keep the balances as they are after a change at `time_ms`."""
+        self._kept.append((time_ms, wallet.copy()))
+        if len(self._kept) > 1000:
+            del self._kept[:500]
+
+    def as_of(self, time_ms: int) -> Wallet:
+        """Return the balances after the last change up to `time_ms`."""
+        seen = [wallet for at, wallet in self._kept if at <= time_ms]
+        return seen[-1] if seen else self._kept[0][1]
