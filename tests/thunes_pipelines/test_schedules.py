@@ -11,6 +11,7 @@ from dagster._core.test_utils import create_run_for_test
 from tests.thunes_pipelines.houses import NOON, DeadMarket, StillMarket, house_at
 from thunes_core.clock import SystemClock
 from thunes_pipelines import partitions, policies
+from thunes_pipelines.build import build_definitions
 from thunes_pipelines.schedules import (
     MAX_REPORT_DAYS,
     MAX_REQUESTS,
@@ -166,3 +167,24 @@ def test_only_a_setting_switches_on_what_can_change_trading():
     assert by_name["reoptimise_weekly"] is off
     assert by_name["ingest_hourly"] is by_name["daily_report_2300"] is on
     assert {s.default_status for s in schedules(running=True)} == {on}
+
+
+def test_the_daemon_gets_what_the_functions_ask_for(instance, tmp_path):
+    """Evaluated as the daemon does it: resource handed in, partitions known to the job."""
+    defs = build_definitions(house=house_at(tmp_path, history_days=1))
+    repository = defs.get_repository_def()
+    for name, keys_wanted in (
+        ("ingest_hourly", ["2025-03|BTCUSDT"]),
+        ("daily_report_2300", ["2025-03-10"]),
+        ("reoptimise_weekly", ["sma_crossover.BTCUSDT.1h"]),
+        ("trade_every_10_minutes", [None]),
+        ("tidy_daily", [None]),
+    ):
+        with dg.build_schedule_context(
+            instance=instance,
+            repository_def=repository,
+            scheduled_execution_time=NOON,
+            resources={"house": house_at(tmp_path, history_days=1)},
+        ) as given:
+            ticked = repository.get_schedule_def(name).evaluate_tick(given)
+        assert [request.partition_key for request in ticked.run_requests] == keys_wanted, name
