@@ -15,6 +15,8 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.trading import rules
 
 NO_EXIT = ""
+LATE = timedelta(seconds=60)
+"""An entry later than this after a bar's open does not answer for that bar's extremes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Watch:
 def watch_bars(position: Position, bars: pl.DataFrame, protection: Protection) -> Watch:
     """Walk the closed `bars` after `position.last_bar`: raise the high water or find the exit.
 
-    `bars` may begin earlier. Bars that closed before the entry are passed over.
+    `bars` may begin earlier. Bars that closed before the entry are passed over, and so is the bar
+    of an entry long after its open.
     """
     if not position.is_open or position.entry_time is None:
         return Watch(position)
@@ -37,7 +40,8 @@ def watch_bars(position: Position, bars: pl.DataFrame, protection: Protection) -
     columns = fresh.select("open_time", "open", "high", "low")
     step = _step(bars)
     for open_time, open_price, high, low in columns.iter_rows():
-        if open_time + step <= position.entry_time:
+        late = position.entry_time - open_time
+        if late >= step or late > LATE:
             continue
         entry_bar = open_time <= position.entry_time
         reason = _inside(position, protection, open_price, high, low, entry_bar)

@@ -12,6 +12,10 @@ from thunes_core.clock import Clock
 __all__ = ["Ledger", "open_ledger"]
 
 
-def open_ledger(url: str, *, clock: Clock | None = None) -> Ledger:
-    """Open the ledger at a SQLAlchemy `url`, creating or migrating its schema."""
-    return Ledger(connect(url), clock=clock)
+def open_ledger(url: str, *, clock: Clock | None = None, synchronous: str = "FULL") -> Ledger:
+    """Open the ledger at a SQLAlchemy `url`, creating or migrating its schema.
+
+    `clock` is the machine's, for leases. `synchronous` other than FULL is for ledgers that need
+    not outlive a power cut: tests and demonstrations.
+    """
+    return Ledger(connect(url, synchronous), clock=clock)

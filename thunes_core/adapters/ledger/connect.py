@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ BUSY_SECONDS = 30
 _LOCK = 7_460_114
 
 
-def connect(url: str) -> Engine:
-    """Return an engine for `url` with the newest schema; `StoreFailed` if it cannot be opened."""
+def connect(url: str, synchronous: str = "FULL") -> Engine:
+    """Return an engine for `url` with the newest schema; `StoreFailed` if it cannot be opened.
+
+    `synchronous` is SQLite's pragma: anything but FULL may forget the last commits in a power cut.
+    """
     try:
         engine = create_engine(url, connect_args=_connect_args(url))
     except (ArgumentError, ImportError) as error:
@@ -33,7 +37,7 @@ def connect(url: str) -> Engine:
             f"ledger: expected a URL such as sqlite:////path/ledger.db or "
             f"postgresql+psycopg2://host/base; {error}; correct THUNES_LEDGER_URL"
         ) from error
-    _prepare(engine)
+    _prepare(engine, synchronous)
     with store_errors():
         _migrate(engine)
     return engine
@@ -61,17 +65,17 @@ def _connect_args(url: str) -> dict[str, Any]:
     return {"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
 
 
-def _prepare(engine: Engine) -> None:
+def _prepare(engine: Engine, synchronous: str) -> None:
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "connect", partial(_set_pragmas, synchronous))
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "begin", _begin_locked)
 
 
-def _set_pragmas(raw: Any, _record: Any) -> None:
+def _set_pragmas(synchronous: str, raw: Any, _record: Any) -> None:
     raw.isolation_level = None  # the begin event below says how a transaction starts
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", f"synchronous={synchronous}"):
         raw.execute(f"PRAGMA {pragma}")
 
 

@@ -45,7 +45,7 @@ class PaperBroker:
     """An account that exists only in `path`; prices, clock and filters are the market's.
 
     `cash` is what a new account begins with, in `quote_asset`. `fee_in` says which asset a buy's
-    fee is taken from.
+    fee is taken from. `synchronous` is SQLite's pragma.
     """
 
     settle_time = timedelta(0)
@@ -59,6 +59,7 @@ class PaperBroker:
         *,
         quote_asset: str = QUOTE_ASSET,
         fee_in: Literal["base", "quote"] = "base",
+        synchronous: str = "FULL",
     ) -> None:
         self._market = market
         self._slippage = Decimal(repr(costs.slippage))
@@ -66,7 +67,7 @@ class PaperBroker:
         self._fee_in = fee_in
         self._instruments: dict[str, Instrument] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._store = store.PaperStore(path)
+        self._store = store.PaperStore(path, synchronous)
         with self._store.writing() as connection:
             if not store.read_account(connection).balances:
                 store.change_balance(connection, quote_asset, cash)

@@ -37,8 +37,9 @@ CREATE TABLE IF NOT EXISTS fills (
 class PaperStore:
     """One SQLite file; every method that writes belongs inside `writing()`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "FULL") -> None:
         self._path = path
+        self._synchronous = synchronous
         with self.writing() as connection:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
@@ -66,7 +67,7 @@ class PaperStore:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
             yield connection
         except sqlite3.Error as error:
             raise StoreFailed(

@@ -1,0 +1,1 @@
+"""Tests of thunes_core.adapters.ledger."""

@@ -1,0 +1,1 @@
+"""Tests of thunes_core.risk."""
