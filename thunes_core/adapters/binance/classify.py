@@ -12,7 +12,7 @@ Add here: an answer the exchange may give. Keep out: requests.
 
 from __future__ import annotations
 
-from thunes_core.adapters.binance.client import TOO_MANY_REQUESTS
+from thunes_core.adapters.binance.failures import TOO_MANY_REQUESTS
 from thunes_core.errors import (
     ExchangeRejected,
     ExchangeUnavailable,

@@ -5,8 +5,8 @@ Add here: another form in which Binance ships klines. Keep out: requests, valida
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
@@ -25,28 +25,32 @@ FIELDS = (
 )
 """The twelve fields of a kline, in the exchange's order."""
 
-_FLOATS = (*PRICES, "volume", "quote_volume", "taker_buy_base", "taker_buy_quote")
+_COUNTS = ("open_time", "close_time", "trades")
+_TYPES = {name: pl.Int64() if name in _COUNTS else pl.Float64() for name in FIELDS}
+_EMPTY_PAGE = b"[]"
 
 
-def parse_klines(rows: Sequence[Sequence[Any]], symbol: str, interval: Interval) -> pl.DataFrame:
-    """Return rows of twelve fields (times in ms, numbers as text) in the schema of bars, as sent.
+def parse_pages(pages: Sequence[bytes], symbol: str, interval: Interval) -> pl.DataFrame:
+    """Return the klines of JSON `pages` (`[[ms,"text",…],…]`) in the schema of bars, as sent.
 
-    Nothing is sorted, dropped or checked. Raises polars' errors where a number is no number.
+    A page is rows of twelve plain values, so without its brackets and quotes it is CSV, which
+    polars reads several times faster than JSON can be. Nothing is sorted, dropped or checked.
+    Raises `ValueError` or polars' errors for anything that is no page of klines.
     """
-    if not rows:
+    texts = [_rows(page) for page in pages if page.strip() != _EMPTY_PAGE]
+    if not texts:
         return empty()
-    columns = dict(zip(FIELDS, zip(*rows, strict=True), strict=True))
-    return pl.DataFrame(
-        {
-            "symbol": pl.repeat(symbol, len(rows), eager=True, dtype=pl.String()),
-            "interval": pl.repeat(str(interval), len(rows), eager=True, dtype=pl.String()),
-            "open_time": _time(columns["open_time"]),
-            **{name: pl.Series(columns[name]).cast(pl.Float64()) for name in _FLOATS},
-            "trades": pl.Series(columns["trades"], dtype=pl.Int64()),
-        }
-    ).select(*SCHEMA)
+    rows = pl.read_csv(io.BytesIO(b"\n".join(texts)), has_header=False, schema=_TYPES)
+    return rows.select(
+        pl.lit(symbol).alias("symbol"),
+        pl.lit(str(interval)).alias("interval"),
+        (pl.col("open_time") * 1000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        *list(SCHEMA)[3:],
+    )
 
 
-def _time(millis: Sequence[int]) -> pl.Series:
-    series = pl.Series(millis, dtype=pl.Int64()) * 1000
-    return series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+def _rows(page: bytes) -> bytes:
+    page = page.strip()
+    if not (page.startswith(b"[[") and page.endswith(b"]]")):
+        raise ValueError(f"expected rows of klines; it began with {page[:40]!r}")
+    return page[2:-2].replace(b'"', b"").replace(b"],[", b"\n")

@@ -6,7 +6,8 @@ Add here: a public read the core needs. Keep out: orders, storage.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -14,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from thunes_core.adapters.binance.client import make_client, read, understood
+from thunes_core.adapters.binance.bulk import Wanted, fetch_klines, parsed
+from thunes_core.adapters.binance.client import TIMEOUT_SECONDS, make_client, read
 from thunes_core.adapters.binance.exchange_info import parse_instruments
-from thunes_core.adapters.binance.klines import parse_klines
-from thunes_core.clock import from_millis, to_millis
-from thunes_core.domain.bars import Interval, empty
+from thunes_core.adapters.binance.failures import understood
+from thunes_core.adapters.limiter import WeightLimiter
+from thunes_core.clock import from_millis
+from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
 from thunes_core.errors import UnknownName
 
 if TYPE_CHECKING:
     from binance.client import Client
-
-PAGE_ROWS = 1000
 
 
 class BinanceMarket:
@@ -35,13 +36,14 @@ class BinanceMarket:
     `UnknownName` and may be repeated.
     """
 
-    def __init__(self, rest_url: str) -> None:
+    def __init__(self, rest_url: str, limiter: WeightLimiter | None = None) -> None:
         self.rest_url = rest_url
+        self._limiter = limiter
 
     @cached_property
     def client(self) -> Client:
         """The client, made on first use: importing python-binance takes more than a second."""
-        return make_client(self.rest_url)
+        return make_client(self.rest_url, limiter=self._limiter)
 
     def close(self) -> None:
         """Close the connections; the object may be used again."""
@@ -72,13 +74,18 @@ class BinanceMarket:
 
         Closed by the exchange's own clock. A bar the exchange repeats counts once, the later one.
         """
-        cut = min(end, interval.floor(self.server_time()))
-        if cut <= start:
-            return empty()
-        pages = list(self._pages(symbol, interval, start, cut))
-        if not pages:
-            return empty()
-        return pl.concat(pages).unique("open_time", keep="last").sort("open_time")
+        return self.klines_many([Wanted(symbol, interval, start, end)])[0]
+
+    def klines_many(self, wanted: Sequence[Wanted]) -> list[pl.DataFrame]:
+        """Return `klines` of each of `wanted`, in that order, all asked for at once."""
+        now = self.server_time()
+        cut = [replace(one, end=min(one.end, one.interval.floor(now))) for one in wanted]
+        pages = [(one, edges) for one in cut for edges in one.pages()]
+        if len(pages) <= 1:
+            found = [self._single(one) for one in cut]
+        else:
+            found = fetch_klines(self.rest_url, cut, self._limiter)
+        return [bars.unique("open_time", keep="last").sort("open_time") for bars in found]
 
     def price(self, symbol: str) -> Decimal:
         """Return the latest traded price, quote units."""
@@ -86,26 +93,25 @@ class BinanceMarket:
         answer = read(lambda: self.client.get_symbol_ticker(symbol=symbol), what=what)
         return understood(lambda: Decimal(answer["price"]), what=what)
 
-    def _pages(
-        self, symbol: str, interval: Interval, start: datetime, end: datetime
-    ) -> Iterator[pl.DataFrame]:
-        since, last = to_millis(start), to_millis(end) - 1
-        while since <= last:
-            page = self._page(symbol, interval, since, last)
-            if not page.is_empty():
-                yield page
-            if page.height < PAGE_ROWS:
-                return
-            since = to_millis(page["open_time"][-1] + interval.duration)
+    def _single(self, wanted: Wanted) -> pl.DataFrame:
+        """Fetch the only page over the standing connection: a tick asks for no more."""
+        return parsed(wanted, [self._page(wanted, *edges) for edges in wanted.pages()])
 
-    def _page(self, symbol: str, interval: Interval, since: int, last: int) -> pl.DataFrame:
-        what = f"klines of {symbol} {interval}"
-        asked = {"startTime": since, "endTime": last, "limit": PAGE_ROWS}
-        rows = read(
-            lambda: self.client.get_klines(symbol=symbol, interval=str(interval), **asked),
-            what=what,
-        )
-        return understood(lambda: parse_klines(rows, symbol, interval), what=what)
+    def _page(self, wanted: Wanted, since: int, last: int) -> bytes:
+        from binance.exceptions import BinanceAPIException
+
+        def get() -> bytes:
+            answer = self.client.session.get(
+                f"{self.client.API_URL}/v3/klines",
+                params=wanted.query(since, last),
+                timeout=TIMEOUT_SECONDS,
+            )
+            if answer.status_code != 200:
+                raise BinanceAPIException(answer, answer.status_code, answer.text)
+            content: bytes = answer.content
+            return content
+
+        return read(get, what=wanted.what)
 
     def _get(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
         document: dict[str, Any] = self.client._get(path, version="v3", data=asked)

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import polars as pl
 import pytest
 import stamina
 
 from tests.thunes_core.adapters.bars.frames import bars_of
 from tests.thunes_core.adapters.binance.scripted import Reply, scripted
-from thunes_core.adapters.binance.klines import parse_klines
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.domain.bars import SCHEMA, Interval
 from thunes_core.errors import ExchangeUnavailable, UnknownName
@@ -98,12 +96,3 @@ def test_an_answer_of_the_wrong_shape_is_unavailable() -> None:
         with pytest.raises(ExchangeUnavailable, match="klines of BTCUSDT 1h"):
             market.klines("BTCUSDT", Interval.H1, datetime(2001, 1, 1, tzinfo=UTC), FIRST)
         market.close()
-
-
-def test_numbers_are_parsed_to_the_nearest_float(market: BinanceMarket) -> None:
-    """Text to Float64 is what Python makes of it."""
-    texts = ["0.1", "12345678.12345678", "0.00000001", "99999999999.99999999", "61437.5"]
-    rows = [[i, t, t, t, t, t, i, t, 1, t, t, "0"] for i, t in enumerate(texts)]
-    got = parse_klines(rows, "BTCUSDT", Interval.H1)
-    assert got["close"].to_list() == [float(t) for t in texts]
-    assert got["open_time"].dtype == pl.Datetime("us", "UTC")

@@ -1,0 +1,70 @@
+"""What each answer to an order request proves."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import requests
+from binance.exceptions import BinanceAPIException, BinanceRequestException
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+
+from thunes_core.adapters.binance.classify import classify, never_left
+from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
+
+
+def answered(status: int, code: int | None = None, text: str = "") -> BinanceAPIException:
+    body = json.dumps({"code": code, "msg": "said"}) if code is not None else text
+    return BinanceAPIException(SimpleNamespace(text=body, headers={}), status, body)
+
+
+def no_connection() -> requests.ConnectionError:
+    reason = NewConnectionError(None, "refused")
+    return requests.ConnectionError(MaxRetryError(None, "/", reason))
+
+
+CASES = [
+    (answered(400, -2010), ExchangeRejected),
+    (answered(400, -1013), ExchangeRejected),
+    (answered(400, -1021), ExchangeRejected),
+    (answered(401, -2015), ExchangeRejected),
+    (answered(409, -2021), ExchangeRejected),
+    (answered(429, -1003), ExchangeUnavailable),
+    (answered(418, -1003), ExchangeUnavailable),
+    (answered(500, -1000), OutcomeUnknown),
+    (answered(502, text="<html>bad gateway</html>"), OutcomeUnknown),
+    (answered(503, -1001), OutcomeUnknown),
+    (answered(504, -1007), OutcomeUnknown),
+    (answered(400, -1006), OutcomeUnknown),
+    (answered(400, -1007), OutcomeUnknown),
+    (answered(403, text="<html>firewall</html>"), OutcomeUnknown),
+    (BinanceRequestException("Invalid Response: <half"), OutcomeUnknown),
+    (requests.ReadTimeout("read timed out"), OutcomeUnknown),
+    (requests.ConnectTimeout("connect timed out"), OutcomeUnknown),
+    (requests.ConnectionError(ProtocolError("Connection aborted.")), OutcomeUnknown),
+    (requests.exceptions.ChunkedEncodingError("broken"), OutcomeUnknown),
+    (requests.exceptions.ContentDecodingError("broken"), OutcomeUnknown),
+    (no_connection(), ExchangeUnavailable),
+]
+
+
+@pytest.mark.parametrize(("error", "kind"), CASES, ids=lambda v: str(v)[:40])
+def test_every_answer_has_one_class(error, kind):
+    """Only a structured 4xx proves a rejection, only a missing connection that nothing left."""
+    assert type(classify(error, "order x")) is kind
+
+
+def test_a_rejection_keeps_the_exchanges_code():
+    """The code decides what follows."""
+    rejected = classify(answered(400, -2010), "order x")
+    assert isinstance(rejected, ExchangeRejected)
+    assert rejected.code == -2010
+    assert str(rejected) == "order x: the exchange refused it (-2010: said)"
+
+
+def test_only_a_new_connection_error_proves_that_nothing_left():
+    """A reset connection may have carried the request."""
+    assert never_left(no_connection())
+    assert not never_left(requests.ConnectionError(ProtocolError("reset")))
+    assert not never_left(requests.ConnectTimeout("slow"))
