@@ -75,9 +75,10 @@ def _exchange_says(house: House, settings: Settings) -> tuple[datetime, str, dic
     """Return the exchange's clock, quote asset and prices; the machine's clock when it is dead."""
     try:
         market = house.market()
+        now = market.server_time()
         listed = market.instruments(settings.symbols)
         prices = {symbol: market.price(symbol) for symbol in settings.symbols}
-        return market.server_time(), listed[settings.symbols[0]].quote_asset, prices
+        return now, listed[settings.symbols[0]].quote_asset, prices
     except OutsideFailed as error:
         _log.warning("the report is written without the exchange: %s", error)
         return SystemClock().now(), "quote", {}
