@@ -1,9 +1,9 @@
 """Search of a parameter space with Optuna: seeded, in memory, persisted in batches, resumable.
 
-Trial n draws from a generator seeded by (seed, n) alone, so that a search that was killed and
-resumed proposes the same trials as one that was not. Finished trials are appended to a journal
-file (Optuna's own format) a batch at a time; a later search of the same journal begins with them
-and does not pay for them again.
+Every block of trials draws from a generator seeded by (seed, block) alone, so that a search that
+was killed and resumed proposes the same trials as one that was not. Finished trials are appended to
+a journal file (Optuna's own format) a batch at a time; a later search of the same journal begins
+with them and does not pay for them again.
 
 Add here: a sampler, a stopping rule. This is the only importer of optuna. Keep out: backtests.
 """
@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial, Trial
 
-BATCH_TRIALS = 50
+BLOCK_TRIALS = 10
+BATCH_TRIALS = 5 * BLOCK_TRIALS
 SAMPLERS = ("tpe", "random")
-_FIGURE = "figure:"
+_CANDIDATES = 8
+"""Points that TPE compares for one proposal: a third of Optuna's default costs a quarter less time
+and finds as good an optimum on the flat tops that backtests have."""
+_FIGURES, _RULES = "figures", "rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +98,48 @@ def search(
     `start_with` are tried first (a champion, say). Returns all trials in order of their number.
     """
     journal = _Journal(options.journal) if options.journal else None
-    study = _memory_study(journal.trials() if journal else [])
+    known = journal.trials() if journal else []
+    first = _resume_at(len(known), options.trials)
+    study = _memory_study(known[:first])
+    remembered = _Remembering(evaluate, known)
     distributions = {name: _distribution(d) for name, d in space.dimensions.items()}
-    first = _count(study)
     for values in start_with[first:]:
         study.enqueue_trial(dict(values), skip_if_exists=True)
     for number in range(first, options.trials):
-        study.sampler = _sampler(options.sampler, options.seed, number)
-        _tell(study, study.ask(distributions), evaluate)
+        if number % BLOCK_TRIALS == 0:
+            study.sampler = _sampler(options.sampler, options.seed, number)
+        _tell(study, study.ask(distributions), remembered)
         if journal and (number + 1) % BATCH_TRIALS == 0:
             journal.persist(study.get_trials(deepcopy=False))
         if progress:
             progress(number + 1, options.trials)
     if journal:
         journal.persist(study.get_trials(deepcopy=False))
-    return [_tried(t) for t in study.get_trials(deepcopy=False)[: options.trials]]
+    return [_tried(t) for t in study.get_trials(deepcopy=False)]
 
 
-def _count(study: Study) -> int:
-    return len(study.get_trials(deepcopy=False))
+def _resume_at(known: int, wanted: int) -> int:
+    """Return where to go on: at the begin of a block, for its generator must be drawn from anew."""
+    return wanted if known >= wanted else known // BLOCK_TRIALS * BLOCK_TRIALS
+
+
+class _Remembering:
+    """Evaluate each combination once, those of the journal not at all."""
+
+    def __init__(self, evaluate: Evaluate, known: Sequence[FrozenTrial]) -> None:
+        self._evaluate = evaluate
+        self._outcomes = {_key(t.params): _tried(t).outcome for t in known}
+
+    def __call__(self, values: Mapping[str, Value]) -> Outcome | None:
+        """Return what the combination gave."""
+        key = _key(values)
+        if key not in self._outcomes:
+            self._outcomes[key] = self._evaluate(values)
+        return self._outcomes[key]
+
+
+def _key(values: Mapping[str, Value]) -> tuple[Value, ...]:
+    return tuple(value for _, value in sorted(values.items()))
 
 
 def _tell(study: Study, trial: Trial, evaluate: Evaluate) -> None:
@@ -122,21 +149,17 @@ def _tell(study: Study, trial: Trial, evaluate: Evaluate) -> None:
     if outcome is None:
         study.tell(trial, state=TrialState.PRUNED)
         return
-    trial.set_constraint("rules", outcome.violation)
-    for name, value in outcome.figures.items():
-        trial.set_user_attr(_FIGURE + name, value)
+    if outcome.violation > 0:
+        trial.set_constraint(_RULES, outcome.violation)
+    trial.set_user_attr(_FIGURES, dict(outcome.figures))
     study.tell(trial, outcome.objective)
 
 
 def _tried(trial: FrozenTrial) -> Tried:
     if trial.value is None:
         return Tried(trial.number, trial.params, None)
-    figures = {
-        name.removeprefix(_FIGURE): value
-        for name, value in trial.user_attrs.items()
-        if name.startswith(_FIGURE)
-    }
-    violation = trial.constraints.get("rules", 0.0)
+    violation = trial.constraints.get(_RULES, 0.0)
+    figures = trial.user_attrs.get(_FIGURES, {})
     return Tried(trial.number, trial.params, Outcome(trial.value, violation, figures))
 
 
@@ -153,7 +176,9 @@ def _sampler(name: str, seed: int, number: int) -> BaseSampler:
     from optuna import samplers
 
     if name == "tpe":
-        return samplers.TPESampler(seed=_trial_seed(seed, number))
+        return samplers.TPESampler(
+            seed=_trial_seed(seed, number), n_ei_candidates=_CANDIDATES, constant_liar=False
+        )
     if name == "random":
         return samplers.RandomSampler(seed=_trial_seed(seed, number))
     raise BadInput(f"sampler: expected one of {', '.join(SAMPLERS)}; it was {name!r}; give one")

@@ -168,11 +168,12 @@ class _Walk:
         if strategy is None:
             return None
         run = train.run(strategy, self._options.terms)
-        sharpe = metrics.sharpe(train.daily_returns(run))
-        drawdown = metrics.max_drawdown(run.equity, run.start_cash)
+        equity = run.equity
+        sharpe = metrics.sharpe(train.daily_returns_of(equity, run.start_cash))
+        drawdown = metrics.max_drawdown(equity, run.start_cash)
         figures = {
             "sharpe": sharpe,
-            "total_return": float(run.equity[-1]) / run.start_cash - 1.0,
+            "total_return": float(equity[-1]) / run.start_cash - 1.0,
             "max_drawdown": drawdown,
             "trades": float(run.closed),
         }

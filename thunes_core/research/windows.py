@@ -80,7 +80,11 @@ class Window:
 
     def daily_returns(self, run: Run) -> Floats:
         """Return the run's returns per UTC day (days,)."""
-        return metrics.daily_returns(run.equity[self._day_ends], run.start_cash)
+        return self.daily_returns_of(run.equity, run.start_cash)
+
+    def daily_returns_of(self, equity: Floats, cash: float) -> Floats:
+        """Return the returns per UTC day of an equity per bar that began with `cash`."""
+        return metrics.daily_returns(equity[self._day_ends], cash)
 
     @property
     def days(self) -> int:

@@ -43,9 +43,10 @@ def test_interrupted_search_continues_to_the_same_result_and_pays_once(tmp_path)
     search(SPACE, counted, SearchOptions(12, 3, journal=journal))
     resumed = search(SPACE, counted, SearchOptions(30, 3, journal=journal))
     assert resumed == search(SPACE, hill, SearchOptions(30, 3))
-    assert len(calls) == 30
+    paid = len(calls)
+    assert paid == len({tuple(values.values()) for values in calls})
     assert search(SPACE, counted, SearchOptions(30, 3, journal=journal)) == resumed
-    assert len(calls) == 30
+    assert len(calls) == paid
 
 
 def test_killed_writer_leaves_a_torn_line_that_is_cut_off(tmp_path):
