@@ -36,6 +36,8 @@ WIDE = RiskLimits(
     max_symbol_exposure=Decimal(10**9),
     max_total_exposure=Decimal(10**9),
 )
+NO_PROTECTION = Protection()
+USUAL_COSTS = Costs()
 LOTS = (LotSize(Decimal("0.001"), Decimal(9000), Decimal("0.001")), Notional(Decimal(5)))
 
 
@@ -199,8 +201,8 @@ def small_world(
     *,
     studies: tuple[str, ...] = (STUDY,),
     limits: RiskLimits = WIDE,
-    protection: Protection = Protection(),
-    costs: Costs = Costs(),
+    protection: Protection = NO_PROTECTION,
+    costs: Costs = USUAL_COSTS,
     cash: Decimal = Decimal(1000),
     fee_in: Any = "quote",
 ) -> Small:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -13,7 +13,7 @@ from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import StateRecord
 from thunes_core.risk.daily_loss import day_of, state_after
 
-LIMITS = RiskLimits(daily_loss_quote=D(20))
+LIMITS = RiskLimits(daily_loss_quote=Decimal(20))
 NOON = START + 12 * HOUR
 ACTIVE = StateRecord(TradingState.ACTIVE, "fine", "me", START)
 OURS = StateRecord(TradingState.REDUCING, "daily_loss: lost 21", "risk", NOON)
@@ -21,24 +21,24 @@ OURS = StateRecord(TradingState.REDUCING, "daily_loss: lost 21", "risk", NOON)
 
 def test_reaching_the_limit_reduces_with_the_reason():
     """Exactly 20 lost is enough."""
-    after = state_after(ACTIVE, D(1000), D(980), LIMITS, NOON)
+    after = state_after(ACTIVE, Decimal(1000), Decimal(980), LIMITS, NOON)
     assert (after.state, after.author, after.since) == (TradingState.REDUCING, "risk", NOON)
     assert after.reason == "daily_loss: lost 20 since 00:00 UTC, 20 is allowed"
 
 
 def test_a_cent_less_changes_nothing():
     """19.99 is within the limit."""
-    assert state_after(ACTIVE, D(1000), D("980.01"), LIMITS, NOON) is ACTIVE
+    assert state_after(ACTIVE, Decimal(1000), Decimal("980.01"), LIMITS, NOON) is ACTIVE
 
 
 def test_the_same_day_stays_reducing_even_when_equity_comes_back():
     """The limit of a day holds for that day."""
-    assert state_after(OURS, D(1000), D(1500), LIMITS, NOON + HOUR) is OURS
+    assert state_after(OURS, Decimal(1000), Decimal(1500), LIMITS, NOON + HOUR) is OURS
 
 
 def test_the_next_utc_day_is_active_again():
     """At 00:00 UTC the day's loss is forgotten."""
-    after = state_after(OURS, D(980), D(980), LIMITS, START + timedelta(days=1))
+    after = state_after(OURS, Decimal(980), Decimal(980), LIMITS, START + timedelta(days=1))
     assert (after.state, after.author) == (TradingState.ACTIVE, "risk")
 
 
@@ -46,13 +46,13 @@ def test_the_next_utc_day_is_active_again():
 def test_what_a_person_set_stays(state):
     """Only the limit's own state is lifted by a new day."""
     theirs = StateRecord(state, "daily_loss: says a person", "me", NOON)
-    assert state_after(theirs, D(1), D(1), LIMITS, START + timedelta(days=3)) is theirs
+    assert state_after(theirs, Decimal(1), Decimal(1), LIMITS, START + timedelta(days=3)) is theirs
 
 
 def test_halted_is_not_softened_to_reducing():
     """A loss does not turn HALTED into something weaker."""
     halted = StateRecord(TradingState.HALTED, "stop", "me", NOON)
-    assert state_after(halted, D(1000), D(1), LIMITS, NOON) is halted
+    assert state_after(halted, Decimal(1000), Decimal(1), LIMITS, NOON) is halted
 
 
 def test_a_day_begins_at_midnight_utc():

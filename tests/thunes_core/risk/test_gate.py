@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,8 @@ from thunes_core.domain.orders import (
     Leg,
     OrderRequest,
     OrderType,
-    RefusedOrder,
     Refusal,
+    RefusedOrder,
     Side,
 )
 from thunes_core.domain.portfolio import Account, Balance, Position, TradingState
@@ -31,31 +31,35 @@ from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 
 INSTRUMENT = Instrument("BTCUSDT", "BTC", "USDT", filters=LOTS)
-BUY = OrderRequest("BTCUSDT", Side.BUY, OrderType.MARKET, D(1), "id", Leg.ENTRY, level=1.0)
+BUY = OrderRequest("BTCUSDT", Side.BUY, OrderType.MARKET, Decimal(1), "id", Leg.ENTRY, level=1.0)
 SELL = replace(BUY, side=Side.SELL, leg=Leg.EXIT, reduces=True, level=0.0)
-RICH = Account({"USDT": Balance("USDT", D(10_000))})
+RICH = Account({"USDT": Balance("USDT", Decimal(10_000))})
 
 
 def state(name: str) -> StateRecord:
+    """Return a trading state."""
     return StateRecord(TradingState(name), "because", "me", START)
 
 
 FREE = RiskFacts(
     state=state("ACTIVE"),
     limits=RiskLimits(
-        max_order_notional=D(1000), max_symbol_exposure=D(1500), max_total_exposure=D(2000)
+        max_order_notional=Decimal(1000),
+        max_symbol_exposure=Decimal(1500),
+        max_total_exposure=Decimal(2000),
     ),
     instrument=INSTRUMENT,
-    price=D(100),
+    price=Decimal(100),
     now=START,
     strategy="s",
-    prices={"BTCUSDT": D(100), "ETHUSDT": D(10)},
+    prices={"BTCUSDT": Decimal(100), "ETHUSDT": Decimal(10)},
     account=RICH,
 )
 
 
 def holding(symbol: str, quantity: str, strategy: str = "other") -> Position:
-    return Position(strategy, symbol, cash=D(0), quantity=D(quantity))
+    """Return an open book."""
+    return Position(strategy, symbol, cash=Decimal(0), quantity=Decimal(quantity))
 
 
 def test_a_request_within_all_limits_is_approved():
@@ -69,7 +73,7 @@ REFUSED = [
     (Refusal.NOT_ARMED, {"armed": False}, "need arming"),
     (Refusal.BREAKER_OPEN, {"breaker_open": True}, "breaker is open"),
     (Refusal.FILTER, {"instrument": replace(INSTRUMENT, status="BREAK")}, "in status BREAK"),
-    (Refusal.FILTER, {"price": D("1")}, "NOTIONAL"),
+    (Refusal.FILTER, {"price": Decimal("1")}, "NOTIONAL"),
     (Refusal.UNRESOLVED_ORDER, {"unresolved": {"BTCUSDT": "x is UNKNOWN"}}, "x is UNKNOWN"),
     (Refusal.STALE_BAR, {"stale": True}, "older than one interval"),
     (Refusal.BAD_BARS, {"bad_bars": "a spike"}, "a spike"),
@@ -85,7 +89,7 @@ REFUSED = [
     ),
     (
         Refusal.ORDER_NOTIONAL,
-        {"price": D("1000.01")},
+        {"price": Decimal("1000.01")},
         "the order would be 1000.01, 1000 is allowed",
     ),
     (
@@ -100,7 +104,7 @@ REFUSED = [
     ),
     (
         Refusal.INSUFFICIENT_BALANCE,
-        {"account": Account({"USDT": Balance("USDT", D("99.99"), D(500))})},
+        {"account": Account({"USDT": Balance("USDT", Decimal("99.99"), Decimal(500))})},
         "needs 100 USDT, 99.99 are free",
     ),
 ]
@@ -127,10 +131,12 @@ def test_limits_are_reached_exactly_before_they_refuse():
     at_limit = replace(
         FREE,
         limits=RiskLimits(
-            max_order_notional=D(100), max_symbol_exposure=D(200), max_total_exposure=D(300)
+            max_order_notional=Decimal(100),
+            max_symbol_exposure=Decimal(200),
+            max_total_exposure=Decimal(300),
         ),
         positions=(holding("BTCUSDT", "1"), holding("ETHUSDT", "10")),
-        account=Account({"USDT": Balance("USDT", D(100))}),
+        account=Account({"USDT": Balance("USDT", Decimal(100))}),
     )
     assert isinstance(judge(BUY, at_limit), ApprovedOrder)
 
@@ -138,13 +144,15 @@ def test_limits_are_reached_exactly_before_they_refuse():
 def test_adding_to_an_open_book_is_no_new_position():
     """The count of positions limits new ones only."""
     books = (holding("BTCUSDT", "1", "s"), holding("XUSDT", "1"), holding("YUSDT", "1"))
-    limits = replace(FREE.limits, max_total_exposure=D(10_000))
+    limits = replace(FREE.limits, max_total_exposure=Decimal(10_000))
     assert isinstance(judge(BUY, replace(FREE, positions=books, limits=limits)), ApprovedOrder)
 
 
 def test_dust_is_no_open_position_but_counts_as_exposure():
     """Tiny remainders do not use up the allowed number."""
-    dusty = tuple(Position("o", f"X{i}USDT", cash=D(0), dust=D("0.1")) for i in range(5))
+    dusty = tuple(
+        Position("o", f"X{i}USDT", cash=Decimal(0), dust=Decimal("0.1")) for i in range(5)
+    )
     assert isinstance(judge(BUY, replace(FREE, positions=dusty)), ApprovedOrder)
 
 
@@ -157,13 +165,13 @@ def test_halted_refuses_even_an_exit():
 
 def test_an_exit_that_no_filter_allows_is_refused_by_the_filters_name():
     """An impossible order is not sent."""
-    verdict = judge(replace(SELL, quantity=D("0.0005")), FREE)
+    verdict = judge(replace(SELL, quantity=Decimal("0.0005")), FREE)
     assert isinstance(verdict, RefusedOrder)
     assert verdict.code is Refusal.FILTER
     assert "LOT_SIZE" in verdict.why
 
 
-money = st.integers(0, 10**7).map(lambda n: D(n) / 100)
+money = st.integers(0, 10**7).map(lambda n: Decimal(n) / 100)
 books = st.builds(
     Position,
     strategy=st.sampled_from(["s", "other"]),
@@ -191,7 +199,7 @@ books = st.builds(
     bad_bars=st.sampled_from(["", "a spike"]),
     unresolved=st.sampled_from([{}, {"BTCUSDT": "unknown"}]),
     free=money,
-    quantity=st.integers(50, 9_000_000).map(lambda n: D(n) / 1000),
+    quantity=st.integers(50, 9_000_000).map(lambda n: Decimal(n) / 1000),
 )
 def test_an_exit_is_never_refused(
     name, limits, positions, stale, armed, breaker_open, bad_bars, unresolved, free, quantity

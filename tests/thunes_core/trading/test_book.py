@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,33 +19,46 @@ from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quo
 
 INSTRUMENT = Instrument("BTCUSDT", "BTC", "USDT", filters=LOTS)
 TERMS = Terms(INSTRUMENT, timedelta(minutes=60), Interval.H1)
-FLAT = Position("s", "BTCUSDT", cash=D(1000))
+FLAT = Position("s", "BTCUSDT", cash=Decimal(1000))
 
 
 def order(side: Side, quantity: str, level: float, reason: str = "signal") -> OrderRecord:
+    """Return an order of the test."""
     leg = Leg.ENTRY if side is Side.BUY else Leg.EXIT
     request = OrderRequest(
-        "BTCUSDT", side, OrderType.MARKET, D(quantity), "id", leg, reason, level=level
+        "BTCUSDT", side, OrderType.MARKET, Decimal(quantity), "id", leg, reason, level=level
     )
     return OrderRecord(request, "s", START, OrderStatus.FILLED, START, updated_at=START)
 
 
 def fill(side: Side, price: str, quantity: str, fee: str = "0", asset: str = "USDT") -> Fill:
+    """Return one execution."""
     return Fill(
-        "BTCUSDT", "1", "9", "id", side, D(price), D(quantity), D(fee), asset, False, START + HOUR
+        "BTCUSDT",
+        "1",
+        "9",
+        "id",
+        side,
+        Decimal(price),
+        Decimal(quantity),
+        Decimal(fee),
+        asset,
+        False,
+        START + HOUR,
     )
 
 
 def booked(position: Position, what: Fill, record: OrderRecord):
+    """Book a fill with its fee valued."""
     return book_fill(position, what, record, fee_in_quote(what, INSTRUMENT, None), TERMS)
 
 
 def test_a_buy_with_its_fee_in_base_holds_less_than_was_bought():
     """The fee leaves the quantity, not the cash."""
     held = booked(FLAT, fill(Side.BUY, "100", "2", "0.002", "BTC"), order(Side.BUY, "2", 1.0))
-    assert held.position.quantity == D("1.998")
-    assert held.position.cash == D(800)
-    assert held.position.fees == D("0.200")
+    assert held.position.quantity == Decimal("1.998")
+    assert held.position.cash == Decimal(800)
+    assert held.position.fees == Decimal("0.200")
     assert held.position.level == 1.0
     assert held.trade is None
 
@@ -53,16 +66,20 @@ def test_a_buy_with_its_fee_in_base_holds_less_than_was_bought():
 def test_a_buy_with_its_fee_in_quote_pays_it_from_cash():
     """The quantity is whole; the cash pays value and fee."""
     held = booked(FLAT, fill(Side.BUY, "100", "2", "0.2"), order(Side.BUY, "2", 1.0))
-    assert (held.position.quantity, held.position.cash) == (D(2), D("799.8"))
+    assert (held.position.quantity, held.position.cash) == (Decimal(2), Decimal("799.8"))
 
 
 def test_a_fee_in_a_third_asset_is_valued_and_taken_from_cash():
     """BNB fees cost their worth."""
     what = fill(Side.BUY, "100", "2", "0.001", "BNB")
-    worth = fee_in_quote(what, INSTRUMENT, D(500))
+    worth = fee_in_quote(what, INSTRUMENT, Decimal(500))
     held = book_fill(FLAT, what, order(Side.BUY, "2", 1.0), worth, TERMS)
-    assert (worth, held.position.cash) == (D("0.5"), D("799.5"))
-    assert moved(what, INSTRUMENT) == {"BTC": D(2), "USDT": D(-200), "BNB": D("-0.001")}
+    assert (worth, held.position.cash) == (Decimal("0.5"), Decimal("799.5"))
+    assert moved(what, INSTRUMENT) == {
+        "BTC": Decimal(2),
+        "USDT": Decimal(-200),
+        "BNB": Decimal("-0.001"),
+    }
 
 
 def test_selling_all_closes_the_trade_with_received_minus_spent():
@@ -70,12 +87,12 @@ def test_selling_all_closes_the_trade_with_received_minus_spent():
     held = booked(FLAT, fill(Side.BUY, "100", "2", "0.2"), order(Side.BUY, "2", 1.0)).position
     done = booked(held, fill(Side.SELL, "110", "2", "0.22"), order(Side.SELL, "2", 0.0))
     assert done.trade is not None
-    assert done.trade.pnl == D("19.58")
-    assert (done.trade.entry_price, done.trade.exit_price) == (D(100), D(110))
-    assert done.trade.fees == D("0.42")
+    assert done.trade.pnl == Decimal("19.58")
+    assert (done.trade.entry_price, done.trade.exit_price) == (Decimal(100), Decimal(110))
+    assert done.trade.fees == Decimal("0.42")
     assert not done.position.is_open
-    assert done.position.cash == D("1019.58")
-    assert done.position.realised == D("19.58")
+    assert done.position.cash == Decimal("1019.58")
+    assert done.position.realised == Decimal("19.58")
     assert done.position.cooldown_until is None
 
 
@@ -84,10 +101,10 @@ def test_what_is_below_a_step_stays_as_dust_and_joins_the_next_entry():
     held = booked(FLAT, fill(Side.BUY, "100", "2", "0.0025", "BTC"), order(Side.BUY, "2", 1.0))
     done = booked(held.position, fill(Side.SELL, "100", "1.997"), order(Side.SELL, "1.997", 0.0))
     assert not done.position.is_open
-    assert done.position.dust == D("0.0005")
-    assert done.position.equity(D(100)) == D(1000) - D("0.25")
+    assert done.position.dust == Decimal("0.0005")
+    assert done.position.equity(Decimal(100)) == Decimal(1000) - Decimal("0.25")
     again = booked(done.position, fill(Side.BUY, "100", "1"), order(Side.BUY, "1", 1.0))
-    assert (again.position.quantity, again.position.dust) == (D("1.0005"), D(0))
+    assert (again.position.quantity, again.position.dust) == (Decimal("1.0005"), Decimal(0))
 
 
 def test_a_loss_starts_the_cool_down_at_the_open_of_the_bar_it_was_decided_for():
@@ -114,7 +131,7 @@ def test_a_reduction_keeps_the_trade_open():
     """Selling a part changes level and quantity only."""
     held = booked(FLAT, fill(Side.BUY, "100", "2"), order(Side.BUY, "2", 1.0)).position
     done = booked(held, fill(Side.SELL, "110", "1"), order(Side.SELL, "1", 0.5))
-    assert (done.trade, done.position.quantity, done.position.level) == (None, D(1), 0.5)
+    assert (done.trade, done.position.quantity, done.position.level) == (None, Decimal(1), 0.5)
 
 
 def test_a_finished_exit_whose_rest_is_below_the_minimum_closes_the_trade():
@@ -122,22 +139,22 @@ def test_a_finished_exit_whose_rest_is_below_the_minimum_closes_the_trade():
     held = booked(FLAT, fill(Side.BUY, "100", "2"), order(Side.BUY, "2", 1.0)).position
     part = booked(held, fill(Side.SELL, "100", "1.96"), order(Side.SELL, "2", 0.0)).position
     assert part.is_open
-    done = close_if_dust(part, order(Side.SELL, "2", 0.0), D(100), TERMS)
+    done = close_if_dust(part, order(Side.SELL, "2", 0.0), Decimal(100), TERMS)
     assert done.trade is not None
-    assert done.position.dust == D("0.04")
+    assert done.position.dust == Decimal("0.04")
 
 
-cents = st.integers(1, 10**6).map(lambda n: D(n) / 100)
-lots = st.integers(1, 5000).map(lambda n: D(n) / 1000)
+cents = st.integers(1, 10**6).map(lambda n: Decimal(n) / 100)
+lots = st.integers(1, 5000).map(lambda n: Decimal(n) / 1000)
 
 
 @given(
     rounds=st.lists(st.tuples(cents, cents, lots, st.booleans()), min_size=1, max_size=8),
-    fee_rate=st.integers(0, 50).map(lambda n: D(n) / 10000),
+    fee_rate=st.integers(0, 50).map(lambda n: Decimal(n) / 10000),
 )
 def test_the_sum_of_trades_is_the_change_of_cash_to_the_last_digit(rounds, fee_rate):
     """Whatever is bought, sold and charged, profit and cash agree exactly."""
-    position, trades = FLAT, D(0)
+    position, trades = FLAT, Decimal(0)
     for buy_price, sell_price, quantity, in_base in rounds:
         value = buy_price * quantity
         fee, asset = (quantity * fee_rate, "BTC") if in_base else (value * fee_rate, "USDT")
@@ -145,7 +162,7 @@ def test_the_sum_of_trades_is_the_change_of_cash_to_the_last_digit(rounds, fee_r
             "BTCUSDT", "1", "9", "id", Side.BUY, buy_price, quantity, fee, asset, False, START
         )
         position = booked(position, bought, order(Side.BUY, str(quantity), 1.0)).position
-        sellable = position.quantity // D("0.001") * D("0.001")
+        sellable = position.quantity // Decimal("0.001") * Decimal("0.001")
         if sellable == 0:
             continue
         gain = sell_price * sellable
@@ -166,4 +183,4 @@ def test_the_sum_of_trades_is_the_change_of_cash_to_the_last_digit(rounds, fee_r
         assert done.trade is not None
         position, trades = done.position, trades + done.trade.pnl
     if not position.is_open:
-        assert position.cash - D(1000) == trades == position.realised
+        assert position.cash - Decimal(1000) == trades == position.realised

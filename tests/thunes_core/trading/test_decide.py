@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -16,27 +16,32 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.trading.decide import View, decide, lots
 
 INSTRUMENT = Instrument("BTCUSDT", "BTC", "USDT", filters=LOTS)
-FLAT = Position("s", "BTCUSDT", cash=D(1000), last_bar=START - HOUR)
-LONG = replace(FLAT, cash=D(0), quantity=D(10), level=1.0, last_target=1.0)
+FLAT = Position("s", "BTCUSDT", cash=Decimal(1000), last_bar=START - HOUR)
+LONG = replace(FLAT, cash=Decimal(0), quantity=Decimal(10), level=1.0, last_target=1.0)
 
 
 def view(*targets: float, price: str = "100", exit_reason: str = "") -> View:
+    """Return what a decision sees."""
     costs = Costs(taker_fee=0.001, slippage=0.0)
-    return View(Interval.H1, START, targets, D(price), INSTRUMENT, costs, exit_reason)
+    return View(Interval.H1, START, targets, Decimal(price), INSTRUMENT, costs, exit_reason)
 
 
 def test_a_new_target_buys_what_cash_and_fee_allow():
     """1000 / (100 × 1.001), down to a thousandth."""
     decision = decide(FLAT, view(0.0, 1.0))
     (order,) = decision.orders
-    assert (order.side, order.type, order.quantity) == (Side.BUY, OrderType.MARKET, D("9.990"))
+    assert (order.side, order.type, order.quantity) == (
+        Side.BUY,
+        OrderType.MARKET,
+        Decimal("9.990"),
+    )
     assert (order.leg, order.level, order.reduces) == (Leg.ENTRY, 1.0, False)
 
 
 def test_a_target_of_zero_sells_everything():
     """An exit carries the level 0 and reduces."""
     (order,) = decide(LONG, view(1.0, 0.0)).orders
-    assert (order.side, order.quantity, order.level) == (Side.SELL, D("10.000"), 0.0)
+    assert (order.side, order.quantity, order.level) == (Side.SELL, Decimal("10.000"), 0.0)
     assert order.reduces
 
 
@@ -48,7 +53,7 @@ def test_an_unchanged_target_asks_for_nothing():
 def test_a_lower_target_sells_down_to_it():
     """Half of the equity stays."""
     (order,) = decide(LONG, view(1.0, 0.5)).orders
-    assert (order.quantity, order.leg, order.level) == (D("5.000"), Leg.REDUCE, 0.5)
+    assert (order.quantity, order.leg, order.level) == (Decimal("5.000"), Leg.REDUCE, 0.5)
 
 
 def test_a_block_lasts_until_the_target_changes():
@@ -84,7 +89,7 @@ def test_a_cool_down_never_holds_back_an_exit():
 def test_a_protective_reason_sells_all_although_the_target_stays():
     """The order says why."""
     (order,) = decide(LONG, view(1.0, 1.0, exit_reason="stop_loss")).orders
-    assert (order.reason, order.leg, order.quantity) == ("stop_loss", Leg.STOP, D("10.000"))
+    assert (order.reason, order.leg, order.quantity) == ("stop_loss", Leg.STOP, Decimal("10.000"))
 
 
 def test_a_signal_comes_before_protection():
@@ -101,9 +106,9 @@ def test_the_same_bar_gives_the_same_client_order_id():
 
 def test_dust_counts_towards_the_holding():
     """What is there already is not bought again: (500.025 - 0.05) / 100.1."""
-    dusty = replace(FLAT, dust=D("0.0005"))
+    dusty = replace(FLAT, dust=Decimal("0.0005"))
     (order,) = decide(dusty, view(0.0, 0.5)).orders
-    assert order.quantity == D("4.994")
+    assert order.quantity == Decimal("4.994")
 
 
 @pytest.mark.parametrize(
@@ -112,10 +117,10 @@ def test_dust_counts_towards_the_holding():
 )
 def test_floats_become_lots_downwards_forgiving_a_billionth(value, expected):
     """The same rule as the backtest's floor_step, exact in Decimal."""
-    assert lots(value, INSTRUMENT) == D(expected)
+    assert lots(value, INSTRUMENT) == Decimal(expected)
 
 
 def test_without_a_step_the_assets_precision_counts():
     """Eight digits, down."""
     free = Instrument("BTCUSDT", "BTC", "USDT")
-    assert lots(0.123456789, free) == D("0.12345678")
+    assert lots(0.123456789, free) == Decimal("0.12345678")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 from tests.worlds import HOUR, START, candles_of
 from thunes_core.domain.limits import Protection
@@ -14,9 +14,9 @@ from thunes_core.trading.protect import watch_bars, watch_price
 LONG = Position(
     "s",
     "BTCUSDT",
-    cash=D(0),
-    quantity=D(1),
-    average_price=D(100),
+    cash=Decimal(0),
+    quantity=Decimal(1),
+    average_price=Decimal(100),
     entry_time=START,
     high_water=100.0,
     level=1.0,
@@ -87,5 +87,5 @@ def test_the_price_of_now_can_ask_to_leave():
 
 def test_a_flat_book_is_never_asked_to_leave():
     """Nothing held, nothing to protect."""
-    flat = Position("s", "BTCUSDT", cash=D(1000))
+    flat = Position("s", "BTCUSDT", cash=Decimal(1000))
     assert watch_price(flat, 1.0, Protection(stop_loss=0.05)) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -61,6 +61,7 @@ def first_buy(small: Small) -> int:
 
 
 def held(small: Small):
+    """Return the one book."""
     (book,) = small.ledger.positions()
     return book
 
@@ -91,7 +92,7 @@ def test_the_sum_of_trades_is_the_ledgers_profit(small):
     trades = small.ledger.trades()
     assert trades.height >= 2
     assert not held(small).is_open
-    assert sum(map(D, trades["pnl_text"])) == held(small).cash - 1000
+    assert sum(map(Decimal, trades["pnl_text"])) == held(small).cash - 1000
     account = small.broker.account()
     assert account.total("USDT") == held(small).cash
 
@@ -157,6 +158,7 @@ def test_an_unknown_order_blocks_entries_and_then_counts_as_not_executed(small):
 
 
 def first_buy_sent(small: Small) -> int:
+    """Tick until something is sent; return that bar."""
     for bar in range(41, 80):
         run(small, bar)
         if small.broker.sent:
@@ -204,7 +206,7 @@ def test_fills_that_cannot_be_read_yet_hold_back_the_next_order(small):
     small.broker.hide_fills = 0
     bar = first_buy_after_hiding(small)
     (order,) = small.ledger.open_orders()
-    assert (order.status, order.booked_quantity) == (OrderStatus.FILLED, D(0))
+    assert (order.status, order.booked_quantity) == (OrderStatus.FILLED, Decimal(0))
     small.broker.hide_fills = 0
     run(small, bar + 1)
     assert held(small).is_open
@@ -212,6 +214,7 @@ def test_fills_that_cannot_be_read_yet_hold_back_the_next_order(small):
 
 
 def first_buy_after_hiding(small: Small) -> int:
+    """Tick with hidden fills until something is sent; return that bar."""
     for bar in range(41, 80):
         small.market.stand_at(bar)
         small.broker.hide_fills = 3
@@ -252,7 +255,7 @@ def test_a_stale_bar_is_not_entered_on(small):
     small.market.now = START + bar * HOUR + HOUR + timedelta(seconds=61)
     frozen = small.market.frames["BTCUSDT"].head(bar)
     small.market.frames["BTCUSDT"] = frozen
-    small.market.prices["BTCUSDT"] = D(100)
+    small.market.prices["BTCUSDT"] = Decimal(100)
     report = tick(small.world, small.plan)
     assert [refused.code for refused in report.refused] == [Refusal.STALE_BAR]
 
@@ -268,10 +271,10 @@ def first_buy_bar(small: Small) -> int:
 
 def test_the_daily_loss_limit_reduces_and_the_next_day_is_free(tmp_path):
     """REDUCING by `risk`, with the reason; the exit goes through; 00:00 UTC sets ACTIVE again."""
-    limits = replace(WIDE, daily_loss_quote=D(5))
+    limits = replace(WIDE, daily_loss_quote=Decimal(5))
     small = small_world(tmp_path, BarsMarket(bars_of(wave())), limits=limits)
     first_buy(small)
-    small.market.prices["BTCUSDT"] = D(50)
+    small.market.prices["BTCUSDT"] = Decimal(50)
     report = run(small, 56)
     assert report.state.state is TradingState.REDUCING
     assert report.state.author == "risk"
@@ -298,7 +301,7 @@ def test_halted_sends_nothing_and_resuming_lets_the_exit_through(small):
 def test_coins_that_are_missing_halt_trading(small):
     """The books hold what the account does not: a person must look."""
     first_buy(small)
-    small.ledger.accept_balance("BTC", D(99), START, "planted")
+    small.ledger.accept_balance("BTC", Decimal(99), START, "planted")
     report = run(small, 55)
     assert report.state.state is TradingState.HALTED
     assert report.state.author == "reconcile"
@@ -308,7 +311,7 @@ def test_coins_that_are_missing_halt_trading(small):
 def test_a_deposit_blocks_entries_until_it_is_accepted(small):
     """More than expected is shown and holds back new entries; trading is not halted."""
     run(small, 41)
-    small.ledger.accept_balance("USDT", D(1), START, "planted")
+    small.ledger.accept_balance("USDT", Decimal(1), START, "planted")
     bar = first_buy_bar(small)
     report = run(small, bar)
     assert report.state.state is TradingState.ACTIVE
@@ -322,7 +325,7 @@ def test_a_stop_between_bars_is_taken_at_the_next_tick(tmp_path):
     )
     bar = first_buy(small)
     small.market.now += timedelta(minutes=10)
-    small.market.prices["BTCUSDT"] = D(90)
+    small.market.prices["BTCUSDT"] = Decimal(90)
     tick(small.world, small.plan)
     assert not held(small).is_open
     assert held(small).blocked
@@ -346,12 +349,12 @@ def test_the_report_is_kept_and_can_be_read_back(small):
     report = run(small, 46)
     assert small.ledger.last_tick() == report.as_dict()
     (mark,) = small.ledger.equity().to_dicts()
-    assert D(mark["equity_text"]) == report.equity
+    assert Decimal(mark["equity_text"]) == report.equity
 
 
 def test_limits_refuse_with_their_code_and_the_order_is_kept(tmp_path):
     """A refused order is a row with its reason, and nothing is sent."""
-    limits = RiskLimits(max_order_notional=D(10))
+    limits = RiskLimits(max_order_notional=Decimal(10))
     small = small_world(tmp_path, BarsMarket(bars_of(wave())), limits=limits)
     report = run(small, first_buy_bar(small))
     assert [refused.code for refused in report.refused] == [Refusal.ORDER_NOTIONAL]

@@ -15,11 +15,13 @@ from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnk
 
 
 def answered(status: int, code: int | None = None, text: str = "") -> BinanceAPIException:
+    """Return what python-binance raises for an answer."""
     body = json.dumps({"code": code, "msg": "said"}) if code is not None else text
     return BinanceAPIException(SimpleNamespace(text=body, headers={}), status, body)
 
 
 def no_connection() -> requests.ConnectionError:
+    """Return what requests raises when nobody listens."""
     reason = NewConnectionError(None, "refused")
     return requests.ConnectionError(MaxRetryError(None, "/", reason))
 

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -23,9 +23,9 @@ from thunes_core.domain.records import DecisionContext, EquityMark, OrderRecord,
 from thunes_core.domain.signal import Decision
 from thunes_core.errors import BadInput, LeaseHeld, StoreFailed
 
-BOOK = Position("s", "BTCUSDT", cash=D("1000.10"))
+BOOK = Position("s", "BTCUSDT", cash=Decimal("1000.10"))
 REQUEST = OrderRequest(
-    "BTCUSDT", Side.BUY, OrderType.MARKET, D("0.10"), "th-1", Leg.ENTRY, level=1.0
+    "BTCUSDT", Side.BUY, OrderType.MARKET, Decimal("0.10"), "th-1", Leg.ENTRY, level=1.0
 )
 CONTEXT = DecisionContext("1h", "fp", "3", "run", "bars", START)
 MINUTE = timedelta(minutes=1)
@@ -33,34 +33,39 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture()
 def clock():
+    """Return a clock that stands still."""
     return FixedClock(START)
 
 
 @pytest.fixture()
 def ledger(tmp_path, clock):
+    """Return an empty ledger in a folder of its own."""
     made = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=clock, synchronous="OFF")
     yield made
     made.close()
 
 
 def decision(bar=START, *requests: OrderRequest) -> Decision:
+    """Return a decision of one bar."""
     return Decision("s", "BTCUSDT", bar, 1.0, 0.0, requests, BOOK, "target 1: buy up to it")
 
 
 def intent(request: OrderRequest = REQUEST) -> OrderRecord:
+    """Return the record of an intent."""
     return OrderRecord(request, "s", START, OrderStatus.INTENDED, START)
 
 
 def a_fill(trade_id: str = "7", quantity: str = "0.10") -> Fill:
+    """Return a fill of that order."""
     return Fill(
         "BTCUSDT",
         trade_id,
         "99",
         "th-1",
         Side.BUY,
-        D("100.5"),
-        D(quantity),
-        D("0.0001"),
+        Decimal("100.5"),
+        Decimal(quantity),
+        Decimal("0.0001"),
         "BTC",
         False,
         START,
@@ -68,15 +73,16 @@ def a_fill(trade_id: str = "7", quantity: str = "0.10") -> Fill:
 
 
 def book(ledger: Ledger, fill: Fill, trade: Trade | None = None) -> bool:
+    """Book a fill of the order in the ledger."""
     record = ledger.order("th-1")
     assert record is not None
     return ledger.record_fill(
         fill,
         record=record,
-        position=replace(BOOK, quantity=D("0.0999")),
+        position=replace(BOOK, quantity=Decimal("0.0999")),
         trade=trade,
-        fee_quote=D("0.01"),
-        moved={"BTC": D("0.0999"), "USDT": D("-10.05")},
+        fee_quote=Decimal("0.01"),
+        moved={"BTC": Decimal("0.0999"), "USDT": Decimal("-10.05")},
     )
 
 
@@ -102,8 +108,8 @@ def test_an_order_reads_back_as_it_was_written(ledger):
     limit = replace(
         REQUEST,
         type=OrderType.STOP_LOSS_LIMIT,
-        price=D("99.10"),
-        stop_price=D("99.5"),
+        price=Decimal("99.10"),
+        stop_price=Decimal("99.5"),
         reduces=True,
         reason="stop_loss",
         leg=Leg.STOP,
@@ -117,7 +123,11 @@ def test_an_order_is_settled_when_it_is_final_and_all_is_booked(ledger):
     """Filled at the exchange but not booked here is still open business."""
     ledger.record_decision(decision(), CONTEXT, [intent()])
     ledger.change_order(
-        "th-1", START, status=OrderStatus.FILLED, executed_quantity=D("0.1"), exchange_order_id="99"
+        "th-1",
+        START,
+        status=OrderStatus.FILLED,
+        executed_quantity=Decimal("0.1"),
+        exchange_order_id="99",
     )
     assert [o.client_order_id for o in ledger.open_orders()] == ["th-1"]
     assert book(ledger, a_fill("7", "0.04"))
@@ -129,11 +139,11 @@ def test_an_order_is_settled_when_it_is_final_and_all_is_booked(ledger):
 def test_a_fill_is_booked_exactly_once(ledger):
     """Unique by symbol and trade id; balances move once."""
     ledger.record_decision(decision(), CONTEXT, [intent()])
-    ledger.accept_balance("USDT", D(1000), START, "first sight")
+    ledger.accept_balance("USDT", Decimal(1000), START, "first sight")
     assert book(ledger, a_fill())
     assert not book(ledger, a_fill())
     assert ledger.fills().height == 1
-    assert ledger.expected_balances() == {"USDT": D("989.95")}
+    assert ledger.expected_balances() == {"USDT": Decimal("989.95")}
     assert ledger.cursor("BTCUSDT") == "7"
 
 
@@ -166,7 +176,7 @@ def test_writes_under_an_old_lease_are_refused(ledger):
     old.save_position(BOOK)
     ledger.acquire_lease("a", MINUTE)
     for write in (
-        lambda: old.save_position(replace(BOOK, cash=D(1))),
+        lambda: old.save_position(replace(BOOK, cash=Decimal(1))),
         lambda: old.record_decision(decision(), CONTEXT, []),
         lambda: old.note(START, "x", {}),
         lambda: old.set_trading_state(TradingState.HALTED, reason="r", author="a"),
@@ -216,13 +226,13 @@ def test_a_book_reads_back_as_it_was_written(ledger):
     full = Position(
         "s",
         "BTCUSDT",
-        cash=D("0.10"),
-        quantity=D("1E-8"),
-        average_price=D(1) / D(3),
+        cash=Decimal("0.10"),
+        quantity=Decimal("1E-8"),
+        average_price=Decimal(1) / Decimal(3),
         entry_time=START,
-        spent=D(1),
-        received=D(2),
-        realised=D("-3.00"),
+        spent=Decimal(1),
+        received=Decimal(2),
+        realised=Decimal("-3.00"),
         level=0.5,
         blocked=True,
         last_target=1.0,
@@ -230,12 +240,12 @@ def test_a_book_reads_back_as_it_was_written(ledger):
         last_bar=START,
         cooldown_until=START + HOUR,
         parameters="fp",
-        dust=D("0.0005"),
-        bought=D(4),
-        bought_quote=D(5),
-        sold=D(6),
-        sold_quote=D(7),
-        fees=D("0.1"),
+        dust=Decimal("0.0005"),
+        bought=Decimal(4),
+        bought_quote=Decimal(5),
+        sold=Decimal(6),
+        sold_quote=Decimal(7),
+        fees=Decimal("0.1"),
     )
     ledger.save_position(full)
     assert ledger.positions() == [full]
@@ -245,7 +255,17 @@ def test_frames_carry_numbers_and_exact_text(ledger):
     """Float64 to compute with, text to add up."""
     ledger.record_decision(decision(), CONTEXT, [intent()])
     trade = Trade(
-        "s", "BTCUSDT", START, START + HOUR, D(1), D(2), D(3), D("0.10"), D(0), "signal", "fp"
+        "s",
+        "BTCUSDT",
+        START,
+        START + HOUR,
+        Decimal(1),
+        Decimal(2),
+        Decimal(3),
+        Decimal("0.10"),
+        Decimal(0),
+        "signal",
+        "fp",
     )
     book(ledger, a_fill(), trade)
     row = ledger.trades().row(0, named=True)
@@ -255,9 +275,9 @@ def test_frames_carry_numbers_and_exact_text(ledger):
 
 
 def test_frames_are_cut_at_since_and_before_until(ledger):
-    """since is included, until is not."""
+    """Since is included, until is not."""
     for hour in range(4):
-        mark = EquityMark(START + hour * HOUR, D(hour), D(hour), D(0))
+        mark = EquityMark(START + hour * HOUR, Decimal(hour), Decimal(hour), Decimal(0))
         ledger.record_tick(mark, {})
     cut = ledger.equity(since=START + HOUR, until=START + 3 * HOUR)
     assert cut["equity"].to_list() == [1.0, 2.0]

@@ -1,0 +1,1 @@
+"""The live path gives the orders of the backtest, one for one."""
