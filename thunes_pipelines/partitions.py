@@ -64,12 +64,6 @@ def month_window(month: str) -> tuple[datetime, datetime]:
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
-def day_window(day: str) -> tuple[datetime, datetime]:
-    """Return start and end (excluded) of a day, UTC."""
-    start = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC)
-    return start, start + timedelta(days=1)
-
-
 def months_due(now: datetime) -> list[str]:
     """Return the months an hourly ingest must visit: this one, and on its first day the last too.
 

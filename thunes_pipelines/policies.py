@@ -18,7 +18,6 @@ DAILY_REPORT = dg.AssetKey("daily_report")
 """Keys that another file than the asset's own needs."""
 
 EXCHANGE_POOL = "exchange"
-DUCKDB_POOL = "duckdb"
 TRADING_POOL = "trading"
 RESEARCH_POOL = "research"
 
@@ -62,5 +61,4 @@ KEEP_TICK_DAYS = 14
 REOPTIMISE_COOL_OFF = timedelta(days=3)
 """One cause asks again for a new search only after this long, on the exchange's clock."""
 
-BARS_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3))
 REPORT_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26))
