@@ -13,13 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.reporting import words
-from thunes_core.reporting.facts import DailyFacts
+from thunes_core.reporting.facts import ChampionFact, DailyFacts
 from thunes_core.reporting.plots import equity_drawdown_png
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _PHONE_WIDTH = 4.4
+_TELLING = (
+    "sharpe",
+    "dsr",
+    "pbo",
+    "efficiency",
+    "total_return",
+    "max_drawdown",
+    "trades",
+    "trials",
+)
+"""Figures of the evidence that a report shows, in this order; MLflow has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ def daily_report(facts: DailyFacts) -> DailyReport:
         "attention": attention(facts),
         "tiles": tiles(facts),
         "health": health(facts),
+        "champions": [(champion, telling(champion)) for champion in facts.champions],
         "picture": _as_url(plot),
         "narrow_picture": _as_url(narrow),
     }
@@ -147,6 +159,12 @@ def health(facts: DailyFacts) -> list[tuple[str, str]]:
         ("audit entries", f"{facts.audit.entries}, head {facts.audit.head[:16] or 'none'}"),
         ("audit chain", "intact" if facts.audit.intact else "BROKEN"),
     ]
+
+
+def telling(champion: ChampionFact) -> dict[str, float]:
+    """Return the figures of a champion's evidence that decide, in their order."""
+    known = champion.evidence
+    return {name.replace("_", " "): known[name] for name in _TELLING if name in known}
 
 
 def _outside(facts: DailyFacts) -> str:

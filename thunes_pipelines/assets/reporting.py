@@ -114,9 +114,8 @@ def _metadata(facts: DailyFacts, report: DailyReport, paths: ReportPaths) -> dic
     picture = base64.b64encode(report.plot).decode()
     return {
         "headline": headline(facts),
-        "report": dg.MetadataValue.md(
-            f"{report.markdown}\n\n![equity and drawdown](data:image/png;base64,{picture})"
-        ),
+        "plot": dg.MetadataValue.md(f"![equity and drawdown](data:image/png;base64,{picture})"),
+        "report": dg.MetadataValue.md(report.markdown),
         "path": dg.MetadataValue.path(paths.html),
         "pnl": float(facts.pnl) if facts.pnl is not None else None,
         "equity": float(facts.equity_after) if facts.equity_after is not None else None,

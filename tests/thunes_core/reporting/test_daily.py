@@ -96,6 +96,15 @@ def test_all_forms_carry_the_same_figures():
             assert figure in form
 
 
+def test_a_champion_is_shown_with_the_figures_that_decide():
+    """In their order, whatever else the registry keeps."""
+    figures = {"win_rate": 0.4, "dsr": 0.91, "sharpe": 1.5, "max_drawdown": -0.2}
+    champion = replace(quiet_day().champions[0], evidence=figures)
+    report = daily_report(quiet_day(champions=(champion,)))
+    assert "sharpe 1.5, dsr 0.91, max drawdown −0.2" in report.html
+    assert "sharpe 1.5, dsr 0.91, max drawdown −0.2" in report.markdown
+
+
 def test_equal_facts_give_equal_reports():
     """Nothing of the machine, nor the time of writing, enters a report."""
     assert daily_report(quiet_day()) == daily_report(quiet_day())

@@ -92,7 +92,7 @@ def test_the_report_is_written_and_shown_with_its_plot(tmp_path):
     assert shown["headline"] == "Gained 12.50 USDT (+1.25 %) with no closed trades."
     assert shown["pnl"] == 12.5
     assert shown["ticks"] == 2
-    assert "](data:image/png;base64," in shown["report"]
+    assert "](data:image/png;base64," in shown["plot"]
     assert shown["path"] == str(tmp_path / "reports" / f"{DAY}.html")
     assert "12.50 USDT" in (tmp_path / "reports" / f"{DAY}.html").read_text(encoding="utf-8")
 
