@@ -6,6 +6,7 @@ Add here: how the demo is shown. Keep out: what it does (`services/demo.py`).
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,22 +97,39 @@ def _figure(value: float | None) -> str:
 
 
 def _trades(result: DemoResult) -> Table:
-    table = Table(
-        "symbol", "entry", "exit", "quantity", "in at", "out at", "PnL", "reason", title="trades"
-    )
+    table = Table("study", "entry", "exit", "in at", "out at", "PnL", "reason", title="trades")
     for trade in result.trades:
-        pnl = Decimal(trade["pnl_text"])
         table.add_row(
-            trade["symbol"],
-            f"{trade['entry_time']:%a %d %H:%M}",
-            f"{trade['exit_time']:%a %d %H:%M}",
-            f"{Decimal(trade['quantity']).normalize():f}",
-            f"{Decimal(trade['entry_price']):,.2f}",
-            f"{Decimal(trade['exit_price']):,.2f}",
-            f"[{'green' if pnl > 0 else 'red'}]{pnl.quantize(_CENT):+,}[/]",
+            _study(trade),
+            _hour(trade["entry_time"]),
+            _hour(trade["exit_time"]),
+            _price(trade["entry_price_text"]),
+            _price(trade["exit_price_text"]),
+            _pnl(trade["pnl_text"]),
             trade["reason"],
         )
+    for held in result.held:
+        edges = _price(held["entry_price"]), _price(held["price"])
+        entry = _hour(held["entry_time"])
+        table.add_row(_study(held), entry, "", *edges, _pnl(held["pnl"]), "open")
     return table
+
+
+def _study(row: dict[str, Any]) -> str:
+    return f"{row['strategy']} {row['symbol']}"
+
+
+def _hour(moment: datetime | None) -> str:
+    return f"{moment:%d %H:%M}" if moment else ""
+
+
+def _price(value: str | Decimal) -> str:
+    return f"{Decimal(value):,.2f}"
+
+
+def _pnl(value: str | Decimal) -> str:
+    amount = Decimal(value)
+    return f"[{'green' if amount > 0 else 'red'}]{amount.quantize(_CENT):+,}[/]"
 
 
 def _totals(result: DemoResult, seconds: float) -> Table:

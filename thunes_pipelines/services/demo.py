@@ -27,11 +27,13 @@ from thunes_core.settings import load
 if TYPE_CHECKING:
     import dagster as dg
 
+    from thunes_core.domain.portfolio import Position
     from thunes_core.settings import Settings
     from thunes_core.testnet.app import RunningTestnet
     from thunes_core.testnet.market import Market
 
 GENERATED_SYMBOLS = ("BTCUSDT", "ETHUSDT")
+STRATEGIES = ("sma_crossover", "rsi_reversion")
 MARKER = ".made-by-thunes-demo"
 REPORT_HOUR = 23
 CASH = Decimal(10_000)
@@ -70,6 +72,7 @@ class DemoResult:
     fills: int
     reports: tuple[Path, ...]
     trades: tuple[dict[str, Any], ...]
+    held: tuple[dict[str, Any], ...]
     champions: dict[str, dict[str, Any]]
     realised: Decimal
     equity: Decimal
@@ -159,11 +162,16 @@ def _environment(
         "THUNES_BINANCE_REST_URL": url,
         "THUNES_SYMBOLS": ",".join(symbols),
         "THUNES_INTERVAL": str(interval),
+        "THUNES_STRATEGIES": ",".join(STRATEGIES),
         "THUNES_HISTORY_DAYS": str(plan.history_days),
         "THUNES_SEED": str(plan.seed),
         "THUNES_PROMOTION": "bootstrap",
         "THUNES_DAILY_LOSS_QUOTE": "100",
-        "THUNES_COOLDOWN_MINUTES": "0",
+        "THUNES_MAX_SYMBOL_EXPOSURE": "2500",
+        "THUNES_COOLDOWN_MINUTES": "60",
+        "THUNES_STOP_LOSS": "0.02",
+        "THUNES_TRAILING_STOP": "0.015",
+        "THUNES_TAKE_PROFIT": "0.03",
         "DAGSTER_HOME": str(plan.home / "dagster"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
@@ -292,6 +300,7 @@ def _sum_up(settings: Settings, begin: datetime, end: datetime, ticks: int) -> D
         fills=fills,
         reports=tuple(sorted(settings.reports_root.glob("*.html"))),
         trades=tuple(trades),
+        held=tuple(_held(book, market.price(book.symbol)) for book in books if book.is_open),
         champions=_champions(settings),
         realised=realised,
         equity=sum((book.equity(market.price(book.symbol)) for book in books), Decimal(0)),
@@ -301,6 +310,19 @@ def _sum_up(settings: Settings, begin: datetime, end: datetime, ticks: int) -> D
         tracking_uri=settings.tracking_uri,
         state=state,
     )
+
+
+def _held(book: Position, price: Decimal) -> dict[str, Any]:
+    """Return what is still held at the end, marked at `price`."""
+    return {
+        "strategy": book.strategy,
+        "symbol": book.symbol,
+        "entry_time": book.entry_time,
+        "quantity": book.quantity,
+        "entry_price": book.average_price,
+        "price": price,
+        "pnl": book.received - book.spent + book.holding * price,
+    }
 
 
 def _fingerprint(rows: list[tuple[Any, ...]]) -> str:
