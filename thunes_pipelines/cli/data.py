@@ -5,7 +5,7 @@ Add here: a command about stored bars. Keep out: requests, formats, rules (core)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_window
+from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_windows
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.domain.bars import Interval, parse_interval
+from thunes_core.domain.window import Window
 from thunes_core.errors import BadInput
-from thunes_core.settings import load
-from thunes_core.trading.ports import MarketData
+from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.inputs import parse_time
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
@@ -55,13 +55,9 @@ def ingest_command(
             raise BadInput("ingest: expected --from FILE with --symbol, without --start and --end")
         results = {symbol: ingest_file(from_file, store, symbol, kind)}
     else:
-        market = wiring.market(settings)
         span = parse_time(start, "--start"), parse_time(end, "--end")
-        history = timedelta(days=settings.history_days)
-        results = {
-            name: _from_exchange(market, store, name, kind, span, history)
-            for name in ([symbol] if symbol else settings.symbols)
-        }
+        names = [symbol] if symbol else list(settings.symbols)
+        results = _from_exchange(settings, store, names, kind, span)
     if json:
         emit_json(_document(results))
     else:
@@ -69,21 +65,26 @@ def ingest_command(
 
 
 def _from_exchange(
-    market: MarketData,
+    settings: Settings,
     store: BarStore,
-    symbol: str,
+    symbols: Sequence[str],
     interval: Interval,
     span: tuple[datetime | None, datetime | None],
-    history: timedelta,
-) -> IngestResult:
+) -> dict[str, IngestResult]:
+    market = wiring.market(settings)
     end = span[1] or market.server_time()
-    start = interval.floor(span[0] or _beginning(store, symbol, interval, end - history))
-    if start >= end:
-        raise BadInput(f"ingest: expected --start before --end; {start} is not before {end}")
-    return ingest_window(market, store, symbol, interval, start, end)
+    oldest = end - timedelta(days=settings.history_days)
+    windows = [
+        Window(s, interval, interval.floor(span[0] or _since(store, s, interval, oldest)), end)
+        for s in symbols
+    ]
+    for window in windows:
+        if window.start >= end:
+            raise BadInput(f"ingest: expected --start before --end; {window.start} is not")
+    return {w.symbol: result for w, result in ingest_windows(market, store, windows).items()}
 
 
-def _beginning(store: BarStore, symbol: str, interval: Interval, oldest: datetime) -> datetime:
+def _since(store: BarStore, symbol: str, interval: Interval, oldest: datetime) -> datetime:
     known = store.span(symbol, interval)
     return known[1] - OVERLAP if known else oldest
 

@@ -12,6 +12,7 @@ import os
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from thunes_core.domain.parameters import study_key
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
@@ -43,7 +44,24 @@ def market(settings: Settings) -> MarketData:
     """Reach the public side of the exchange."""
     from thunes_core.adapters.binance.market import BinanceMarket
 
-    return BinanceMarket(settings.rest_url)
+    return BinanceMarket(settings.rest_url, **_shared(settings))
+
+
+def _shared(settings: Settings) -> dict[str, Any]:
+    """What processes that speak to a real exchange share: request budget and listings.
+
+    The local testnet is ours alone; nothing about it needs to be saved up.
+    """
+    if settings.exchange == "local":
+        return {}
+    from thunes_core.adapters.binance.listings import Listings
+    from thunes_core.adapters.limiter import WeightLimiter
+
+    folder = settings.home / "shared" / urlsplit(settings.rest_url).netloc.replace(":", "_")
+    return {
+        "limiter": WeightLimiter(folder / "weights"),
+        "listings": Listings(folder / "listings.json"),
+    }
 
 
 def broker(settings: Settings) -> Broker:
@@ -69,6 +87,7 @@ def broker(settings: Settings) -> Broker:
         api_key=key,
         api_secret=secret,
         private_key_file=settings.binance_private_key_file,
+        **_shared(settings),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from thunes_core.adapters.bars.store import BarStore, WindowResult
 from thunes_core.adapters.bars.suspicions import stranger
 from thunes_core.clock import SystemClock
 from thunes_core.domain.bars import PRICES, SCHEMA, Gap, Interval, Problem, empty
+from thunes_core.domain.window import Window
 from thunes_core.errors import BarsInvalid
 from thunes_core.trading.ports import MarketData
 
@@ -62,6 +63,15 @@ class IngestResult:
         }
 
 
+@runtime_checkable
+class ReadsMany(Protocol):
+    """A market that reads many windows at once."""
+
+    def klines_many(self, windows: Sequence[Window]) -> list[pl.DataFrame]:
+        """Return `klines` of each of `windows`, in that order."""
+        ...
+
+
 def ingest_window(
     market: MarketData,
     store: BarStore,
@@ -76,20 +86,41 @@ def ingest_window(
     once it is `SETTLED` old. Running it again changes nothing unless the exchange does. Errors: as
     `MarketData` and `BarStore`.
     """
+    return take_in(market, store, Window(symbol, interval, start, end))
+
+
+def ingest_windows(
+    market: MarketData, store: BarStore, windows: Sequence[Window]
+) -> dict[Window, IngestResult]:
+    """As `ingest_window` for several windows, asked for all at once where the market can."""
+    if not isinstance(market, ReadsMany):
+        return {window: take_in(market, store, window) for window in windows}
+    found = market.klines_many(windows)
+    return {
+        window: take_in(market, store, window, rows)
+        for window, rows in zip(windows, found, strict=True)
+    }
+
+
+def take_in(
+    market: MarketData, store: BarStore, window: Window, rows: pl.DataFrame | None = None
+) -> IngestResult:
+    """Store what the market has of `window`; `rows` are its bars when they are known already."""
+    symbol, interval, span = window.symbol, window.interval, (window.start, window.end)
     now = market.server_time()
-    window = (start, end)
-    rows = market.klines(symbol, interval, start, end)
-    result = store_rows(store, rows, symbol, interval, window, source=EXCHANGE, observed_at=now)
+    if rows is None:
+        rows = market.klines(symbol, interval, *span)
+    result = store_rows(store, rows, symbol, interval, span, source=EXCHANGE, observed_at=now)
     late = _ask_again(market, symbol, interval, result.gaps)
     if not late.is_empty():
         rows = pl.concat([rows, late]).unique("open_time").sort("open_time")
-        more = store_rows(store, rows, symbol, interval, window, source=EXCHANGE, observed_at=now)
+        more = store_rows(store, rows, symbol, interval, span, source=EXCHANGE, observed_at=now)
         result = replace(more, written=result.written + more.written, revised=result.revised)
     store.outages.declare(
         [hole for hole in result.gaps if hole.end + interval.duration + SETTLED < now],
         symbol=symbol,
         interval=interval,
-        window=window,
+        window=span,
         evidence=f"asked twice at {now:%Y-%m-%d %H:%M:%S}; bars on both sides, none between",
         at=now,
     )

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from thunes_core.adapters.binance.classify import classify, request_errors
 from thunes_core.adapters.binance.client import make_client, read
+from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import (
     order_parameters,
     parse_account,
     parse_fill,
     parse_order,
 )
+from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import SystemClock, monotonic_seconds, to_millis
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.portfolio import Account
@@ -45,7 +47,8 @@ WRONG_TIMESTAMP = -1021
 class BinanceBroker:
     """One account at Binance spot, or at anything that speaks its protocol.
 
-    One object serves one thread.
+    `limiter` and `listings` are shared with the other processes on this machine; a filter error
+    makes all of them ask for the listings again. One object serves one thread.
     """
 
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
@@ -56,8 +59,12 @@ class BinanceBroker:
         api_key: str,
         api_secret: str | None = None,
         private_key_file: Path | None = None,
+        limiter: WeightLimiter | None = None,
+        listings: Listings | None = None,
     ) -> None:
         self.rest_url = rest_url
+        self._limiter = limiter
+        self._listings = listings
         self._api_key = api_key
         self._api_secret = api_secret
         self._private_key_file = private_key_file
@@ -67,7 +74,13 @@ class BinanceBroker:
     @cached_property
     def client(self) -> Client:
         """The client, made on first use: importing python-binance takes more than a second."""
-        made = make_client(self.rest_url, self._api_key, self._api_secret, self._private_key_file)
+        made = make_client(
+            self.rest_url,
+            self._api_key,
+            self._api_secret,
+            self._private_key_file,
+            limiter=self._limiter,
+        )
         made.REQUEST_RECVWINDOW = int(RECEIVE_WINDOW.total_seconds() * 1000)
         return made
 
@@ -156,8 +169,11 @@ class BinanceBroker:
         try:
             raw = request()
         except request_errors() as error:
-            if getattr(error, "code", 0) == WRONG_TIMESTAMP:
+            code = getattr(error, "code", 0)
+            if code == WRONG_TIMESTAMP:
                 self._synced_at = float("-inf")
+            if code in FILTER_ERRORS and self._listings is not None:
+                self._listings.forget()
             raise classify(error, what) from error
         try:
             return parse_order(raw)

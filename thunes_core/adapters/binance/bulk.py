@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import aiohttp
 import polars as pl
@@ -20,7 +19,7 @@ from thunes_core.adapters.binance.klines import parse_pages
 from thunes_core.adapters.binance.limited import KLINES_WEIGHT
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import to_millis
-from thunes_core.domain.bars import Interval
+from thunes_core.domain.window import Window
 
 PAGE_ROWS = 1000
 CONCURRENCY = 8
@@ -31,50 +30,37 @@ ATTEMPTS, ATTEMPT_SECONDS = 4, 60.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3.05, sock_read=15.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Bars of one symbol with start <= open_time < end, all of them closed by now."""
+def pages(window: Window) -> Iterator[tuple[int, int]]:
+    """Return first and last millisecond of each page: a page never holds more than fits."""
+    step, end = PAGE_ROWS * window.interval.minutes * 60_000, to_millis(window.end)
+    for since in range(to_millis(window.start), end, step):
+        yield since, min(since + step, end) - 1
 
-    symbol: str
-    interval: Interval
-    start: datetime
-    end: datetime
 
-    @property
-    def what(self) -> str:
-        """The name of this read in errors."""
-        return f"klines of {self.symbol} {self.interval}"
-
-    def pages(self) -> Iterator[tuple[int, int]]:
-        """Return first and last millisecond of each page: a page never holds more than fits."""
-        step, end = PAGE_ROWS * self.interval.minutes * 60_000, to_millis(self.end)
-        for since in range(to_millis(self.start), end, step):
-            yield since, min(since + step, end) - 1
-
-    def query(self, since: int, last: int) -> dict[str, str]:
-        """Return the request for the page from `since` to `last`, milliseconds."""
-        return {
-            "symbol": self.symbol,
-            "interval": str(self.interval),
-            "startTime": str(since),
-            "endTime": str(last),
-            "limit": str(PAGE_ROWS),
-        }
+def query(window: Window, since: int, last: int) -> dict[str, str]:
+    """Return the request for the page from `since` to `last`, milliseconds."""
+    return {
+        "symbol": window.symbol,
+        "interval": str(window.interval),
+        "startTime": str(since),
+        "endTime": str(last),
+        "limit": str(PAGE_ROWS),
+    }
 
 
 def fetch_klines(
-    rest_url: str, wanted: Sequence[Wanted], limiter: WeightLimiter | None = None
+    rest_url: str, windows: Sequence[Window], limiter: WeightLimiter | None = None
 ) -> list[pl.DataFrame]:
-    """Return the bars of each of `wanted`, in the schema of bars, as sent, pages in order.
+    """Return the bars of each of `windows` (all closed by now), in the schema of bars, as sent.
 
     At most `CONCURRENCY` requests are under way. Errors as `read` in `client`; the first one ends
     the rest. May be called from any thread, inside a running event loop too.
     """
-    return run_apart(lambda: _fetch_all(rest_url.rstrip("/"), wanted, limiter))
+    return run_apart(lambda: _fetch_all(rest_url.rstrip("/"), windows, limiter))
 
 
 async def _fetch_all(
-    base: str, wanted: Sequence[Wanted], limiter: WeightLimiter | None
+    base: str, windows: Sequence[Window], limiter: WeightLimiter | None
 ) -> list[pl.DataFrame]:
     gate = asyncio.Semaphore(CONCURRENCY)
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
@@ -82,19 +68,27 @@ async def _fetch_all(
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    [group.create_task(source.page(one, *edges)) for edges in one.pages()]
-                    for one in wanted
+                    [group.create_task(source.page(one, *edges)) for edges in pages(one)]
+                    for one in windows
                 ]
         except* Exception as failed:
             raise _first(failed) from None
     return [
-        parsed(one, [t.result() for t in pages]) for one, pages in zip(wanted, tasks, strict=True)
+        parsed(one, [task.result() for task in asked])
+        for one, asked in zip(windows, tasks, strict=True)
     ]
 
 
-def parsed(one: Wanted, pages: Sequence[bytes]) -> pl.DataFrame:
-    """Return the bars of the answers to `one`; `ExchangeUnavailable` when they are no klines."""
-    return understood(lambda: parse_pages(pages, one.symbol, one.interval), what=one.what)
+def what_is(window: Window) -> str:
+    """Return the name of a read in errors."""
+    return f"klines of {window}"
+
+
+def parsed(window: Window, answers: Sequence[bytes]) -> pl.DataFrame:
+    """Return the bars of the answers to `window`; `ExchangeUnavailable` when they are no klines."""
+    return understood(
+        lambda: parse_pages(answers, window.symbol, window.interval), what=what_is(window)
+    )
 
 
 class _Failed(Exception):
@@ -110,16 +104,16 @@ class _Source:
     limiter: WeightLimiter | None
     gate: asyncio.Semaphore
 
-    async def page(self, wanted: Wanted, since: int, last: int) -> bytes:
+    async def page(self, window: Window, since: int, last: int) -> bytes:
         """Return one page, read again a few times while the exchange is out of reach."""
         try:
             async for attempt in stamina.retry_context(
                 on=_worth_repeating, attempts=ATTEMPTS, timeout=ATTEMPT_SECONDS
             ):
                 with attempt:
-                    return await self._get(wanted.query(since, last))
+                    return await self._get(query(window, since, last))
         except _Failed as error:
-            raise error.failure.error(wanted.what) from None
+            raise error.failure.error(what_is(window)) from None
         raise AssertionError("stamina returns or raises")
 
     async def _get(self, asked: dict[str, str]) -> bytes:

@@ -29,6 +29,14 @@ def parse_instruments(document: Raw) -> dict[str, Instrument]:
     return {raw["symbol"]: _instrument(raw) for raw in document["symbols"]}
 
 
+def weight_per_minute(document: Raw) -> int | None:
+    """Return the limit of request weight a minute that an `exchangeInfo` document names."""
+    for rule in document.get("rateLimits", ()):
+        if rule["rateLimitType"] == "REQUEST_WEIGHT" and rule["interval"] == "MINUTE":
+            return int(rule["limit"]) // int(rule["intervalNum"])
+    return None
+
+
 def _instrument(raw: Raw) -> Instrument:
     known = (_FILTERS[f["filterType"]](f) for f in raw["filters"] if f["filterType"] in _FILTERS)
     return Instrument(

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from thunes_core.adapters.binance.bulk import Wanted, fetch_klines, parsed
+from thunes_core.adapters.binance.bulk import fetch_klines, pages, parsed, query, what_is
 from thunes_core.adapters.binance.client import TIMEOUT_SECONDS, make_client, read
-from thunes_core.adapters.binance.exchange_info import parse_instruments
+from thunes_core.adapters.binance.exchange_info import parse_instruments, weight_per_minute
 from thunes_core.adapters.binance.failures import understood
+from thunes_core.adapters.binance.listings import Listings
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import from_millis
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.window import Window
 from thunes_core.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -32,12 +34,19 @@ if TYPE_CHECKING:
 class BinanceMarket:
     """Public market data of the Binance spot exchange (or of anything that speaks its protocol).
 
-    One object serves one thread. Reads raise `ExchangeUnavailable`, `ExchangeRejected` or
-    `UnknownName` and may be repeated.
+    `limiter` and `listings` are shared with the other processes on this machine. One object serves
+    one thread. Reads raise `ExchangeUnavailable`, `ExchangeRejected` or `UnknownName` and may be
+    repeated.
     """
 
-    def __init__(self, rest_url: str, limiter: WeightLimiter | None = None) -> None:
+    def __init__(
+        self,
+        rest_url: str,
+        limiter: WeightLimiter | None = None,
+        listings: Listings | None = None,
+    ) -> None:
         self.rest_url = rest_url
+        self._listings = listings
         self._limiter = limiter
 
     @cached_property
@@ -56,10 +65,8 @@ class BinanceMarket:
 
     def instruments(self, symbols: Sequence[str] | None = None) -> dict[str, Instrument]:
         """Return instruments by symbol; all that are listed where `symbols` is None."""
-        asked = {"symbols": json.dumps(list(symbols), separators=(",", ":"))} if symbols else {}
         what = f"exchange info of {', '.join(symbols)}" if symbols else "exchange info"
-        document = read(lambda: self._get("exchangeInfo", asked), what=what)
-        found = understood(lambda: parse_instruments(document), what=what)
+        found = understood(lambda: parse_instruments(self._listed(symbols, what)), what=what)
         missing = sorted(set(symbols or ()) - set(found))
         if missing:
             raise UnknownName(
@@ -74,14 +81,13 @@ class BinanceMarket:
 
         Closed by the exchange's own clock. A bar the exchange repeats counts once, the later one.
         """
-        return self.klines_many([Wanted(symbol, interval, start, end)])[0]
+        return self.klines_many([Window(symbol, interval, start, end)])[0]
 
-    def klines_many(self, wanted: Sequence[Wanted]) -> list[pl.DataFrame]:
-        """Return `klines` of each of `wanted`, in that order, all asked for at once."""
+    def klines_many(self, windows: Sequence[Window]) -> list[pl.DataFrame]:
+        """Return `klines` of each of `windows`, in that order, all asked for at once."""
         now = self.server_time()
-        cut = [replace(one, end=min(one.end, one.interval.floor(now))) for one in wanted]
-        pages = [(one, edges) for one in cut for edges in one.pages()]
-        if len(pages) <= 1:
+        cut = [replace(one, end=min(one.end, one.interval.floor(now))) for one in windows]
+        if sum(len(list(pages(one))) for one in cut) <= 1:
             found = [self._single(one) for one in cut]
         else:
             found = fetch_klines(self.rest_url, cut, self._limiter)
@@ -93,17 +99,29 @@ class BinanceMarket:
         answer = read(lambda: self.client.get_symbol_ticker(symbol=symbol), what=what)
         return understood(lambda: Decimal(answer["price"]), what=what)
 
-    def _single(self, wanted: Wanted) -> pl.DataFrame:
-        """Fetch the only page over the standing connection: a tick asks for no more."""
-        return parsed(wanted, [self._page(wanted, *edges) for edges in wanted.pages()])
+    def _listed(self, symbols: Sequence[str] | None, what: str) -> dict[str, Any]:
+        known = self._listings.get(symbols) if self._listings and symbols else None
+        if known is not None:
+            return {"symbols": known}
+        asked = {"symbols": json.dumps(list(symbols), separators=(",", ":"))} if symbols else {}
+        document = read(lambda: self._get("exchangeInfo", asked), what=what)
+        if self._listings:
+            self._listings.put(document)
+        if self._limiter and (limit := weight_per_minute(document)):
+            self._limiter.limit(limit)
+        return document
 
-    def _page(self, wanted: Wanted, since: int, last: int) -> bytes:
+    def _single(self, window: Window) -> pl.DataFrame:
+        """Fetch the only page over the standing connection: a tick asks for no more."""
+        return parsed(window, [self._page(window, *edges) for edges in pages(window)])
+
+    def _page(self, window: Window, since: int, last: int) -> bytes:
         from binance.exceptions import BinanceAPIException
 
         def get() -> bytes:
             answer = self.client.session.get(
                 f"{self.client.API_URL}/v3/klines",
-                params=wanted.query(since, last),
+                params=query(window, since, last),
                 timeout=TIMEOUT_SECONDS,
             )
             if answer.status_code != 200:
@@ -111,7 +129,7 @@ class BinanceMarket:
             content: bytes = answer.content
             return content
 
-        return read(get, what=wanted.what)
+        return read(get, what=what_is(window))
 
     def _get(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
         document: dict[str, Any] = self.client._get(path, version="v3", data=asked)

@@ -12,11 +12,12 @@ import stamina
 
 from tests.thunes_core.adapters.bars.frames import bars_of
 from tests.thunes_core.adapters.binance.scripted import Reply, scripted
-from thunes_core.adapters.binance.bulk import Wanted, fetch_klines
+from thunes_core.adapters.binance.bulk import fetch_klines
 from thunes_core.adapters.binance.limited import weight_of
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.window import Window
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, UnknownName
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.market import replayed_market
@@ -39,10 +40,10 @@ def testnet() -> Iterator[RunningTestnet]:
         yield running
 
 
-def wanted(symbol: str, minutes: int = 3500, since: int = 0) -> Wanted:
+def wanted(symbol: str, minutes: int = 3500, since: int = 0) -> Window:
     """Return a window of one-minute bars."""
     start = FIRST + since * MINUTE
-    return Wanted(symbol, Interval.M1, start, start + minutes * MINUTE)
+    return Window(symbol, Interval.M1, start, start + minutes * MINUTE)
 
 
 def test_all_symbols_come_at_once_each_with_its_own_bars(testnet: RunningTestnet) -> None:

@@ -1,0 +1,62 @@
+"""What the exchange lists, remembered for a while and shared by all processes.
+
+A small file holds each symbol's entry of `exchangeInfo` with the moment it was fetched. A filter
+error means that it is out of date: `forget` makes the next reader ask again.
+
+Add here: another slow-changing public fact. Keep out: what the entries mean (see `exchange_info`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from thunes_core.clock import Clock, SystemClock, to_millis
+
+LIFETIME = timedelta(hours=1)
+FILTER_ERRORS = (-1013, -1111)
+"""Codes that say that an order breaks the filters, or that the market is closed."""
+
+
+class Listings:
+    """Entries of `exchangeInfo` in the file `path`, each believed for `lifetime`."""
+
+    def __init__(
+        self, path: Path, *, lifetime: timedelta = LIFETIME, clock: Clock | None = None
+    ) -> None:
+        self.path = path
+        self._lifetime_ms = lifetime // timedelta(milliseconds=1)
+        self._clock = clock or SystemClock()
+
+    def get(self, symbols: Sequence[str]) -> list[dict[str, Any]] | None:
+        """Return the entries of `symbols`, or None unless all are known and young enough."""
+        known, oldest = self._load(), to_millis(self._clock.now()) - self._lifetime_ms
+        entries = [known.get(symbol) for symbol in symbols]
+        if any(entry is None or entry["at"] <= oldest for entry in entries):
+            return None
+        return [entry["raw"] for entry in entries if entry is not None]
+
+    def put(self, document: Mapping[str, Any]) -> None:
+        """Remember every entry of an `exchangeInfo` document as of now."""
+        at = to_millis(self._clock.now())
+        fresh = {raw["symbol"]: {"at": at, "raw": raw} for raw in document["symbols"]}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        beside.write_bytes(orjson.dumps({**self._load(), **fresh}))
+        beside.replace(self.path)
+
+    def forget(self) -> None:
+        """Make the next reader ask the exchange."""
+        self.path.unlink(missing_ok=True)
+
+    def _load(self) -> dict[str, dict[str, Any]]:
+        try:
+            found = orjson.loads(self.path.read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return {}
+        return found if isinstance(found, dict) else {}
