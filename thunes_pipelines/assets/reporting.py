@@ -19,13 +19,15 @@ from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
 from thunes_core.errors import OutsideFailed, ThunesError
-from thunes_core.reporting.daily import DailyReport, headline
+from thunes_core.reporting.alerts import Alert, Severity
+from thunes_core.reporting.daily import DailyReport, attention, headline
 from thunes_core.reporting.daily import daily_report as write
 from thunes_core.reporting.facts import DailyFacts
 from thunes_core.settings import Settings
 from thunes_pipelines import partitions, policies
 from thunes_pipelines.daily_facts import Surroundings, daily_facts, day_edges
 from thunes_pipelines.failures import told_plainly
+from thunes_pipelines.resources import wiring
 from thunes_pipelines.resources.house import House
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.Material
         facts = daily_facts(ledger, day, settings, studies, around)
         report = write(facts)
         paths = write_report(settings.reports_root, day, report)
+        wiring.alerts(settings).send(_message(facts, report))
     context.log.info(report.text)
     return dg.MaterializeResult(metadata=_metadata(facts, report, paths))
 
@@ -108,6 +111,12 @@ def _failed_ticks(instance: dg.DagsterInstance, day: date) -> int:
         created_before=end,
     )
     return instance.get_runs_count(failed)
+
+
+def _message(facts: DailyFacts, report: DailyReport) -> Alert:
+    """Return the summary that goes to people; a warning when somebody must look."""
+    severity = Severity.WARNING if attention(facts) else Severity.INFO
+    return Alert(facts.now, "daily_report", severity, headline(facts), report.text)
 
 
 def _metadata(facts: DailyFacts, report: DailyReport, paths: ReportPaths) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.ledger import Ledger
+    from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
     from thunes_core.trading.world import TickReport, TradingPlan, World
     from thunes_pipelines.resources.registry import Registry
@@ -38,6 +39,13 @@ def ledger(settings: Settings) -> Ledger:
 
     settings.home.mkdir(parents=True, exist_ok=True)
     return open_ledger(settings.ledger_address)
+
+
+def alerts(settings: Settings) -> Alerts:
+    """Tell people: in a file and in the log."""
+    from thunes_core.adapters.alerts import AlertFile
+
+    return AlertFile(settings.home / "alerts.jsonl")
 
 
 def market(settings: Settings) -> MarketData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -94,6 +95,8 @@ def test_the_report_is_written_and_shown_with_its_plot(tmp_path):
     assert shown["ticks"] == 2
     assert "](data:image/png;base64," in shown["plot"]
     assert shown["path"] == str(tmp_path / "reports" / f"{DAY}.html")
+    (told,) = (tmp_path / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(told)["title"] == shown["headline"]
     assert "12.50 USDT" in (tmp_path / "reports" / f"{DAY}.html").read_text(encoding="utf-8")
 
 
