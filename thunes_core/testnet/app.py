@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -29,13 +29,16 @@ from thunes_core.errors import BadInput, OutsideFailed
 from thunes_core.testnet.admin import ADMIN_CALLS
 from thunes_core.testnet.clock import ExchangeClock, make_clock
 from thunes_core.testnet.market import Market
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.rest import Answer, Door, Fate, Request
 from thunes_core.testnet.rest_lists import LIST_ENDPOINTS
 from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
 from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
 from thunes_core.testnet.rest_wallet import WALLET_ENDPOINTS
+from thunes_core.testnet.security import Key
 from thunes_core.testnet.settlement import FeeAsset, terms_of
+from thunes_core.testnet.sockets import api_call, market_call
 
 ENDPOINTS = (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS, *LIST_ENDPOINTS, *WALLET_ENDPOINTS)
 _USUAL_COSTS = Costs()
@@ -49,19 +52,25 @@ def make_exchange(
     clock: ExchangeClock | str = "stepped",
     start: datetime | None = None,
     options: Options | None = None,
+    keys: Mapping[str, Key] | None = None,
 ) -> Exchange:
     """Put an exchange on `market`; a clock given by name begins at `start`, else the market's."""
     if isinstance(clock, str):
         clock = make_clock(clock, start or market.start)
-    return Exchange(market, clock, options or Options())
+    return Exchange(market, clock, options or Options(), keys)
 
 
 def make_app(exchange: Exchange) -> Starlette:
     """Return the ASGI application that serves `exchange`."""
+    door = Door(exchange, ENDPOINTS)
     return Starlette(
         routes=[
+            WebSocketRoute("/ws-api/v3", api_call(door)),
+            WebSocketRoute("/stream", market_call(exchange, combined=True)),
+            WebSocketRoute("/ws", market_call(exchange, combined=False)),
+            WebSocketRoute("/ws/{names:path}", market_call(exchange, combined=False)),
             Route("/testnet/{name}", _admin_call(exchange), methods=_METHODS),
-            Route("/{path:path}", _door_call(Door(exchange, ENDPOINTS)), methods=_METHODS),
+            Route("/{path:path}", _door_call(door), methods=_METHODS),
         ]
     )
 
@@ -207,13 +216,14 @@ def serve_in_thread(
     costs: Costs = _USUAL_COSTS,
     fee_asset: FeeAsset | str = FeeAsset.BASE,
     options: Options | None = None,
+    keys: Mapping[str, Key] | None = None,
 ) -> RunningTestnet:
     """Serve `market` from a thread and return when it listens; port 0 takes a free one.
 
-    `options` replaces `cash`, `costs` and `fee_asset`.
+    `options` replaces `cash`, `costs` and `fee_asset`; `keys` replace the local key.
     """
     usual = Options(cash=Decimal(str(cash)), terms=terms_of(costs, fee_asset))
-    exchange = make_exchange(market, clock=clock, start=start, options=options or usual)
+    exchange = make_exchange(market, clock=clock, start=start, options=options or usual, keys=keys)
     listener = _listen(host, port)
     server = _Server(_config(make_app(exchange)))
     thread = threading.Thread(
@@ -257,6 +267,9 @@ def _config(app: Starlette) -> uvicorn.Config:
         lifespan="off",
         loop="asyncio",
         http=_Protocol,
+        ws="websockets-sansio",
+        ws_ping_interval=20.0,
+        ws_ping_timeout=60.0,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=60,
     )

@@ -12,17 +12,18 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
+from typing import Protocol
 
 from thunes_core.domain.orders import OrderType, TimeInForce
 from thunes_core.testnet.admission import admitted
 from thunes_core.testnet.clock import ExchangeClock
 from thunes_core.testnet.faults import Conditions, Faults
 from thunes_core.testnet.limits import RateLimits
-from thunes_core.testnet.liquidity import Book, Depth, offers_to
+from thunes_core.testnet.liquidity import Book, offers_to
 from thunes_core.testnet.market import Market
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.order_lists import Lists
 from thunes_core.testnet.orders import (
     ENDINGS,
@@ -37,28 +38,23 @@ from thunes_core.testnet.records import Records
 from thunes_core.testnet.refusals import cancel_rejected
 from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
 from thunes_core.testnet.series import Crossing
-from thunes_core.testnet.settlement import Settlement, Terms
+from thunes_core.testnet.settlement import Settlement
 from thunes_core.testnet.triggers import crosses, is_past_stop, next_crossing
 from thunes_core.testnet.wallet import PastWallets, Wallet
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the exchange treats its account.
-
-    `cash` is what it starts with in every quote asset; `balances` (by asset) replace that.
-    `enforce_limits` None: rate limits bind unless the clock is stepped.
-    """
-
-    cash: Decimal = Decimal(10_000)
-    balances: Mapping[str, Decimal] | None = None
-    terms: Terms = Terms()  # noqa: RUF009 - frozen
-    enforce_limits: bool | None = None
-    depth: Depth | None = None
-    key_may_withdraw: bool = False
+_USUAL = Options()
 
 
-Listener = Callable[[ExchangeOrder, Change, Trade | None], None]
+class Watcher(Protocol):
+    """Someone who is told what happens to the account."""
+
+    def order_changed(self, order: ExchangeOrder, change: Change, trade: Trade | None) -> None:
+        """Learn what happened to an order."""
+        ...
+
+    def money_came(self, asset: str, amount: Decimal) -> None:
+        """Learn of a deposit, or of a withdrawal (below zero)."""
+        ...
 
 
 class Exchange:
@@ -68,7 +64,7 @@ class Exchange:
         self,
         market: Market,
         clock: ExchangeClock,
-        options: Options = Options(),
+        options: Options = _USUAL,
         keys: Mapping[str, Key] | None = None,
     ) -> None:
         self.lock = threading.RLock()
@@ -85,7 +81,7 @@ class Exchange:
         self.settlement = Settlement(market, self.wallet, self.records, options.terms)
         self.book = Book(options.depth)
         self.lists = Lists(self)
-        self.listeners: list[Listener] = []
+        self.watchers: list[Watcher] = []
         self.faults = Faults()
         self.conditions = Conditions()
         self._past = PastWallets(self.wallet)
@@ -230,20 +226,22 @@ class Exchange:
         """Add `amount` of `asset` from outside; below zero is a withdrawal."""
         self.wallet.add(asset, amount)
         self._past.keep(self.wallet, self.present_ms)
+        for watcher in self.watchers:
+            watcher.money_came(asset, amount)
 
     def price_now(self, symbol: str, time_ms: int) -> Decimal:
         """Return the price at an event: where the path crossed, else where it is."""
         return self._event_price.get(symbol) or self.market.price(symbol, time_ms)
 
     def tell_new(self, order: ExchangeOrder) -> None:
-        """Tell every listener of a new order."""
+        """Tell every watcher of a new order."""
         self._tell(order, Change.NEW)
 
     def _tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
         self.records.keep_version(order)
         self._past.keep(self.wallet, order.update_ms)
-        for listener in self.listeners:
-            listener(order, change, trade)
+        for watcher in self.watchers:
+            watcher.order_changed(order, change, trade)
 
     def _watch(self, order: ExchangeOrder) -> None:
         """Look for the order's next event up to the present, and queue it."""

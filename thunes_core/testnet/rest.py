@@ -46,13 +46,20 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request: raw query and body, as they were signed."""
+    """An HTTP request: raw query and body, as they were signed.
+
+    The WebSocket API brings `signed_text` and `signature` apart, or `is_session` when the
+    connection has proved its key before.
+    """
 
     method: str
     path: str
     query: str = ""
     body: str = ""
     api_key: str | None = None
+    signed_text: str | None = None
+    signature: str | None = None
+    is_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +166,23 @@ class Door:
         )
         self.exchange.limits.use(weight)
         if endpoint.access is Access.SIGNED:
-            self._require_signed(request, parameters)
+            self.require_signed(request, parameters)
         result = endpoint.call(self.exchange, parameters)
         if endpoint.is_order:
             self.exchange.limits.refund(weight)
         return result
 
-    def _require_signed(self, request: Request, parameters: Parameters) -> None:
+    def require_signed(self, request: Request, parameters: Parameters) -> None:
+        """Refuse a request whose key, time or signature is not right."""
         key = require_key(self.exchange.keys, request.api_key)
-        signed_text, signature = split_signature(request.query, request.body)
-        if signature is not None:
+        if request.signed_text is None:
+            signed_text, signature = split_signature(request.query, request.body)
             parameters.ignore(["signature"])
+        else:
+            signed_text, signature = request.signed_text, request.signature
         require_in_time(parameters, self.exchange.clock, self.exchange.told_ms)
-        require_signature(key, signed_text, signature)
+        if not request.is_session:
+            require_signature(key, signed_text, signature)
 
 
 _EXECUTED = frozenset(

@@ -88,7 +88,7 @@ def book_ticker(exchange: Exchange, parameters: Parameters) -> Any:
 
     def one(traded: Traded) -> dict[str, Any]:
         bid, ask = best_prices(traded, exchange.clock.now_ms())
-        size = money(_level_size(traded, bid))
+        size = money(level_size(traded, bid))
         return {
             "symbol": traded.listing.symbol,
             "bidPrice": money(bid),
@@ -105,10 +105,11 @@ def day_ticker(exchange: Exchange, parameters: Parameters) -> Any:
     kind = parameters.text("type") or "FULL"
     if kind not in {"FULL", "MINI"}:
         raise Refused(-1139, "Invalid ticker type.")
-    return _one_or_many(exchange, parameters, lambda traded: _day(exchange, traded, kind))
+    return _one_or_many(exchange, parameters, lambda traded: day_figures(exchange, traded, kind))
 
 
-def _day(exchange: Exchange, traded: Traded, kind: str) -> dict[str, Any]:
+def day_figures(exchange: Exchange, traded: Traded, kind: str) -> dict[str, Any]:
+    """Return the figures of the last 24 hours of one symbol, FULL or MINI."""
     now = exchange.clock.now_ms()
     series = traded.series_until(now)
     first, last = max(series.index_at(now - DAY_MS), 0), series.index_at(now)
@@ -133,7 +134,7 @@ def _day(exchange: Exchange, traded: Traded, kind: str) -> dict[str, Any]:
     if kind == "MINI":
         return mini
     bid, ask = best_prices(traded, now)
-    size = money(_level_size(traded, bid))
+    size = money(level_size(traded, bid))
     return mini | {
         "priceChange": money(price - opened),
         "priceChangePercent": format((price - opened) / opened * 100, ".3f"),
@@ -181,7 +182,7 @@ def best_prices(traded: Traded, now_ms: int) -> tuple[Decimal, Decimal]:
     return max(price - tick, tick), price + tick
 
 
-def _level_size(traded: Traded, price: Decimal) -> Decimal:
+def level_size(traded: Traded, price: Decimal) -> Decimal:
     """Return about 10,000 quote units' worth, in whole steps."""
     step = traded.listing.step
     return max((Decimal(10_000) / price / step).to_integral_value() * step, step)

@@ -51,7 +51,7 @@ def testnet(
 ) -> None:
     """Serve Binance's spot protocol on this machine, on replayed or invented candles."""
     from thunes_core.testnet.app import make_exchange, serve
-    from thunes_core.testnet.matching import Options
+    from thunes_core.testnet.options import Options
     from thunes_core.testnet.settlement import FeeAsset, terms_of
 
     if fee_asset not in list(FeeAsset):

@@ -10,7 +10,8 @@ from thunes_core.clock import to_millis
 from thunes_core.domain.bars import SCHEMA
 from thunes_core.testnet.clock import SteppedClock
 from thunes_core.testnet.market import Market, replayed_market
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.series import PathOrder
 
 ZERO_HOUR = datetime(2025, 1, 1, tzinfo=UTC)

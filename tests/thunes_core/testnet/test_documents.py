@@ -12,7 +12,8 @@ from tests.shared_data import shared
 from tests.thunes_core.testnet.calls import get, order, signed
 from tests.thunes_core.testnet.markets import RISING, exchange
 from tests.thunes_core.testnet.shapes import differences, example
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 
 LIMIT = {"timeInForce": "GTC", "quantity": "0.5"}
 MINE = {"symbol": "BTCUSDT"}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.thunes_core.testnet.calls import order
 from tests.thunes_core.testnet.markets import RISING, exchange
-from thunes_core.testnet.matching import Options
+from thunes_core.testnet.options import Options
 
 GTC = {"timeInForce": "GTC"}
 EDGES = [  # filter, side, type, passes, breaks

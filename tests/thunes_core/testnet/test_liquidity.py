@@ -11,7 +11,8 @@ from tests.thunes_core.testnet.calls import get, order, signed
 from tests.thunes_core.testnet.markets import RISING, exchange, step
 from thunes_core.domain.limits import Costs
 from thunes_core.testnet.liquidity import Depth
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.settlement import terms_of
 
 D = Decimal

@@ -12,7 +12,8 @@ from tests.thunes_core.testnet.calls import order, send_signed, signed
 from tests.thunes_core.testnet.markets import HOUR_MS, RISING, START_MS, Ohlc, exchange, step
 from tests.thunes_core.testnet.shapes import differences, example
 from thunes_core.domain.limits import Costs
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.settlement import terms_of
 
 D = Decimal

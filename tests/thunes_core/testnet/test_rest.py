@@ -21,7 +21,8 @@ from tests.thunes_core.testnet.calls import (
 )
 from tests.thunes_core.testnet.markets import HOUR_MS, QUIET, RISING, START_MS, exchange, market
 from thunes_core.testnet.clock import RunningClock
-from thunes_core.testnet.matching import Exchange, Options
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.rest import Request
 from thunes_core.testnet.security import LOCAL_KEY, Key
 

@@ -1,0 +1,30 @@
+"""The options of an exchange.
+
+Add here: a choice of whoever starts the exchange. Keep out: what it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from thunes_core.testnet.liquidity import Depth
+from thunes_core.testnet.settlement import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the exchange treats its account.
+
+    `cash` is what it starts with in every quote asset; `balances` (by asset) replace that.
+    `enforce_limits` None: rate limits bind unless the clock is stepped. `depth` None: every order
+    finds what it wants. `key_may_withdraw` is what the key's permissions say.
+    """
+
+    cash: Decimal = Decimal(10_000)
+    balances: Mapping[str, Decimal] | None = None
+    terms: Terms = Terms()  # noqa: RUF009 - frozen
+    enforce_limits: bool | None = None
+    depth: Depth | None = None
+    key_may_withdraw: bool = False

@@ -1,0 +1,190 @@
+"""The WebSocket API: the REST endpoints by other names, sessions, user data subscriptions.
+
+Add here: a method of the API. Keep out: what an endpoint does, the socket itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from thunes_core.testnet.parameters import Parameters
+from thunes_core.testnet.refusals import Refused
+from thunes_core.testnet.rest import Door, Fate, Request
+from thunes_core.testnet.user_events import UserFeed
+
+METHODS: Mapping[str, tuple[str, str]] = {
+    "ping": ("GET", "ping"),
+    "time": ("GET", "time"),
+    "exchangeInfo": ("GET", "exchangeInfo"),
+    "depth": ("GET", "depth"),
+    "klines": ("GET", "klines"),
+    "uiKlines": ("GET", "uiKlines"),
+    "avgPrice": ("GET", "avgPrice"),
+    "ticker.24hr": ("GET", "ticker/24hr"),
+    "ticker.price": ("GET", "ticker/price"),
+    "ticker.book": ("GET", "ticker/bookTicker"),
+    "order.place": ("POST", "order"),
+    "order.test": ("POST", "order/test"),
+    "order.status": ("GET", "order"),
+    "order.cancel": ("DELETE", "order"),
+    "order.cancelReplace": ("POST", "order/cancelReplace"),
+    "openOrders.status": ("GET", "openOrders"),
+    "openOrders.cancelAll": ("DELETE", "openOrders"),
+    "orderList.place": ("POST", "order/oco"),
+    "orderList.place.oco": ("POST", "orderList/oco"),
+    "orderList.place.oto": ("POST", "orderList/oto"),
+    "orderList.place.otoco": ("POST", "orderList/otoco"),
+    "orderList.place.opo": ("POST", "orderList/opo"),
+    "orderList.place.opoco": ("POST", "orderList/opoco"),
+    "orderList.status": ("GET", "orderList"),
+    "orderList.cancel": ("DELETE", "orderList"),
+    "openOrderLists.status": ("GET", "openOrderList"),
+    "account.status": ("GET", "account"),
+    "account.commission": ("GET", "account/commission"),
+    "account.rateLimits.orders": ("GET", "rateLimit/order"),
+    "allOrders": ("GET", "allOrders"),
+    "allOrderLists": ("GET", "allOrderList"),
+    "myTrades": ("GET", "myTrades"),
+}
+
+
+class ApiSession:
+    """One connection's state: who is logged on, what is subscribed."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._key: str | None = None
+        self._feeds: dict[int, UserFeed] = {}
+        self._next_subscription = 0
+
+    def answer(self, text: str) -> dict[str, Any] | None:
+        """Return the answer to a request; empty: no answer, None: the connection is cut."""
+        try:
+            asked = orjson.loads(text)
+            number, method = asked.get("id"), asked["method"]
+            params = dict(asked.get("params") or {})
+        except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError):
+            return _failure(None, Refused(-1135, "Invalid JSON Request"))
+        shows_limits = params.pop("returnRateLimits", True)
+        with self._door.exchange.lock:
+            answer = self._do(number, method, params)
+            if answer and shows_limits:
+                answer["rateLimits"] = [self._door.exchange.limits.weight_status()]
+        return answer
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what happened to the account, wrapped for each subscription."""
+        return [
+            {"subscriptionId": number, "event": event}
+            for number, feed in self._feeds.items()
+            for event in feed.drain()
+        ]
+
+    def close(self) -> None:
+        """End every subscription."""
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds.clear()
+
+    def _do(self, number: Any, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        if method in METHODS:
+            return self._ask_door(number, METHODS[method], params)
+        try:
+            return {"id": number, "status": 200, "result": self._own(method, params)}
+        except Refused as refused:
+            return _failure(number, refused)
+
+    def _ask_door(
+        self, number: Any, target: tuple[str, str], params: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        request = self._request(target, params)
+        answer = self._door.answer(request)
+        if answer.fate is Fate.DROPPED:
+            return None
+        if answer.fate is Fate.HUNG:
+            return {}
+        body = orjson.loads(answer.body) if answer.body[:1] in b"{[" else {"code": -1000, "msg": ""}
+        name = "result" if answer.status == 200 else "error"
+        return {"id": number, "status": answer.status, name: body}
+
+    def _request(self, target: tuple[str, str], params: dict[str, Any]) -> Request:
+        texts = {name: _text(value) for name, value in params.items()}
+        signature = texts.pop("signature", None)
+        signed_text = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
+        key = texts.pop("apiKey", None)
+        is_session = key is None and signature is None and self._key is not None
+        return Request(
+            target[0],
+            f"/api/v3/{target[1]}",
+            urlencode(texts),
+            api_key=self._key if is_session else key,
+            signed_text=signed_text,
+            signature=signature,
+            is_session=is_session,
+        )
+
+    def _own(self, method: str, params: dict[str, Any]) -> Any:
+        if method == "session.logon":
+            self._key = self._proven_key(params)
+            return self._session_state()
+        if method == "session.logout":
+            self._key = None
+            return self._session_state()
+        if method == "session.status":
+            return self._session_state()
+        if method == "session.subscriptions":
+            return [{"subscriptionId": number} for number in self._feeds]
+        if method == "userDataStream.subscribe.signature":
+            self._proven_key(params)
+            return self._subscribe()
+        if method == "userDataStream.subscribe":
+            if self._key is None:
+                raise Refused(-1002, "You are not authorized to execute this request.", status=401)
+            return self._subscribe()
+        if method == "userDataStream.unsubscribe":
+            return self._unsubscribe(params.get("subscriptionId"))
+        raise Refused(-1020, "This operation is not supported.")
+
+    def _proven_key(self, params: dict[str, Any]) -> str:
+        request = self._request(("GET", "account"), params)
+        self._door.require_signed(request, Parameters({k: _text(v) for k, v in params.items()}))
+        return request.api_key or ""
+
+    def _session_state(self) -> dict[str, Any]:
+        now = self._door.exchange.told_ms
+        return {
+            "apiKey": self._key,
+            "authorizedSince": now if self._key else None,
+            "connectedSince": now,
+            "returnRateLimits": True,
+            "serverTime": now,
+            "userDataStream": bool(self._feeds),
+        }
+
+    def _subscribe(self) -> dict[str, int]:
+        number = self._next_subscription
+        self._next_subscription += 1
+        self._feeds[number] = UserFeed(self._door.exchange)
+        return {"subscriptionId": number}
+
+    def _unsubscribe(self, number: Any) -> dict[str, Any]:
+        wanted = list(self._feeds) if number is None else [number]
+        if not all(one in self._feeds for one in wanted):
+            raise Refused(-2036, "User Data Stream subscription not active.")
+        for one in wanted:
+            self._feeds.pop(one).close()
+        return {}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return orjson.dumps(value).decode() if isinstance(value, list | dict) else str(value)
+
+
+def _failure(number: Any, refused: Refused) -> dict[str, Any]:
+    return {"id": number, "status": refused.status, "error": refused.document()}

@@ -1,0 +1,233 @@
+"""The WebSocket doors: market data streams, and the WebSocket API with its user data stream.
+
+Every connection has a pump that looks at the exchange's clock forty times a second, lets the
+market run and sends what happened since; and a reader of what the client says.
+
+Add here: a rule of a connection. Keep out: what events say (`market_events`, `user_events`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from thunes_core.testnet.market_events import Stream, events_between, parse_stream
+from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.rest import Door
+from thunes_core.testnet.socket_api import ApiSession
+
+PERIOD_SECONDS = 0.025
+MOST_STREAMS = 1024
+MOST_MESSAGES_A_SECOND = 5
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+
+
+class Connection:
+    """What both kinds of sockets share: reading, pumping, being cut."""
+
+    def __init__(self, socket: WebSocket, exchange: Exchange) -> None:
+        self.socket = socket
+        self.exchange = exchange
+        self._drops = exchange.conditions.stream_drops
+
+    async def serve(self) -> None:
+        """Serve the socket until either side ends it."""
+        await self.socket.accept()
+        tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._pump())]
+        _, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.close()
+
+    async def _read(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                await self.heard(await self.socket.receive_text())
+
+    async def _pump(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while self._drops == self.exchange.conditions.stream_drops:
+                with self.exchange.lock:
+                    self.exchange.advance()
+                    messages = self.news()
+                for message in messages:
+                    await self.send(message)
+                await asyncio.sleep(PERIOD_SECONDS)
+            await self.send(self.farewell())
+            await self.socket.close(GOING_AWAY)
+
+    async def send(self, document: Any) -> None:
+        """Send one JSON document."""
+        await self.socket.send_text(orjson.dumps(document).decode())
+
+    def farewell(self) -> Any:
+        """Return what is said before the server cuts the connection."""
+        return {"e": "serverShutdown", "E": self.exchange.present_ms}
+
+    async def heard(self, text: str) -> None:
+        """Take a message of the client."""
+        raise NotImplementedError
+
+    def news(self) -> list[Any]:
+        """Return what there is to send; called with the exchange's lock held."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what the connection holds."""
+
+
+class MarketConnection(Connection):
+    """A market data socket with its subscriptions."""
+
+    def __init__(
+        self, socket: WebSocket, exchange: Exchange, names: list[str], *, combined: bool
+    ) -> None:
+        super().__init__(socket, exchange)
+        self._combined = combined
+        self._streams: dict[str, Stream] = {}
+        self._seen_ms = exchange.present_ms
+        self._heard_at: list[float] = []
+        for name in names:
+            self._subscribe(name)
+
+    def _subscribe(self, name: str) -> bool:
+        stream = parse_stream(name, self.exchange)
+        if stream is None or len(self._streams) >= MOST_STREAMS:
+            return False
+        self._streams[name] = stream
+        return True
+
+    def news(self) -> list[Any]:
+        """Return the events of every subscription since the last look."""
+        after, until = self._seen_ms, self.exchange.present_ms
+        self._seen_ms = until
+        if until == after or self.exchange.conditions.streams_silent:
+            return []
+        found = [
+            (stream.name, event)
+            for stream in self._streams.values()
+            for event in events_between(self.exchange, stream, after, until)
+        ]
+        if not self._combined:
+            return [event for _, event in found]
+        return [{"stream": name, "data": event} for name, event in found]
+
+    def farewell(self) -> Any:
+        """Return the shutdown notice, wrapped on combined streams."""
+        plain = super().farewell()
+        return {"stream": "!serverShutdown", "data": plain} if self._combined else plain
+
+    async def heard(self, text: str) -> None:
+        """Subscribe, unsubscribe, list, set or get a property."""
+        if self._is_too_much(asyncio.get_running_loop().time()):
+            await self.socket.close(POLICY_VIOLATION)
+            return
+        try:
+            asked = orjson.loads(text)
+            number, method = asked.get("id"), asked["method"]
+        except (orjson.JSONDecodeError, KeyError, AttributeError):
+            await self.send({"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"})
+            return
+        act = _METHODS.get(method)
+        if act is None:
+            message = f"Invalid request: unknown variant {method}"
+            await self.send({"code": 2, "msg": message, "id": number})
+            return
+        await self.send({"result": act(self, asked.get("params") or []), "id": number})
+
+    def _is_too_much(self, now: float) -> bool:
+        self._heard_at = [*(t for t in self._heard_at if now - t < 1), now]
+        return len(self._heard_at) > MOST_MESSAGES_A_SECOND
+
+    def subscribe(self, names: list[Any]) -> None:
+        """Add streams; unknown ones are accepted and stay silent, as on the real exchange."""
+        for name in names:
+            self._subscribe(str(name))
+
+    def unsubscribe(self, names: list[Any]) -> None:
+        """Drop streams."""
+        for name in names:
+            self._streams.pop(str(name), None)
+
+    def listed(self, _: list[Any]) -> list[str]:
+        """Return the names of the streams."""
+        return list(self._streams)
+
+    def set_property(self, given: list[Any]) -> None:
+        """Switch the wrapping of events on or off."""
+        if given[:1] == ["combined"] and len(given) == 2:
+            self._combined = bool(given[1])
+
+    def get_property(self, _: list[Any]) -> bool:
+        """Tell whether events are wrapped."""
+        return self._combined
+
+
+_METHODS: dict[str, Callable[[MarketConnection, list[Any]], Any]] = {
+    "SUBSCRIBE": MarketConnection.subscribe,
+    "UNSUBSCRIBE": MarketConnection.unsubscribe,
+    "LIST_SUBSCRIPTIONS": MarketConnection.listed,
+    "SET_PROPERTY": MarketConnection.set_property,
+    "GET_PROPERTY": MarketConnection.get_property,
+}
+
+
+class ApiConnection(Connection):
+    """A socket of the WebSocket API."""
+
+    def __init__(self, socket: WebSocket, door: Door) -> None:
+        super().__init__(socket, door.exchange)
+        self._session = ApiSession(door)
+
+    async def heard(self, text: str) -> None:
+        """Answer a request."""
+        answer = self._session.answer(text)
+        if answer is None:
+            await self.socket.close(GOING_AWAY)
+        elif answer:
+            await self.send(answer)
+
+    def news(self) -> list[Any]:
+        """Return the account's events, one for each subscription."""
+        return self._session.events()
+
+    def farewell(self) -> Any:
+        """Return the shutdown notice; it has no subscription id."""
+        return {"event": super().farewell()}
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        self._session.close()
+
+
+SocketCall = Callable[[WebSocket], Awaitable[None]]
+
+
+def market_call(exchange: Exchange, *, combined: bool) -> SocketCall:
+    """Return what serves /ws/<stream>[/<stream>], or /stream?streams=… when `combined`."""
+
+    async def call(socket: WebSocket) -> None:
+        if combined:
+            names = socket.query_params.get("streams", "")
+        else:
+            names = socket.path_params.get("names", "")
+        asked = [name for name in names.split("/") if name]
+        await MarketConnection(socket, exchange, asked, combined=combined).serve()
+
+    return call
+
+
+def api_call(door: Door) -> SocketCall:
+    """Return the handler of /ws-api/v3."""
+
+    async def call(socket: WebSocket) -> None:
+        await ApiConnection(socket, door).serve()
+
+    return call
