@@ -19,5 +19,5 @@ def warning(name: str, *, passed: bool, why: str, **metadata: Any) -> dg.AssetCh
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
         description=why,
-        metadata=metadata,
+        metadata={"why": why, **metadata},
     )
