@@ -13,32 +13,43 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
+_HOW = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
 F = TypeVar("F", bound=Callable[..., Any])
 _HERE = Path(__file__).resolve().parent
-_SOURCES = (_HERE.parent / "trading" / "rules.py", *sorted(_HERE.glob("*.py")))
+_MARK = "from thunes_core.backtest.compiled import compiled"
 
 
 def compiled(function: F) -> F:
     """Compile `function` on first call with its argument types; without the GIL, IEEE arithmetic.
 
     No fast-math: the results must be the same to the bit as those of the uncompiled function.
+    Callees are inlined, and arrays are not reference-counted: small rules would otherwise cost
+    more to call than to compute. So a compiled function cannot make arrays: the caller gives them.
     """
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = before or str(_cache_folder())
     try:
-        return cast(F, numba.njit(cache=True, nogil=True, forceinline=True)(function))
+        return cast(F, numba.njit(**_HOW)(function))
     finally:
         numba.config.CACHE_DIR = before
 
 
+def _compiled_sources() -> list[str]:
+    texts = [path.read_text() for path in sorted(_HERE.glob("*.py"))]
+    rules = (_HERE.parent / "trading" / "rules.py").read_text()
+    return [rules, *(text for text in texts if _MARK in text)]
+
+
+@lru_cache(maxsize=1)
 def _cache_folder() -> Path:
     """Return the first writable place: beside this package, else the user's cache, else temp."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:12]
+    digest = hashlib.sha256("".join(_compiled_sources()).encode()).hexdigest()[:12]
     places = (_HERE / "__pycache__", Path("~/.cache/thunes").expanduser())
     root = next((p for p in places if _is_writable(p)), Path(tempfile.gettempdir()))
     return root / f"compiled-{digest}"

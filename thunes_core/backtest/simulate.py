@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,17 +70,20 @@ def bar_arrays(bars: pl.DataFrame) -> BarArrays:
         raise BarsInvalid("bars: expected at least one bar; there were none; check the time span")
     interval = parse_interval(str(bars["interval"][0])).duration
     return BarArrays(
-        time=np.ascontiguousarray(bars["open_time"].dt.epoch("us").to_numpy()),
-        open=_floats(bars["open"]),
-        high=_floats(bars["high"]),
-        low=_floats(bars["low"]),
-        close=_floats(bars["close"]),
-        interval_us=interval // timedelta(microseconds=1),
+        bars["open_time"].dt.epoch("us").to_numpy(),
+        bars["open"].to_numpy(),
+        bars["high"].to_numpy(),
+        bars["low"].to_numpy(),
+        bars["close"].to_numpy(),
+        interval // timedelta(microseconds=1),
     )
 
 
-def _floats(column: pl.Series) -> Floats:
-    return np.ascontiguousarray(column.to_numpy(), dtype=np.float64)
+def read_only(values: npt.NDArray[Any], kind: type[np.generic] = np.float64) -> npt.NDArray[Any]:
+    """Return a contiguous view that nobody writes through: one type for compiled functions."""
+    view = np.ascontiguousarray(values, dtype=kind).view()
+    view.flags.writeable = False
+    return view
 
 
 def target_array(target: pl.Series | npt.NDArray[np.float64], length: int) -> Floats:
@@ -118,7 +121,18 @@ def run_arrays(bars: BarArrays, target: Floats, terms: Terms, cash: float = CASH
     held_cash, quantity = np.empty(length), np.empty(length)
     trades = np.empty((length + 1, kernel.REASON + 1))
     closed, rejected, still_open = kernel.run_bars(
-        *bars[:5], target, bars.interval_us, float(cash), terms, held_cash, quantity, trades
+        read_only(bars.time, np.int64),
+        read_only(bars.open),
+        read_only(bars.high),
+        read_only(bars.low),
+        read_only(bars.close),
+        read_only(target),
+        bars.interval_us,
+        float(cash),
+        terms,
+        held_cash,
+        quantity,
+        trades,
     )
     kept = trades[: closed + still_open].copy()
     return Run(bars, float(cash), held_cash, quantity, kept, closed, rejected, still_open)
