@@ -8,8 +8,6 @@ Add here: the choice of an adapter. Keep out: everything an adapter does.
 
 from __future__ import annotations
 
-import os
-import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -119,6 +117,7 @@ def world(settings: Settings, journal: Ledger) -> World:
     Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. The
     lease names this process, so that no other can take it for its own.
     """
+    from thunes_core.adapters.ledger.holders import this_process
     from thunes_core.trading.world import World
 
     return World(
@@ -126,7 +125,8 @@ def world(settings: Settings, journal: Ledger) -> World:
         broker=broker(settings),
         journal=journal,
         parameters=parameter_source(settings),
-        holder=f"{socket.gethostname()}-{os.getpid()}",
+        doubts=bar_store(settings).holds,
+        holder=this_process(),
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from thunes_core.adapters.ledger import chain
+from thunes_core.adapters.ledger.holders import is_gone
 from thunes_core.adapters.ledger.schema import champions, lease, trading_state
 from thunes_core.domain.parameters import Champion, parse_parameter_set
 from thunes_core.domain.portfolio import TradingState
@@ -21,9 +22,12 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def take_lease(connection: Connection, holder: str, now: datetime, ttl: timedelta) -> Lease:
-    """Take the lease with the next token, or raise `LeaseHeld` while another's is running."""
+    """Take the lease with the next token, or raise `LeaseHeld` while another's is running.
+
+    A process of this machine that has ended holds nothing: a crash need not be waited out.
+    """
     row = connection.execute(select(lease).where(lease.c.account == ACCOUNT)).one_or_none()
-    if row is not None and row.expires > now and row.holder != holder:
+    if row is not None and row.expires > now and row.holder != holder and not is_gone(row.holder):
         raise LeaseHeld(
             f"lease: expected the account to be free; {row.holder} trades it until "
             f"{row.expires.isoformat()}; wait for that tick to end"

@@ -93,7 +93,9 @@ class Ledger:
         return record
 
     def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
-        """Keep the last known good copy of a champion."""
+        """Keep the last known good copy of a champion; one that is kept already costs no write."""
+        if self.remembered_champion(champion.study) == champion:
+            return
         with self._write() as connection:
             control.write_champion(connection, champion, at or self._clock.now())
 

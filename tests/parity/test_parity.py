@@ -1,0 +1,127 @@
+"""The live path on the local testnet gives the orders of the backtest, one for one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.shared_data import shared
+from thunes_core.domain.bars import SCHEMA
+from thunes_core.domain.limits import Costs
+from thunes_core.errors import BarsInvalid, ParametersInvalid, UnknownName
+from thunes_core.strategies.base import build, registered
+from thunes_pipelines.cli.inputs import read_bars
+from thunes_pipelines.services import parity
+from thunes_pipelines.services.parity import SPARE_BARS, ParityCase, run_parity
+
+TICKS = 60
+LIVELY = {
+    "bollinger_reversion": {"length": 10},
+    "donchian_breakout": {"entry": 10, "exit": 5},
+    "rsi_reversion": {"length": 3},
+    "sma_crossover": {"fast": 5, "slow": 20},
+}
+
+
+def wandering(bars: int, seed: int) -> pl.DataFrame:
+    """Return hourly bars of a random walk near 40,000, prices in cents."""
+    rng = np.random.default_rng(seed)
+    close = np.round(40_000 * np.exp(np.cumsum(rng.normal(0, 0.012, bars))), 2)
+    opens = np.append(40_000.0, close[:-1])
+    reach = np.abs(rng.normal(0, 0.004, (2, bars)))
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    return pl.DataFrame(
+        {
+            "symbol": ["BTCUSDT"] * bars,
+            "interval": ["1h"] * bars,
+            "open_time": [start + timedelta(hours=i) for i in range(bars)],
+            "open": opens,
+            "high": np.round(np.maximum(opens, close) * (1 + reach[0]), 2),
+            "low": np.round(np.minimum(opens, close) * (1 - reach[1]), 2),
+            "close": close,
+            "volume": np.full(bars, 10.0),
+            "quote_volume": 10 * close,
+            "trades": np.full(bars, 10),
+            "taker_buy_base": np.full(bars, 5.0),
+            "taker_buy_quote": 5 * close,
+        },
+        schema=SCHEMA,
+    )
+
+
+def case_of(strategy: str, ticks: int = TICKS, seed: int = 3) -> ParityCase:
+    """Return a case with its warm-up and so many ticks."""
+    known = {k: v for k, v in LIVELY.get(strategy, {}).items() if has(strategy, k)}
+    warmup = build(strategy, known).warmup_bars
+    return ParityCase(wandering(warmup + SPARE_BARS + ticks, seed), strategy, known)
+
+
+def has(strategy: str, name: str) -> bool:
+    """True when the strategy has that parameter."""
+    return name in registered()[strategy].space.dimensions
+
+
+@pytest.mark.parametrize("strategy", sorted(registered()))
+def test_every_strategy_trades_live_as_it_did_in_the_backtest(strategy):
+    """Same holdings after every bar, same trades, same prices."""
+    result = run_parity(case_of(strategy))
+    assert result.differences == ()
+    assert result.ticks == TICKS
+
+
+@pytest.mark.slow
+def test_real_bitcoin_hours_give_the_same_orders_on_both_paths():
+    """Some two hundred ticks of real candles, more than ten orders, no difference."""
+    path = shared("data/bars/binance_spot__BTCUSDT__1h__finom__to2025H1.parquet")
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    bars = read_bars(path, start, start + timedelta(hours=250))
+    result = run_parity(ParityCase(bars, "sma_crossover", {"fast": 5, "slow": 20}))
+    assert result.differences == ()
+    assert result.orders > 10
+
+
+def test_a_difference_is_found_and_named(monkeypatch):
+    """A backtest at other costs buys other quantities: holdings and trades are told apart."""
+    honest = parity._simulate
+
+    def cheaper(case, first, lots):
+        return honest(replace(case, costs=Costs(slippage=0.002)), first, lots)
+
+    monkeypatch.setattr(parity, "_simulate", cheaper)
+    result = run_parity(case_of("sma_crossover"))
+    kinds = {difference["kind"] for difference in result.differences}
+    assert kinds == {"holding", "trade"}
+
+
+def test_a_missing_trade_is_a_difference(monkeypatch):
+    """The live path sent nothing while the backtest traded."""
+    honest = parity._walk
+
+    def idle(case, world, net, first, told):
+        world.journal.set_trading_state("HALTED", reason="planted", author="test")
+        return honest(case, world, net, first, told)
+
+    monkeypatch.setattr(parity, "_walk", idle)
+    result = run_parity(case_of("sma_crossover"))
+    missing = [d for d in result.differences if d.get("fields") == ["missing"]]
+    assert missing
+    assert missing[0]["live"] is None
+    assert result.orders == 0
+
+
+def test_too_few_bars_are_bad_input():
+    """The message says how many are needed."""
+    with pytest.raises(BarsInvalid, match="more than 32 bars for a warm-up of 20; it was 25"):
+        run_parity(ParityCase(wandering(25, 1), "sma_crossover", {"fast": 5, "slow": 20}))
+
+
+def test_an_unknown_strategy_or_parameter_is_bad_input():
+    """Nothing is started for it."""
+    with pytest.raises(UnknownName):
+        run_parity(ParityCase(wandering(50, 1), "nobody", {}))
+    with pytest.raises(ParametersInvalid):
+        run_parity(ParityCase(wandering(50, 1), "sma_crossover", {"speed": 5}))

@@ -1,0 +1,41 @@
+"""Names of processes that hold leases, and whether such a process has ended.
+
+A name is `host-namespace-pid`. Only a process of the same host and process namespace can be known
+to have ended; any other keeps its lease until it runs out.
+
+Add here: what tells processes apart. Keep out: leases.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def this_process() -> str:
+    """Return the name of this process."""
+    return f"{_place()}-{os.getpid()}"
+
+
+def is_gone(holder: str) -> bool:
+    """True when `holder` names a process of this place that has ended."""
+    place, _, pid = holder.rpartition("-")
+    return place == _place() and pid.isdigit() and not _is_alive(int(pid))
+
+
+def _place() -> str:
+    namespace = _NAMESPACE.stat().st_ino if _NAMESPACE.exists() else 0
+    return f"{socket.gethostname()}-{namespace}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
