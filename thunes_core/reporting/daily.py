@@ -106,7 +106,7 @@ def attention(facts: DailyFacts) -> list[str]:
             facts.bar_age is not None and facts.bar_age > 2 * facts.bar_interval,
             f"The newest bar is {words.span(facts.bar_age)} old; is the exchange reachable?",
         ),
-        (not facts.audit.intact, "The audit trail does not verify; run thunes audit verify"),
+        (not facts.audit.intact, "The audit trail does not verify; see the runbook"),
         (not facts.champions, "No champion is in force; run the job reoptimise"),
         (bool(_outside(facts)), f"Equity is {_outside(facts)} the band that the evidence promised"),
     )
