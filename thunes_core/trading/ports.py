@@ -115,6 +115,14 @@ class BarsReader(Protocol):
         ...
 
 
+class BarDoubts(Protocol):
+    """Who may say that the bars of a symbol are not good enough to enter on."""
+
+    def __call__(self, symbol: str, interval: Interval, bars: pl.DataFrame) -> str | None:
+        """Return why new entries should wait after the last of `bars`, or None. Exits never ask."""
+        ...
+
+
 class Journal(Protocol):
     """The ledger as the tick needs it. Every write is durable when the call returns.
 

@@ -75,8 +75,11 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     instrument = floor.desk.instruments[study.symbol]
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
     decision = _signed(decide(watch.position, view), sight)
-    stale = _is_stale(bar, study.interval, floor)
-    verdicts = [judge(request, _facts(floor, study, stale)) for request in decision.orders]
+    facts = replace(
+        _facts(floor, study, stale=_is_stale(bar, study.interval, floor)),
+        bad_bars=_doubt(floor, study, sight),
+    )
+    verdicts = [judge(request, facts) for request in decision.orders]
     context = _context(study, sight, floor.desk.now)
     records = _records(verdicts, study, bar, floor.desk.now)
     if not floor.desk.journal.record_decision(decision, context, records):
@@ -127,6 +130,11 @@ def _send_all(
         fills=tuple(fills),
         notes=tuple(notes),
     )
+
+
+def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
+    doubts = floor.world.doubts
+    return (doubts(study.symbol, study.interval, sight.bars) or "") if doubts else ""
 
 
 def _facts(floor: Floor, study: Study, stale: bool) -> RiskFacts:

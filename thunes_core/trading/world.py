@@ -17,12 +17,19 @@ from thunes_core.domain.orders import Fill, RefusedOrder
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.domain.records import OrderRecord, StateRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.ports import BarsReader, Broker, Journal, MarketData, ParameterSource
+from thunes_core.trading.ports import (
+    BarDoubts,
+    BarsReader,
+    Broker,
+    Journal,
+    MarketData,
+    ParameterSource,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports of one account. `bars` defaults to the market's own klines.
+    """The ports of one account. `bars` defaults to the market's own klines, `doubts` to none.
 
     `holder` names this process for the lease; a lease not given back runs out after `lease_ttl`
     (machine clock).
@@ -33,6 +40,7 @@ class World:
     journal: Journal
     parameters: ParameterSource
     bars: BarsReader | None = None
+    doubts: BarDoubts | None = None
     holder: str = "thunes"
     lease_ttl: timedelta = timedelta(seconds=120)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from thunes_core.adapters.bars.files import locked, read_parquet, write_parquet
+from thunes_core.adapters.bars.holds import Holds
 from thunes_core.adapters.bars.merge import REVISED, STORED, Counts, as_known, between, merge
 from thunes_core.adapters.bars.outages import Outages
 from thunes_core.adapters.bars.paths import Tree, checked_symbol, month_edges, months_between
@@ -68,6 +69,7 @@ class BarStore:
         self._locks = Tree(self.root, "locks")
         self.quarantine = Quarantine(self.root)
         self.outages = Outages(self.root)
+        self.holds = Holds(self.root)
 
     def replace_window(
         self,
