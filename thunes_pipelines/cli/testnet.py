@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 import typer
 
 from thunes_core.domain.limits import Costs
@@ -19,6 +20,10 @@ from thunes_pipelines.cli.output import console, emit_json
 if TYPE_CHECKING:
     from thunes_core.testnet.market import Market
     from thunes_core.testnet.matching import Exchange
+    from thunes_core.testnet.options import Options
+    from thunes_core.testnet.security import Key
+
+ED25519_KEY = "thunes-local-ed25519"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,14 +37,10 @@ def testnet(
     bars: list[Path] = typer.Option(
         [], help="Candles to replay (Parquet, CSV, archive zip); repeatable."
     ),
-    symbols: str = typer.Option(
-        "BTCUSDT,ETHUSDT", help="Symbols to invent when none are replayed."
-    ),
+    symbols: str = typer.Option("BTCUSDT,ETHUSDT", help="Symbols to invent without --bars."),
     interval: str = typer.Option("1h", help="Interval of invented candles."),
-    seed: int = typer.Option(7, help="Seed of invented candles."),
-    history_days: int = typer.Option(
-        730, min=1, max=4000, help="Days of invented candles before the start."
-    ),
+    history_days: int = typer.Option(730, help="Days of invented candles before the start."),
+    seed: int = typer.Option(7, help="Seed of invented candles, books and drawn faults."),
     start: str | None = typer.Option(None, help="Where the clock begins, ISO 8601 UTC."),
     clock: str = typer.Option("real", help="real, stepped, or xN for N times real."),
     cash: float = typer.Option(10_000.0, help="Starting balance of every quote asset."),
@@ -47,30 +48,46 @@ def testnet(
     maker_fee: float = typer.Option(0.001, help="Maker fee, a fraction."),
     slippage: float = typer.Option(0.0005, help="Slippage of takers, a fraction."),
     fee_asset: str = typer.Option("base", help="Fees in what is received (base), quote or bnb."),
+    depth: bool = typer.Option(False, "--depth", help="Books of finite depth, partial fills."),
+    faults: Path | None = typer.Option(None, help="Script of faults (JSON)."),
+    fault_rate: float = typer.Option(0.0, help="Share of order requests that fail, by --seed."),
+    public_key: Path | None = typer.Option(
+        None, help=f"Ed25519 public key (PEM) of the API key {ED25519_KEY}."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Announce the address as JSON."),
 ) -> None:
     """Serve Binance's spot protocol on this machine, on replayed or invented candles."""
     from thunes_core.testnet.app import make_exchange, serve
+
+    begin = _moment(start)
+    exchange = make_exchange(
+        _market(bars, symbols, interval, seed, history_days, begin, clock),
+        clock=clock,
+        start=begin,
+        options=_options(cash, Costs(taker_fee, maker_fee, slippage), fee_asset, seed, depth),
+        keys=_keys(public_key),
+    )
+    _plan_faults(exchange, faults, fault_rate, seed)
+    serve(exchange, host, port, lambda url: _announce(url, exchange, clock, as_json))
+
+
+def _options(cash: float, costs: Costs, fee_asset: str, seed: int, depth: bool) -> Options:
+    from thunes_core.testnet.liquidity import Depth
     from thunes_core.testnet.options import Options
     from thunes_core.testnet.settlement import FeeAsset, terms_of
 
     if fee_asset not in list(FeeAsset):
         raise BadInput(f"fee-asset: expected {', '.join(FeeAsset)}; it was {fee_asset!r}")
-    _require_costs(cash, taker_fee, maker_fee, slippage)
-    market = _market(bars, symbols, interval, seed, _moment(start), clock, history_days)
-    options = Options(
-        cash=Decimal(str(cash)), terms=terms_of(Costs(taker_fee, maker_fee, slippage), fee_asset)
-    )
-    exchange = make_exchange(market, clock=clock, start=_moment(start), options=options)
-    serve(exchange, host, port, lambda url: _announce(url, exchange, clock, as_json))
-
-
-def _require_costs(cash: float, *rates: float) -> None:
     if not 0 <= cash < 1e15:
         raise BadInput(f"cash: expected 0 or more; it was {cash}; give an amount of quote")
-    for rate in rates:
+    for rate in (costs.taker_fee, costs.maker_fee, costs.slippage):
         if not 0 <= rate < 0.5:
             raise BadInput(f"rate: expected a fraction in [0, 0.5); it was {rate}; 0.001 is 0.1 %")
+    return Options(
+        cash=Decimal(str(cash)),
+        terms=terms_of(costs, fee_asset),
+        depth=Depth(seed=seed) if depth else None,
+    )
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -90,10 +107,11 @@ def _market(
     symbols: str,
     interval: str,
     seed: int,
+    history_days: int,
     start: datetime | None,
     clock: str,
-    history_days: int,
 ) -> Market:
+    """Replay the files, or invent candles; on a real clock without a start they end now."""
     from thunes_core.clock import SystemClock
     from thunes_core.domain.bars import parse_interval
     from thunes_core.testnet.candles import read_candles
@@ -101,26 +119,53 @@ def _market(
 
     if files:
         return replayed_market([read_candles(path) for path in files], start=start)
-    wanted = [name.strip() for name in symbols.split(",") if name.strip()]
-    begin = start or (SystemClock().now() if clock == "real" else DEMO_START)
+    if not 1 <= history_days <= 3650:
+        raise BadInput(f"history-days: expected 1 to 3650; it was {history_days}")
     return generated_market(
-        wanted,
+        [name.strip() for name in symbols.split(",") if name.strip()],
         seed=seed,
-        start=begin,
+        start=start or (SystemClock().now() if clock == "real" else DEMO_START),
         interval=parse_interval(interval),
         history_days=history_days,
     )
 
 
+def _keys(public_key: Path | None) -> dict[str, Key]:
+    from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
+
+    keys = {LOCAL_KEY: Key(secret=LOCAL_SECRET)}
+    if public_key is not None:
+        keys[ED25519_KEY] = Key(public_key_pem=_read(public_key, "public-key").decode())
+    return keys
+
+
+def _plan_faults(exchange: Exchange, script: Path | None, rate: float, seed: int) -> None:
+    from thunes_core.testnet.conditions import give
+    from thunes_core.testnet.faults import read_draw, read_faults
+
+    if script is not None:
+        try:
+            document = orjson.loads(_read(script, "faults"))
+        except orjson.JSONDecodeError:
+            raise BadInput(f"faults: expected JSON in {script}; it cannot be read") from None
+        for fault in read_faults(document):
+            give(exchange, fault)
+    if rate:
+        exchange.faults.draw(read_draw({"seed": seed, "rate": rate}))
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{name}: expected a file; {path}: {error.strerror}") from None
+
+
 def _announce(url: str, exchange: Exchange, clock: str, as_json: bool) -> None:
-    facts = {
-        "url": url,
-        "symbols": exchange.market.symbols,
-        "clock": clock,
-        "now_ms": exchange.clock.now_ms(),
-    }
+    symbols = exchange.market.symbols
     if as_json:
-        emit_json(facts)
+        now_ms = exchange.clock.now_ms()
+        emit_json({"url": url, "symbols": symbols, "clock": clock, "now_ms": now_ms})
         return
-    console.print(f"Local testnet on [bold]{url}[/bold], clock {clock}: {facts['symbols']}")
-    console.print("Ctrl-C stops it. Key thunes-local-key, secret thunes-local-secret.")
+    console.print(f"Local testnet on [bold]{url}[/bold], clock {clock}: {', '.join(symbols)}")
+    console.print("Key thunes-local-key, secret thunes-local-secret. Ctrl-C stops it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -81,3 +82,12 @@ def test_moving_the_clock_lets_orders_fill(running: RunningTestnet) -> None:
         "price"
     ]
     assert price == "103.00000000"
+
+
+def test_the_documented_example_runs() -> None:
+    """The first Python block of docs/testnet.md works as it stands."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "testnet.md").read_text()
+    block = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert isinstance(names["testnet"], RunningTestnet)
