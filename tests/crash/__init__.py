@@ -1,0 +1,1 @@
+"""Real processes, real SIGKILL: no order is lost or doubled."""

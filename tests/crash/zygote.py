@@ -1,0 +1,108 @@
+"""A process that has imported everything and forks one child per trial; the child may kill itself.
+
+Started as `python -m tests.crash.zygote`. Each line on stdin is a JSON trial, each line on stdout
+the child's end: {"signal": 9} or {"exit": 0}. A trial names the exchange, the ledger, and the
+point of the order's life at which the child dies: method, before or after, and the n-th call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from tests.worlds import WIDE, Champions
+from thunes_core.adapters.binance.broker import BinanceBroker
+from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.ledger import open_ledger
+from thunes_core.adapters.ledger.holders import this_process
+from thunes_core.domain.limits import Protection
+from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
+from thunes_core.trading.step import tick
+from thunes_core.trading.world import TradingPlan, World
+
+
+class Fatal:
+    """Stands before a journal or broker and kills the process at one point of its life."""
+
+    def __init__(self, inner: Any, point: dict[str, Any]) -> None:
+        self._inner = inner
+        self._point = point
+        self.settle_time = getattr(inner, "settle_time", None)
+
+    def under(self, lease: Any) -> Fatal:
+        return Fatal(self._inner.under(lease), self._point)
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._inner, name)
+        return self._deadly(real) if name == self._point.get("method") else real
+
+    def _deadly(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            self._point["calls"] = self._point.get("calls", 0) + 1
+            last = self._point["calls"] == self._point.get("nth", 1)
+            if last and self._point["when"] == "before":
+                die()
+            answer = real(*given, **named)
+            if last:
+                die()
+            return answer
+
+        return call
+
+
+def die() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(trial: dict[str, Any]) -> None:
+    """Run one tick of the trial."""
+    point = trial.get("point") or {}
+    market = BinanceMarket(trial["url"])
+    world = World(
+        market,
+        Fatal(BinanceBroker(trial["url"], LOCAL_KEY, LOCAL_SECRET), point),
+        Fatal(open_ledger(trial["ledger"], synchronous="OFF"), point),
+        Champions(),
+        holder=this_process(),
+    )
+    protection = Protection(**trial.get("protection", {}))
+    tick(world, TradingPlan((trial["study"],), Decimal(1000), WIDE, protection))
+
+
+def child(trial: dict[str, Any]) -> None:
+    """Run the trial in this forked process and end it."""
+    try:
+        run(trial)
+    except BaseException as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def main() -> None:
+    """Fork a child for every trial and tell how it ended."""
+    import binance.client  # noqa: F401 - the children inherit it
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            child(json.loads(line))
+        _, status = os.waitpid(pid, 0)
+        ended = (
+            {"signal": os.WTERMSIG(status)}
+            if os.WIFSIGNALED(status)
+            else {"exit": os.WEXITSTATUS(status)}
+        )
+        sys.stdout.write(json.dumps(ended) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
