@@ -52,6 +52,9 @@ imports: $(DEV)
 docs: $(DEV)  ## the examples in docstrings run
 	@$(BIN)/python -m pytest --doctest-modules thunes_core
 
+bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
+	@$(BIN)/python -m tests.bench.evidence
+
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -49,7 +49,7 @@ class WalkForwardOptions:
     trials: int = 100
     seed: int = 7
     anchored: bool = False
-    train_share: float = 0.4
+    train_share: float = 0.3
     purge_bars: int | None = None
     min_trades: int = 5
     max_drawdown: float = 1.0

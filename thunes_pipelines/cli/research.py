@@ -48,7 +48,7 @@ def walk_forward_command(
     trials: Annotated[int | None, typer.Option(min=1, help="A fold. Default: settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the settings'.")] = None,
     anchored: Annotated[bool, typer.Option(help="Training always begins at the start.")] = False,
-    train_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Of the history.")] = 0.4,
+    train_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Of the history.")] = 0.3,
     json: Json = False,
 ) -> None:
     """Walk a strategy forward over stored bars (or a file's) and judge the stitched result."""
