@@ -38,7 +38,7 @@ TRADE = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 REPORT = dg.define_asset_job(
-    "report",
+    "daily_report",
     selection=dg.AssetSelection.groups(policies.REPORTING),
     description="Write the report of one day: result, trades, positions, health.",
 )

@@ -260,7 +260,7 @@ def _trade(
         session.run("trade")
         last_of_day = (now + step).date() > now.date() or tick == ticks - 1
         if now.hour == REPORT_HOUR or last_of_day:
-            session.run("report", partitions.day_key(now))
+            session.run("daily_report", partitions.day_key(now))
     _move(testnet, end)
     tell("trade", ticks, ticks)
     return ticks
