@@ -18,7 +18,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +26,10 @@ import polars as pl
 
 from thunes_core.backtest import leap, metrics
 from thunes_core.backtest.kernel import Floats, Terms
-from thunes_core.backtest.simulate import CASH, MINUTE_US, bar_arrays, terms_of
+from thunes_core.backtest.simulate import MINUTE_US, bar_arrays, terms_of
 from thunes_core.backtest.targets import changes_of
 from thunes_core.backtest.terrain import Terrain, terrain_of
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Conditions, Protection
 from thunes_core.domain.parameters import Value
 from thunes_core.errors import ParametersInvalid
 from thunes_core.indicators.columns import Columns, columns_of
@@ -49,16 +48,6 @@ EXITS = tuple(f.name for f in dataclasses.fields(Protection))
 Grid = Mapping[str, Sequence[Value]]
 Values = Mapping[str, Value]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What all combinations share: starting cash (quote units), costs, exits, lot rules."""
-
-    cash: float = CASH
-    costs: Costs = field(default_factory=Costs)
-    protection: Protection = field(default_factory=Protection)
-    lots: LotRules = field(default_factory=LotRules)
 
 
 class Ground(NamedTuple):
@@ -102,7 +91,7 @@ def evaluate(
     ground: Ground,
     strategy: str,
     combinations: Sequence[Values],
-    conditions: Conditions = Conditions(),
+    conditions: Conditions = Conditions(),  # noqa: B008 - immutable
 ) -> Batch:
     """Run `strategy` once per combination, in this thread, and measure each.
 
@@ -128,7 +117,7 @@ def sweep_batches(
     ground: Ground,
     strategy: str,
     grid: Grid,
-    conditions: Conditions = Conditions(),
+    conditions: Conditions = Conditions(),  # noqa: B008 - immutable
     *,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -158,7 +147,7 @@ def sweep(
     bars: pl.DataFrame,
     strategy: str,
     grid: Grid,
-    conditions: Conditions = Conditions(),
+    conditions: Conditions = Conditions(),  # noqa: B008 - immutable
     *,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -251,8 +240,11 @@ def _grid_batch(
     digits = dict(zip(grid, np.unravel_index(np.arange(start, stop), shape), strict=True))
     found = _run(ground, _grid_tasks(cls, grid, digits, conditions), conditions.cash)
     columns = {name: np.array(grid[name])[digit] for name, digit in digits.items()}
-    rejected = np.nan_to_num(found.rejected_orders).astype(np.int64)
-    frame = pl.DataFrame({**columns, **found.metrics, "rejected_orders": rejected})
+    counts = {
+        "trades": np.nan_to_num(found.metrics["trades"]).astype(np.int64),
+        "rejected_orders": np.nan_to_num(found.rejected_orders).astype(np.int64),
+    }
+    frame = pl.DataFrame({**columns, **found.metrics, **counts})
     return frame.filter(~found.refused) if found.refused.any() else frame
 
 

@@ -5,7 +5,7 @@ Add here: a limit the gate checks, a cost the backtest charges. Keep out: the ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 
@@ -53,3 +53,13 @@ class LotRules:
     step_size: float = 0.0
     min_quantity: float = 0.0
     min_notional: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a simulated run is given: starting cash (quote units), costs, exits, lot rules."""
+
+    cash: float = 10_000.0
+    costs: Costs = field(default_factory=Costs)
+    protection: Protection = field(default_factory=Protection)
+    lots: LotRules = field(default_factory=LotRules)

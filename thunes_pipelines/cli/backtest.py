@@ -1,4 +1,4 @@
-"""The commands `backtest`, `sweep` and `metrics`.
+"""The commands `backtest` and `metrics`; `sweep` stands in `sweep.py`.
 
 Add here: a command that measures a simulated run. Keep out: formulas, how files are read.
 """
@@ -6,7 +6,6 @@ Add here: a command that measures a simulated run. Keep out: formulas, how files
 from __future__ import annotations
 
 import math
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,17 +14,18 @@ import polars as pl
 import typer
 from rich.table import Table
 
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
 from thunes_core.domain.results import BacktestResult
 from thunes_core.errors import BadInput
 from thunes_pipelines.cli import options as o
+from thunes_pipelines.cli import sweep
 from thunes_pipelines.cli.inputs import (
-    cut,
+    bars_of,
     parse_object,
     parse_time,
-    read_bars,
     read_frame,
     read_targets,
+    write_bytes,
 )
 from thunes_pipelines.cli.output import console, emit_json
 
@@ -36,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command("backtest")(backtest_command)
     app.command("metrics")(metrics_command)
+    sweep.add_to(app)
 
 
 def backtest_command(
@@ -62,10 +63,9 @@ def backtest_command(
     min_quantity: o.MinQuantity = 0.0,
     min_notional: o.MinNotional = 0.0,
     json: Annotated[str | None, typer.Option(help="File for the result; - is stdout.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File for a page with charts.")] = None,
 ) -> None:
     """Simulate a strategy, or any target exposure, over bars of one symbol."""
-    from thunes_core.backtest.simulate import backtest
-
     held = bars_of(bars, symbol, interval, parse_time(start, "--start"), parse_time(end, "--end"))
     target = _target(held, strategy, params, targets)
     costs = Costs(taker_fee, maker_fee, slippage)
@@ -73,40 +73,37 @@ def backtest_command(
         stop_loss, take_profit, trailing_stop, trailing_activation, cooldown_minutes
     )
     lots = LotRules(step_size, min_quantity, min_notional)
-
-    def run(at: Costs) -> BacktestResult:
-        return backtest(held, target, cash=cash, costs=at, protection=protection, lots=lots)
-
-    result = run(costs)
-    document = {
-        **_document(result),
-        **_beside(result, run(costs.times(2.0)), held, cash, costs, lots),
-    }
     title = f"{strategy or targets} {held['symbol'][0]} {held['interval'][0]}"
+    _run_and_show(held, target, Conditions(cash, costs, protection, lots), title, json, html)
+
+
+def _run_and_show(
+    bars: pl.DataFrame,
+    target: pl.Series,
+    given: Conditions,
+    title: str,
+    json: str | None,
+    html: Path | None,
+) -> None:
+    from thunes_core.backtest.more_metrics import buy_and_hold
+    from thunes_core.backtest.simulate import backtest
+
+    def run(costs: Costs) -> BacktestResult:
+        return backtest(
+            bars, target, cash=given.cash, costs=costs, protection=given.protection, lots=given.lots
+        )
+
+    result, at_twice = run(given.costs), run(given.costs.times(2.0))
+    held = buy_and_hold(bars, cash=given.cash, costs=given.costs, lots=given.lots)
+    document = {**_document(result), **_beside(result, at_twice, held, given.cash)}
+    if html is not None:
+        from thunes_core.reporting.backtest_page import backtest_page
+
+        write_bytes(html, backtest_page(result, bars, title, benchmark=held).encode())
     if json is not None:
         _write_json(document, json)
     if json != "-":
         _print_result(document, title)
-
-
-def bars_of(
-    path: Path | None,
-    symbol: str | None,
-    interval: str | None,
-    start: datetime | None,
-    end: datetime | None,
-) -> pl.DataFrame:
-    """Return bars from a file, or from the store by symbol and interval."""
-    if path is not None:
-        return read_bars(path, start, end)
-    if symbol is None or interval is None:
-        raise BadInput("bars: expected --bars FILE, or --symbol and --interval of the store")
-    from thunes_core.domain.bars import parse_interval
-    from thunes_core.settings import load
-    from thunes_pipelines.resources.wiring import bar_store
-
-    stored = bar_store(load()).read(symbol, parse_interval(interval), start, end)
-    return cut(stored, start, end, f"store: {symbol} {interval}")
 
 
 def _target(
@@ -134,18 +131,14 @@ def _document(result: BacktestResult) -> dict[str, Any]:
 
 
 def _beside(
-    result: BacktestResult,
-    at_twice: BacktestResult,
-    bars: pl.DataFrame,
-    cash: float,
-    costs: Costs,
-    lots: LotRules,
+    result: BacktestResult, at_twice: BacktestResult, held: BacktestResult, cash: float
 ) -> dict[str, Any]:
-    from thunes_core.backtest.more_metrics import buy_and_hold, monthly_returns, more_metrics
+    """Return what the JSON tells beside the fixed part."""
+    from thunes_core.backtest.more_metrics import monthly_returns, more_metrics
 
     return {
         "more": more_metrics(result, cash),
-        "benchmark": dict(buy_and_hold(bars, cash=cash, costs=costs, lots=lots).metrics),
+        "benchmark": dict(held.metrics),
         "twice_costs": dict(at_twice.metrics),
         "monthly": monthly_returns(result.equity, cash).to_dicts(),
     }
@@ -160,14 +153,6 @@ def _write_json(document: dict[str, Any], target: str) -> None:
         emit_json(document)
         return
     write_bytes(Path(target), orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a result; `BadInput` when the place cannot be written."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written ({error.strerror}); give another") from error
 
 
 def _print_result(document: dict[str, Any], title: str) -> None:

@@ -52,6 +52,26 @@ def read_bars(
     return cut(_as_bars(frame, path), start, end, str(path))
 
 
+def bars_of(
+    path: Path | None,
+    symbol: str | None,
+    interval: str | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> pl.DataFrame:
+    """Return bars from a file, or from the store by symbol and interval."""
+    if path is not None:
+        return read_bars(path, start, end)
+    if symbol is None or interval is None:
+        raise BadInput("bars: expected --bars FILE, or --symbol and --interval of the store")
+    from thunes_core.domain.bars import parse_interval
+    from thunes_core.settings import load
+    from thunes_pipelines.resources.wiring import bar_store
+
+    stored = bar_store(load()).read(symbol, parse_interval(interval), start, end)
+    return cut(stored, start, end, f"store: {symbol} {interval}")
+
+
 def cut(
     bars: pl.DataFrame, start: datetime | None, end: datetime | None, named: str
 ) -> pl.DataFrame:
@@ -143,3 +163,11 @@ def read_targets(path: Path, bars: pl.DataFrame) -> pl.Series:
             f"{holes} bars lack one, {len(joined) - len(bars)} are doubled; complete the file"
         )
     return joined["target"]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a result; `BadInput` when the place cannot be written."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written ({error.strerror}); give another") from error

@@ -21,7 +21,6 @@ from thunes_core.backtest.simulate import (
     run_arrays,
 )
 from thunes_core.backtest.sweep import (
-    Conditions,
     evaluate,
     heat_map,
     prepare,
@@ -29,7 +28,7 @@ from thunes_core.backtest.sweep import (
     sweep_batches,
 )
 from thunes_core.backtest.terrain import terrain_of
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
 from thunes_core.errors import ParametersInvalid, UnknownName
 from thunes_core.strategies.base import build, registered
 
