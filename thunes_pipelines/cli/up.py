@@ -53,9 +53,9 @@ def up_command(
 
 @contextmanager
 def told_to_stop() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set, also where the caller had them ignored."""
+    """Give an event that Ctrl-C, SIGTERM and a closed terminal set, ignored before or not."""
     stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
     try:
         yield stop
@@ -68,21 +68,32 @@ def run(
     supervisor: Supervisor, settings: Settings, stop: threading.Event, *, as_json: bool
 ) -> None:
     """Keep the services running until `stop` is set or one fails; then stop them all."""
-    told = False
     with _live(as_json=as_json) as live:
         try:
-            while not stop.is_set():
-                supervisor.step()
-                live.update(status_table(supervisor, settings), refresh=True)
-                if supervisor.is_ready and not told:
-                    told = True
-                    _tell_ready(supervisor, settings, as_json=as_json)
-                stop.wait(LOOK_SECONDS)
+            _watch(supervisor, settings, stop, live, as_json=as_json)
         finally:
-            if not as_json:
-                console.print("stopping; a tick in flight may finish")
             supervisor.stop()
-            live.update(status_table(supervisor, settings), refresh=True)
+        live.update(status_table(supervisor, settings), refresh=True)
+
+
+def _watch(
+    supervisor: Supervisor,
+    settings: Settings,
+    stop: threading.Event,
+    live: Live,
+    *,
+    as_json: bool,
+) -> None:
+    told = False
+    while not stop.is_set():
+        supervisor.step()
+        live.update(status_table(supervisor, settings), refresh=True)
+        if supervisor.is_ready and not told:
+            told = True
+            _tell_ready(supervisor, settings, as_json=as_json)
+        stop.wait(LOOK_SECONDS)
+    if not as_json:
+        console.print("stopping; a tick in flight may finish")
 
 
 def _live(*, as_json: bool) -> Live:
