@@ -82,7 +82,11 @@ class Traded:
         if start_ms is not None:
             first = int(np.searchsorted(series.open_ms, start_ms))
             last = min(last, first + limit - 1)
-        found = [self._candle(base, series, i, now_ms) for i in range(max(first, 0), last + 1)]
+        found = series.candles(max(first, 0), max(last + 1, 0))
+        if found and now_ms <= found[-1].close_ms:
+            found[-1] = self._running(base, series, last, now_ms)
+        if not self._halts:
+            return found
         return [
             c for c in found if not any(a <= c.open_ms and c.close_ms < b for a, b in self._halts)
         ]
@@ -95,12 +99,11 @@ class Traded:
             self._coarse[interval] = series_of(bars, base.order)
         return self._coarse[interval]
 
-    def _candle(self, base: Series, series: Series, index: int, now_ms: int) -> Candle:
-        whole = series.candle(index)
-        if now_ms > whole.close_ms:
-            return whole
+    def _running(self, base: Series, series: Series, index: int, now_ms: int) -> Candle:
+        """Return the candle at `index` as far as it has come."""
         if series is base:
             return series.candle_at(index, now_ms)
+        whole = series.candle(index)
         first = int(np.searchsorted(base.open_ms, whole.open_ms))
         parts = [base.candle_at(i, now_ms) for i in range(first, base.index_at(now_ms) + 1)]
         return _merge(parts, whole)
@@ -132,12 +135,12 @@ def _merge(parts: Sequence[Candle], whole: Candle) -> Candle:
     seen = [c for c in parts[:-1] if c.volume > 0 or c.trades > 0] + [parts[-1]]
     return Candle(
         whole.open_ms,
-        whole.close_ms,
         seen[0].open,
         max(c.high for c in seen),
         min(c.low for c in seen),
         seen[-1].close,
         sum(c.volume for c in parts),
+        whole.close_ms,
         sum(c.quote_volume for c in parts),
         sum(c.trades for c in parts),
         sum(c.taker_base for c in parts),

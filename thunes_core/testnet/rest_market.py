@@ -17,7 +17,6 @@ from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused, bad_combination
 from thunes_core.testnet.rest import Endpoint
-from thunes_core.testnet.series import Candle
 
 if TYPE_CHECKING:
     from thunes_core.testnet.matching import Exchange
@@ -62,15 +61,12 @@ def klines(exchange: Exchange, parameters: Parameters) -> bytes:
     candles = exchange.market.klines(
         symbol, interval, exchange.clock.now_ms(), start_ms=start, end_ms=end, limit=limit
     )
-    return b"[" + ",".join(_kline(c) for c in candles).encode() + b"]"
+    return b"[" + ",".join([_ROW % c for c in candles]).encode() + b"]"
 
 
-def _kline(c: Candle) -> str:
-    return (
-        f'[{c.open_ms},"{c.open:.8f}","{c.high:.8f}","{c.low:.8f}","{c.close:.8f}",'
-        f'"{c.volume:.8f}",{c.close_ms},"{c.quote_volume:.8f}",{c.trades},'
-        f'"{c.taker_base:.8f}","{c.taker_quote:.8f}","0"]'
-    )
+_ROW = (
+    '[%d,"%.8f","%.8f","%.8f","%.8f","%.8f",%d,"%.8f",%d,"%.8f","%.8f","0"]'  # as klines has them
+)
 
 
 def ticker_price(exchange: Exchange, parameters: Parameters) -> Any:

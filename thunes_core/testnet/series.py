@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,17 +34,16 @@ class PathOrder(StrEnum):
     SEED = "seed"
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """One candle; times in milliseconds, volumes as far as the clock has run."""
+class Candle(NamedTuple):
+    """One candle, in the order of Binance's rows; times in milliseconds."""
 
     open_ms: int
-    close_ms: int
     open: float
     high: float
     low: float
     close: float
     volume: float
+    close_ms: int
     quote_volume: float
     trades: int
     taker_base: float
@@ -89,22 +89,15 @@ class Series:
         """Return the index of the last candle opened by `time_ms`; -1 before the first."""
         return int(np.searchsorted(self.open_ms, time_ms, side="right")) - 1
 
+    def candles(self, first: int, stop: int) -> list[Candle]:
+        """Return the complete candles from index `first` up to, not including, `stop`."""
+        columns = [getattr(self, name)[first:stop].tolist() for name in _ARRAYS]
+        columns.insert(6, (self.open_ms[first:stop] + (self.step_ms - 1)).tolist())
+        return list(map(Candle, *columns))
+
     def candle(self, index: int) -> Candle:
         """Return the complete candle at `index`."""
-        start = int(self.open_ms[index])
-        return Candle(
-            start,
-            start + self.step_ms - 1,
-            float(self.open[index]),
-            float(self.high[index]),
-            float(self.low[index]),
-            float(self.close[index]),
-            float(self.volume[index]),
-            float(self.quote_volume[index]),
-            int(self.trades[index]),
-            float(self.taker_base[index]),
-            float(self.taker_quote[index]),
-        )
+        return self.candles(index, index + 1)[0]
 
     def candle_at(self, index: int, now_ms: int) -> Candle:
         """Return the candle at `index` as it looks at `now_ms`: running ones are partial."""
@@ -117,12 +110,12 @@ class Series:
         share = (now_ms - whole.open_ms) / self.step_ms
         return Candle(
             whole.open_ms,
-            whole.close_ms,
             whole.open,
             max(*seen, price),
             min(*seen, price),
             price,
             whole.volume * share,
+            whole.close_ms,
             whole.quote_volume * share,
             int(whole.trades * share),
             whole.taker_base * share,
