@@ -7,17 +7,23 @@ Add here: an asset about the market. Keep out: formats, storage, validation (cor
 its metadata (beside this file).
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from thunes_core.adapters.bars.holds import Holds
 from thunes_core.adapters.bars.ingest import ingest_window
-from thunes_core.domain.bars import Interval, fingerprint
+from thunes_core.clock import SystemClock
+from thunes_core.domain.agreement import differing
+from thunes_core.domain.bars import Interval, fingerprint, resample
 from thunes_core.errors import SettingsInvalid
 from thunes_core.settings import load
+from thunes_core.trading.ports import MarketData
 from thunes_pipelines.assets import market_checks, market_metadata
-from thunes_pipelines.assets.market_checks import Ingested
+from thunes_pipelines.assets.market_checks import CROSS_INTERVAL, Ingested
+from thunes_pipelines.checks import warning
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.partitions import BARS_PARTITIONS, MONTH, SYMBOL, month_window
 from thunes_pipelines.policies import EXCHANGE_POOL, MARKET, READ_RETRIES
@@ -25,6 +31,9 @@ from thunes_pipelines.resources.house import House
 
 OWNERS = ["team:market"]
 MAX_PARTITIONS_PER_RUN = 12
+COARSE = Interval.D1
+"""The exchange's own bars of this interval are compared with ours."""
+CLOCK_SKEW = timedelta(seconds=1)
 
 
 def bars_key(interval: Interval) -> dg.AssetKey:
@@ -60,6 +69,23 @@ def instruments(house: House) -> dg.MaterializeResult[Any]:
     with told_plainly(retry_reads=True):
         found = house.market().instruments(house.settings().symbols)
     return dg.MaterializeResult(metadata=market_metadata.of_instruments(list(found.values())))
+
+
+@dg.asset_check(asset=instruments, description="This machine's clock is the exchange's.")
+def clock_skew(house: House) -> dg.AssetCheckResult:
+    """Compare the clocks; the local testnet's runs as it was told to and is not judged."""
+    before = SystemClock().now()
+    with told_plainly():
+        theirs = house.market().server_time()
+    ours = before + (SystemClock().now() - before) / 2
+    skew = abs(theirs - ours)
+    is_local = house.settings().exchange == "local"
+    return warning(
+        "clock_skew",
+        passed=is_local or skew <= CLOCK_SKEW,
+        why="the local testnet keeps its own time" if is_local else f"the clocks differ by {skew}",
+        seconds=skew.total_seconds(),
+    )
 
 
 def bars_asset(interval: Interval) -> dg.AssetsDefinition:
@@ -100,12 +126,43 @@ def bars_asset(interval: Interval) -> dg.AssetsDefinition:
 
 def _ingest(house: House, interval: Interval, partition: str) -> Ingested:
     key = BARS_PARTITIONS.get_partition_key_from_str(partition).keys_by_dimension
-    start, end = month_window(key[MONTH])
+    symbol, (start, end) = key[SYMBOL], month_window(key[MONTH])
     with told_plainly(retry_reads=True):
         market, store = house.market(), house.bars()
-        result = ingest_window(market, store, key[SYMBOL], interval, start, end)
-        stored = store.read(key[SYMBOL], interval, start, end)
-        return Ingested(result, stored, min(market.server_time(), end))
+        result = ingest_window(market, store, symbol, interval, start, end)
+        stored = store.read(symbol, interval, start, end)
+        until = min(market.server_time(), end)
+        outcome = Ingested(symbol, result, stored, until, _told_otherwise(market, stored, interval))
+        if house.settings().exchange != "local":
+            _hold_or_lift(store.holds, outcome)
+    return outcome
+
+
+def _told_otherwise(
+    market: MarketData, stored: pl.DataFrame, interval: Interval
+) -> tuple[datetime, ...]:
+    """Return the open times of coarse bars that the exchange tells otherwise than ours."""
+    if stored.is_empty() or interval.minutes >= COARSE.minutes:
+        return ()
+    first, last = COARSE.floor(stored["open_time"][0]), stored["open_time"][-1] + interval.duration
+    built = resample(stored, COARSE).filter(
+        (pl.col("open_time") >= stored["open_time"][0])
+        & (pl.col("open_time") + COARSE.duration <= last)
+    )
+    own = market.klines(str(stored["symbol"][0]), COARSE, first, last)
+    return tuple(differing(built, own)["open_time"])
+
+
+def _hold_or_lift(holds: Holds, outcome: Ingested) -> None:
+    """Hold entries for what was found. A foreign venue is lifted by a person only.
+
+    The local testnet may be started with another market at any time; nothing is held for that.
+    """
+    found = outcome.findings()
+    for source, sentence in found.items():
+        holds.place(outcome.symbol, source, sentence)
+    if CROSS_INTERVAL not in found:
+        holds.lift(outcome.symbol, CROSS_INTERVAL)
 
 
 def _version(outcomes: list[Ingested]) -> dg.DataVersion:
@@ -114,4 +171,4 @@ def _version(outcomes: list[Ingested]) -> dg.DataVersion:
 
 
 ASSETS: list[dg.AssetsDefinition] = [instruments, bars_asset(configured_interval())]
-CHECKS: list[dg.AssetChecksDefinition] = []
+CHECKS: list[dg.AssetChecksDefinition] = [clock_skew]

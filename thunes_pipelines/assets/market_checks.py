@@ -1,6 +1,7 @@
 """Checks of bars, computed in the step that ingests them.
 
-Schema and duplicates are blocking: nothing downstream of the run starts. Gaps and freshness warn.
+Schema and duplicates are blocking: nothing downstream of the run starts. The others warn. A failing
+`cross_interval` or `foreign_venue` also holds back new entries on the symbol (exits never).
 
 Add here: a check of what an ingestion brought. Keep out: what makes a bar valid (core).
 """
@@ -16,75 +17,102 @@ import polars as pl
 from thunes_core.adapters.bars.ingest import IngestResult
 from thunes_core.adapters.bars.sift import CONFLICTING
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.spikes import spikes
 
 FRESH_INTERVALS = 2
 """Bars are fresh when the last one closed less than so many intervals ago."""
 
+LEAST_COMMON, MOST_REVISED = 20, 0.5
+"""Where so many bars were stored before, and more than this share is told otherwise now, the bars
+are from another market than before."""
+
+CROSS_INTERVAL, FOREIGN_VENUE = "cross_interval", "foreign_venue"
+_BLOCKING = ("schema", "duplicates")
+_TOLD = {
+    "schema": "Every row received is a valid bar.",
+    "duplicates": "No bar came in versions that contradict each other.",
+    "gaps": "No bar is missing between the first and the last, declared outages apart.",
+    "freshness": f"The last bar closed less than {FRESH_INTERVALS} intervals ago.",
+    "spikes": "No close moved more than 20 times the usual.",
+    CROSS_INTERVAL: "Our bars, made coarser, are the exchange's own coarse bars in every field.",
+    FOREIGN_VENUE: "The bars are from the market they were from before.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What ingesting one partition did, the bars stored now, and the time they should reach."""
+    """What ingesting one partition did, the bars stored now, and the time they should reach.
 
+    `differing`: coarse bars that the exchange tells otherwise than ours, by open time.
+    """
+
+    symbol: str
     result: IngestResult
     stored: pl.DataFrame
     until: datetime
+    differing: tuple[datetime, ...] = ()
 
     @property
     def conflicts(self) -> int:
         """Rows refused because versions of one bar contradict each other."""
         return sum(p.rows for p in self.result.problems if p.kind == CONFLICTING)
 
-    def bars_behind(self, interval: Interval) -> int | None:
-        """Closed bars missing at the end; None where nothing is stored."""
+    @property
+    def is_foreign(self) -> bool:
+        """True when most of the bars that were stored before are told otherwise now."""
+        before = self.result.received - self.result.written
+        return before >= LEAST_COMMON and self.result.revised > MOST_REVISED * before
+
+    def is_stale(self, interval: Interval) -> bool:
+        """True when closed bars are missing at the end, or nothing is stored."""
         last = self.stored["open_time"].max()
         if not isinstance(last, datetime):
-            return None
-        return (self.until - last) // interval.duration - 1
+            return True
+        return (self.until - last) // interval.duration > FRESH_INTERVALS
+
+    def findings(self) -> dict[str, str]:
+        """Return the checks that hold entries back, each with its sentence; empty when sound."""
+        found = {}
+        if self.differing:
+            when = f"{self.differing[0]:%Y-%m-%d %H:%M}"
+            found[CROSS_INTERVAL] = f"{len(self.differing)} coarse bars differ, first {when}"
+        if self.is_foreign:
+            found[FOREIGN_VENUE] = (
+                f"{self.result.revised} stored bars are told otherwise now: another market?"
+            )
+        return found
 
 
 def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """Return what the bars asset promises to check."""
-    fresh = f"The last bar closed less than {FRESH_INTERVALS} intervals ago."
-    told = {
-        "schema": "Every row received is a valid bar.",
-        "duplicates": "No bar came in versions that contradict each other.",
-        "gaps": "No bar is missing between the first and the last, declared outages apart.",
-        "freshness": fresh,
-    }
     return [
-        dg.AssetCheckSpec(
-            name, asset=key, blocking=name in ("schema", "duplicates"), description=text
-        )
-        for name, text in told.items()
+        dg.AssetCheckSpec(name, asset=key, blocking=name in _BLOCKING, description=text)
+        for name, text in _TOLD.items()
     ]
 
 
 def results(outcomes: Sequence[Ingested], interval: Interval) -> list[dg.AssetCheckResult]:
     """Return the verdicts over all partitions of one run."""
     conflicts = sum(o.conflicts for o in outcomes)
-    broken = sum(o.result.refused for o in outcomes) - conflicts
     missing = sum(g.bars for o in outcomes for g in o.result.undeclared)
-    declared = sum(g.bars for o in outcomes for g in o.result.gaps) - missing
-    behind = [o.bars_behind(interval) for o in outcomes]
-    stale = sum(b is None or b >= FRESH_INTERVALS for b in behind)
+    absent = sum(g.bars for o in outcomes for g in o.result.gaps)
     return [
-        _verdict("schema", broken == 0, refused_rows=broken),
-        _verdict("duplicates", conflicts == 0, contradicting_rows=conflicts),
-        _verdict(
-            "gaps",
-            missing == 0,
-            dg.AssetCheckSeverity.WARN,
-            missing_bars=missing,
-            bars_in_declared_outages=declared,
-        ),
-        _verdict("freshness", stale == 0, dg.AssetCheckSeverity.WARN, stale_partitions=stale),
+        _verdict("schema", sum(o.result.refused for o in outcomes) - conflicts, "refused_rows"),
+        _verdict("duplicates", conflicts, "contradicting_rows"),
+        _verdict("gaps", missing, "missing_bars", bars_in_declared_outages=absent - missing),
+        _verdict("freshness", sum(o.is_stale(interval) for o in outcomes), "stale_partitions"),
+        _verdict("spikes", sum(int(spikes(o.stored).sum()) for o in outcomes), "spikes"),
+        _verdict(CROSS_INTERVAL, sum(len(o.differing) for o in outcomes), "differing_bars"),
+        _verdict(FOREIGN_VENUE, sum(o.is_foreign for o in outcomes), "foreign_partitions"),
     ]
 
 
-def _verdict(
-    name: str,
-    passed: bool,
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-    **metadata: Any,
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=name, passed=passed, severity=severity, metadata=metadata)
+def _verdict(name: str, found: int, counted: str, **more: Any) -> dg.AssetCheckResult:
+    """Pass when nothing was found; `counted` names what was counted."""
+    error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=found == 0,
+        severity=error if name in _BLOCKING else warn,
+        metadata={counted: found, **more},
+    )

@@ -1,4 +1,4 @@
-"""The command `ingest`: bars from the exchange, or from a file, into the lake.
+"""The commands `ingest` (bars into the lake) and `holds` (what keeps entries waiting).
 
 Add here: a command about stored bars. Keep out: requests, formats, rules (core).
 """
@@ -30,6 +30,7 @@ OVERLAP = timedelta(days=1)
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command("ingest")(ingest_command)
+    app.command("holds")(holds_command)
 
 
 def ingest_command(
@@ -62,6 +63,35 @@ def ingest_command(
         emit_json(_document(results))
     else:
         _show(results, kind)
+
+
+def holds_command(
+    lift: Annotated[str | None, typer.Option(help="Lift the holds on this symbol.")] = None,
+    clear_spikes: Annotated[
+        str | None, typer.Option(help="Let entries on this symbol pass the spikes up to now.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show what holds entries back, and lift it after looking. Exits are never held."""
+    settings = load()
+    store = wiring.bar_store(settings)
+    if lift is not None:
+        for source in store.holds.on(lift):
+            store.holds.lift(lift, source)
+    if clear_spikes is not None:
+        store.holds.clear_spikes(clear_spikes, wiring.market(settings).server_time())
+    found = [
+        {"symbol": symbol, "source": source, "why": why}
+        for symbol in settings.symbols
+        for source, why in store.holds.on(symbol).items()
+    ]
+    if json:
+        emit_json(found)
+    elif found:
+        for hold in found:
+            console.print(f"{hold['symbol']}: {hold['source']}: {hold['why']}")
+    else:
+        console.print("nothing holds entries back")
 
 
 def _from_exchange(

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.thunes_core.adapters.bars.frames import bars_of, real
+from thunes_core.domain.agreement import differing
 from thunes_core.domain.bars import PRICES, VOLUMES, Interval, gaps, resample
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT")
@@ -23,18 +24,6 @@ def own(symbol: str, interval: str) -> pl.DataFrame:
     return real(name, symbol, Interval(interval))
 
 
-def different(built: pl.DataFrame, theirs: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
-    """Return the bars that differ: prices and counts at all, sums beyond float rounding."""
-    both = built.join(theirs, on="open_time", suffix="_own")
-    exact = [pl.col(c) != pl.col(f"{c}_own") for c in columns if c not in VOLUMES]
-    near = [
-        (pl.col(c) - pl.col(f"{c}_own")).abs() > 1e-9 * pl.col(f"{c}_own").abs() + 1e-12
-        for c in columns
-        if c in VOLUMES
-    ]
-    return both.filter(pl.any_horizontal(*exact, *near))
-
-
 @pytest.mark.parametrize(("fine", "coarse"), STEPS)
 @pytest.mark.parametrize("symbol", SYMBOLS)
 def test_built_bars_equal_the_exchange_s_own(symbol: str, fine: str, coarse: str) -> None:
@@ -44,7 +33,7 @@ def test_built_bars_equal_the_exchange_s_own(symbol: str, fine: str, coarse: str
         pl.col("open_time").is_between(built["open_time"][0], built["open_time"][-1])
     )
     assert built["open_time"].equals(covered["open_time"])
-    assert different(built, theirs, (*PRICES, *VOLUMES, "trades")).is_empty()
+    assert differing(built, theirs).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +51,7 @@ def test_bars_of_other_collectors_agree_too(fine: str, coarse: str, interval: In
     theirs = real(f"bars/binance_spot__{coarse}", symbol, interval)
     inner = built[1:-1]  # a collector's first and last coarse bar may be cut
     assert inner.height > 1000
-    assert different(inner, theirs, (*PRICES, "volume")).is_empty()
+    assert differing(inner, theirs, (*PRICES, "volume")).is_empty()
 
 
 def test_a_bar_without_trades_sets_no_price() -> None:
@@ -70,7 +59,7 @@ def test_a_bar_without_trades_sets_no_price() -> None:
     hours, theirs = own("BTCUSDT", "1h"), own("BTCUSDT", "4h")
     assert [g.start for g in gaps(hours, Interval.H1)] == [HALT.replace(hour=13)]
     naive = resample(hours.with_columns(trades=pl.col("trades").clip(1)), Interval.H4)
-    assert different(naive, theirs, PRICES)["open_time"].to_list() == [HALT]
+    assert differing(naive, theirs, PRICES)["open_time"].to_list() == [HALT]
 
 
 def test_a_coarse_bar_of_quiet_bars_keeps_their_prices() -> None:

@@ -21,7 +21,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
 from thunes_core.errors import ExchangeUnavailable, UnknownName
 from thunes_core.trading.ports import MarketData
-from thunes_pipelines.assets.market import bars_asset, bars_key, instruments
+from thunes_pipelines.assets.market import bars_asset, bars_key, clock_skew, instruments
 from thunes_pipelines.resources.house import House
 
 START = datetime(2024, 1, 30, tzinfo=UTC)
@@ -91,7 +91,8 @@ def test_a_month_is_stored_and_shown(house: FakeHouse, instance: dg.DagsterInsta
     assert metadata["new"] == 36
     assert metadata["gaps"] == []
     assert metadata["price"].startswith("![2024-02 BTCUSDT](data:image/png;base64,")
-    assert verdicts(result) == dict.fromkeys(("schema", "duplicates", "gaps", "freshness"), True)
+    assert len(verdicts(result)) == 7
+    assert all(verdicts(result).values())
 
 
 def test_the_data_version_follows_the_content(
@@ -166,6 +167,86 @@ def test_gaps_and_staleness_warn_and_do_not_fail(
     result = run(house, instance)
     assert result.success
     assert {name for name, passed in verdicts(result).items() if not passed} == failing
+
+
+def test_spikes_are_flagged(house: FakeHouse, instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """A close far off the usual warns and is stored all the same."""
+    closes = [100.0 + i % 5 for i in range(84)]
+    put_market(tmp_path, bars_of([*closes[:70], 900.0, *closes[71:]], start=START))
+    result = run(house, instance)
+    assert result.success
+    assert verdicts(result)["spikes"] is False
+    assert house.bars().read("BTCUSDT", Interval.H1).height == 36
+
+
+class Liar(FakeMarket):
+    """A market whose daily bars close elsewhere than its hours say."""
+
+    def klines(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime
+    ) -> pl.DataFrame:
+        """Return bars; coarse ones are wrong."""
+        bars = super().klines(symbol, interval, start, end)
+        return bars.with_columns(trades=pl.col("trades") + int(interval is Interval.D1))
+
+
+def real_house(tmp_path: Path) -> FakeHouse:
+    """Return a house that believes it speaks to the real exchange."""
+    return FakeHouse(overrides={"home": str(tmp_path), "exchange": "binance"})
+
+
+@pytest.mark.usefixtures("house")
+def test_coarse_bars_that_disagree_hold_entries_until_they_agree(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """The first day that differs is named; the next good run lifts the hold."""
+    house, bars = real_house(tmp_path), bars_of([100.0 + i % 5 for i in range(84)], start=START)
+    MARKETS[str(tmp_path)] = Liar(bars, now=NOW)
+    result = run(house, instance)
+    assert result.success
+    assert verdicts(result)["cross_interval"] is False
+    [(source, sentence)] = house.bars().holds.on("BTCUSDT").items()
+    assert (source, sentence) == (
+        "cross_interval",
+        "1 coarse bars differ, first 2024-02-01 00:00",
+    )
+    put_market(tmp_path, bars)
+    assert verdicts(run(house, instance))["cross_interval"] is True
+    assert house.bars().holds.on("BTCUSDT") == {}
+
+
+@pytest.mark.usefixtures("house")
+def test_another_market_under_the_same_name_holds_entries_until_a_person_looked(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Most stored bars are told otherwise: that is no restatement. It does not lift by itself."""
+    house = real_house(tmp_path)
+    run(house, instance)
+    put_market(tmp_path, bars_of([100.01 + i % 5 for i in range(84)], start=START))
+    result = run(house, instance)
+    assert verdicts(result)["foreign_venue"] is False
+    assert verdicts(run(house, instance))["foreign_venue"] is True
+    assert "36 stored bars are told otherwise" in house.bars().holds.on("BTCUSDT")["foreign_venue"]
+
+
+def test_the_local_testnet_may_become_another_market(
+    house: FakeHouse, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """The check warns, nothing is held."""
+    run(house, instance)
+    put_market(tmp_path, bars_of([100.01 + i % 5 for i in range(84)], start=START))
+    assert verdicts(run(house, instance))["foreign_venue"] is False
+    assert house.bars().holds.on("BTCUSDT") == {}
+
+
+@pytest.mark.parametrize(("exchange", "passed"), [("binance", False), ("local", True)])
+@pytest.mark.usefixtures("house")
+def test_a_clock_that_differs_is_told(tmp_path: Path, exchange: str, passed: bool) -> None:
+    """The fake market lives in 2024; only the local testnet may."""
+    house = FakeHouse(overrides={"home": str(tmp_path), "exchange": exchange})
+    result = clock_skew(house)
+    assert isinstance(result, dg.AssetCheckResult)
+    assert result.passed is passed
 
 
 @pytest.mark.parametrize(

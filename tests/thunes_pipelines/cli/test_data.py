@@ -46,11 +46,15 @@ def testnet(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningTestnet]:
 
 
 def ingest(*words: str) -> Any:
-    """Run the command with `--json` and return its document; raise what it raised."""
+    """Run `ingest --json`."""
+    return run("ingest", *words)
+
+
+def run(*words: str) -> Any:
+    """Run a command with `--json` and return its document; raise what it raised."""
     app = typer.Typer()
     data.add_to(app)
-    app.command("other")(lambda: None)
-    result = CliRunner().invoke(app, ["ingest", *words, "--json"])
+    result = CliRunner().invoke(app, [*words, "--json"])
     if isinstance(result.exception, ThunesError):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -157,7 +161,7 @@ def test_people_see_a_table(tmp_path: Path) -> None:
     pl.concat([bars_of([1, 2, 3])] * 2).write_parquet(path)
     app = typer.Typer()
     data.add_to(app)
-    result = CliRunner().invoke(app, ["--from", str(path), "--symbol", "BTCUSDT"])
+    result = CliRunner().invoke(app, ["ingest", "--from", str(path), "--symbol", "BTCUSDT"])
     assert result.exit_code == 0
     assert "ingested 1h bars" in result.output
 
@@ -175,3 +179,16 @@ def test_a_year_of_real_hours_from_the_testnet(home: Path, monkeypatch: pytest.M
     year = bars.filter(pl.col("open_time").dt.year() == 2023)
     assert store.read("BTCUSDT", Interval.H1).equals(year)
     assert store.outages.rows("BTCUSDT", Interval.H1)["bars"].to_list() == [1]
+
+
+def test_holds_are_shown_and_lifted(home: Path, testnet: RunningTestnet) -> None:
+    """A person sees why entries wait, and lifts it."""
+    holds = BarStore(home / "lake").holds
+    holds.place("BTCUSDT", "foreign_venue", "closes differ")
+    expected = {"symbol": "BTCUSDT", "source": "foreign_venue", "why": "closes differ"}
+    assert run("holds") == [expected]
+    assert run("holds", "--lift", "BTCUSDT") == []
+    spiky = bars_of([*(100.0 + i % 2 for i in range(60)), 200.0], start=FIRST)
+    assert holds("BTCUSDT", Interval.H1, spiky)
+    assert run("holds", "--clear-spikes", "BTCUSDT") == []
+    assert holds("BTCUSDT", Interval.H1, spiky) is None

@@ -14,7 +14,7 @@ import pytest
 from tests.thunes_core.adapters.bars.frames import LATER, SEEN, START, bars_of
 from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_window
 from thunes_core.adapters.bars.store import BarStore
-from thunes_core.domain.bars import Gap, Interval
+from thunes_core.domain.bars import Gap, Interval, resample
 from thunes_core.domain.instrument import Instrument
 from thunes_core.errors import BarsInvalid, ExchangeUnavailable
 
@@ -40,9 +40,11 @@ class FakeMarket:
     def klines(
         self, symbol: str, interval: Interval, start: datetime, end: datetime
     ) -> pl.DataFrame:
-        """Return the bars of the window, without those forgotten for now."""
+        """Return the bars of the window, but for those forgotten; coarser ones are built."""
         self.asked.append((start, end))
-        inside = self.bars.filter(
+        own = self.bars["interval"][0] == str(interval)
+        bars = self.bars if own else resample(self.bars, interval)
+        inside = bars.filter(
             (pl.col("open_time") >= start)
             & (pl.col("open_time") < end)
             & (pl.col("open_time") + interval.duration <= self.now)
