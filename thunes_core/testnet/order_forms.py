@@ -71,7 +71,7 @@ def positive(parameters: Parameters, name: str) -> Decimal | None:
 def _strategy_type(parameters: Parameters, name: str) -> int | None:
     value = parameters.integer(name)
     if value is not None and value < 1_000_000:
-        raise Refused(-1134, f"`{name}` was less than 1000000.")
+        raise Refused(-1134, "`strategyType` was less than 1000000.")
     return value
 
 

@@ -79,7 +79,7 @@ def require_in_time(parameters: Parameters, clock: ExchangeClock, now: int) -> N
     window = DEFAULT_WINDOW_MS if window is None else window
     if window > MOST_WINDOW_MS:
         raise Refused(
-            -1131,
+            -1102,
             f"'recvWindow' contains unexpected value. Cannot be greater than {MOST_WINDOW_MS}.",
         )
     if stamp > 10**14:

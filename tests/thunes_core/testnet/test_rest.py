@@ -114,7 +114,7 @@ def test_on_a_stepped_clock_a_client_that_synchronised_once_goes_on() -> None:
 
 def test_window_has_an_upper_bound() -> None:
     """More than a minute is refused."""
-    assert code(signed(exchange(RISING), "GET", "account", recvWindow=60_001)) == -1131
+    assert code(signed(exchange(RISING), "GET", "account", recvWindow=60_001)) == -1102
 
 
 FORM = {
