@@ -132,7 +132,7 @@ def _rules(interval: Interval) -> dict[str, pl.Expr]:
     return {
         "duplicates": pl.col("open_time").is_duplicated().sum(),
         "unsorted": (pl.col("open_time").diff() < timedelta(0)).sum(),
-        "off_grid": (pl.col("open_time").dt.epoch("us") % step != 0).sum(),
+        "off_grid": (pl.col("open_time").dt.epoch("us") % step != 0).fill_null(value=True).sum(),
         "bad_price": (~broken_free_prices()).sum(),
         "bad_high_low": (~high_low_ok()).sum(),
         "bad_volume": (~volumes_ok()).sum(),

@@ -50,11 +50,27 @@ def read_parquet(
     Its bytes are taken at once, so that a file replaced meanwhile is seen old or new, never mixed.
     """
     try:
-        frame = pl.read_parquet(path.read_bytes(), columns=list(columns) if columns else None)
+        return _parsed([path.read_bytes()], schema, columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise broken_file(path, str(error)) from error
+
+
+def read_all(
+    paths: Sequence[Path], schema: Mapping[str, pl.DataType], columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read several files one below the other, as `read_parquet` does each."""
+    try:
+        return _parsed([path.read_bytes() for path in paths], schema, columns)
+    except (OSError, pl.exceptions.PolarsError):
+        return pl.concat(read_parquet(path, schema, columns) for path in paths)
+
+
+def _parsed(
+    contents: list[bytes], schema: Mapping[str, pl.DataType], columns: Sequence[str] | None
+) -> pl.DataFrame:
+    frame = pl.read_parquet(contents, columns=list(columns) if columns else None)
     if frame.schema != {name: schema[name] for name in columns or schema}:
-        raise broken_file(path, f"its columns are {', '.join(frame.columns)}")
+        raise pl.exceptions.SchemaError(f"its columns are {', '.join(frame.columns)}")
     return frame
 
 

@@ -56,8 +56,10 @@ def merge(
 ) -> Change:
     """Decide what a month file becomes; pure. Equal bars keep the moment they were first seen."""
     inside = between(old, *window)
-    outside = old.join(inside, on="open_time", how="anti")
     new = bars.select("open_time", *_VALUES)
+    if inside.drop("observed_at").equals(new):
+        return Change(old, old.clear().with_columns(replaced_at=pl.lit(None, TIME)), Counts())
+    outside = old.join(inside, on="open_time", how="anti")
     same = inside.join(new, on=["open_time", *_VALUES], how="semi")
     fresh = new.join(same, on="open_time", how="anti").with_columns(
         observed_at=pl.lit(observed_at, dtype=TIME)

@@ -17,7 +17,9 @@ from thunes_core.domain.bars import (
     Interval,
     Problem,
     broken_free_prices,
+    empty,
     high_low_ok,
+    problems,
     volumes_ok,
 )
 
@@ -45,6 +47,8 @@ def sift(rows: pl.DataFrame, interval: Interval, completeness: pl.Series | None 
     other the one with the most fields wins (`completeness`: fields a row really had); where that
     does not decide, none is believed.
     """
+    if not problems(rows, interval):
+        return Sifted(rows, _none_refused(), ())
     unsorted = int((rows["open_time"].diff() < timedelta(0)).sum())
     had = completeness if completeness is not None else pl.repeat(0, rows.height, eager=True)
     unique = rows.with_columns(had.alias(_HAD)).unique([*SCHEMA], maintain_order=True)
@@ -55,6 +59,10 @@ def sift(rows: pl.DataFrame, interval: Interval, completeness: pl.Series | None 
     found = Counter(refused[REASON].to_list())
     found.update({REPAIRED_UNSORTED: unsorted, REPAIRED_REPEATS: rows.height - unique.height})
     return Sifted(good, refused, tuple(Problem(k, n) for k, n in sorted(found.items()) if n))
+
+
+def _none_refused() -> pl.DataFrame:
+    return empty().with_columns(pl.lit(None, pl.String()).alias(REASON))
 
 
 def _reason(interval: Interval) -> pl.Expr:

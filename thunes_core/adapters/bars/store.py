@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from thunes_core.adapters.bars.files import locked, read_parquet, write_parquet
+from thunes_core.adapters.bars.files import locked, read_all, read_parquet, write_parquet
 from thunes_core.adapters.bars.holds import Holds
 from thunes_core.adapters.bars.merge import REVISED, STORED, Counts, as_known, between, merge
 from thunes_core.adapters.bars.outages import Outages
@@ -253,16 +253,18 @@ class BarStore:
         end: datetime,
         columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        paths = [
-            tree.month(symbol, interval, month)
+        months = [
+            month
             for month in tree.months(symbol, interval)
             if (edges := month_edges(month)) and edges[0] < end and edges[1] > start
         ]
         schema = REVISED if tree is self._revisions else STORED
-        if not paths:
-            return pl.DataFrame(schema=schema)
-        months = (read_parquet(path, schema, columns) for path in paths)
-        return between(pl.concat(months), start, end)
+        if not months:
+            return pl.DataFrame(schema={name: schema[name] for name in columns or schema})
+        paths = [tree.month(symbol, interval, month) for month in months]
+        rows = read_all(paths, schema, columns)
+        inside = start <= month_edges(months[0])[0] and month_edges(months[-1])[1] <= end
+        return rows if inside else between(rows, start, end)
 
 
 def _whole_bars(bars: pl.DataFrame, fine: Interval, coarse: Interval) -> pl.DataFrame:
