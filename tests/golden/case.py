@@ -15,18 +15,18 @@ import numpy as np
 
 from thunes_core.backtest import kernel
 from thunes_core.backtest.simulate import BarArrays, Run, terms_of
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Costs, LimitEntry, LotRules, Protection
 from thunes_core.trading.rules import REASONS
 
 HOUR_US = 3_600_000_000
 CASES = Path(__file__).parent / "cases"
 _KEYS = {
     "name", "says", "bars", "targets", "cash", "costs", "protection", "lots",
-    "trades", "equity", "rejected", "long",
+    "entry", "trades", "equity", "rejected", "long",
 }  # fmt: skip
 _TRADE_KEYS = {"entry", "exit", "bought", "sold", "quantity", "pnl", "fees", "reason"}
 
-Simulation = Callable[[BarArrays, Any, kernel.Terms, float], Run]
+Simulation = Callable[[BarArrays, Any, kernel.Terms, float, LimitEntry | None], Run]
 
 
 class Case(NamedTuple):
@@ -37,6 +37,7 @@ class Case(NamedTuple):
     target: np.ndarray
     terms: kernel.Terms
     cash: float
+    entry: LimitEntry | None
     answers: dict[str, Any]
 
 
@@ -47,6 +48,11 @@ def all_cases() -> list[Case]:
         for path in sorted(CASES.glob("*.toml"))
         for raw in tomllib.loads(path.read_text())["case"]
     ]
+
+
+def market_cases() -> list[Case]:
+    """Return the cases whose entries are at the market."""
+    return [case for case in all_cases() if case.entry is None]
 
 
 def _case(file: str, raw: dict[str, Any]) -> Case:
@@ -66,6 +72,7 @@ def _case(file: str, raw: dict[str, Any]) -> Case:
             LotRules(**raw.get("lots", {})),
         ),
         cash=float(raw.get("cash", 1000)),
+        entry=LimitEntry(**raw["entry"]) if "entry" in raw else None,
         answers=raw,
     )
 
@@ -79,7 +86,7 @@ def bars_of(rows: list[list[float]]) -> BarArrays:
 
 def differences(case: Case, simulate: Simulation) -> list[str]:
     """Return what the simulation does otherwise than the case says; empty when it agrees."""
-    run = simulate(case.bars, case.target, case.terms, case.cash)
+    run = simulate(case.bars, case.target, case.terms, case.cash, case.entry)
     expected = case.answers.get("trades", [])
     found = [_readable(row) for row in run.trades]
     wrong = [] if len(found) == len(expected) else [f"{len(found)} trades: {found}"]

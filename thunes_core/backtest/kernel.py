@@ -181,27 +181,41 @@ def rebalance(b: Book, bar: Bar, target: float, previous: float, t: Terms) -> tu
 
     After `SOLD_OUT` the caller writes the trade and closes it.
     """
+    b, desired = intend(b, bar, target, previous)
+    return establish(b, bar, desired, desired, b.cash + b.quantity * bar.open, t)
+
+
+@compiled
+def intend(b: Book, bar: Bar, target: float, previous: float) -> tuple[Book, float]:
+    """Do step 1: return the book, unblocked if the target changed, and the exposure desired."""
     b = with_block(b, stays_blocked(b.blocked, target, previous))
     cooling = is_cooling(bar.time, b.cooldown_until)
-    desired = desired_exposure(target, b.level, b.blocked, cooling)
+    return b, desired_exposure(target, b.level, b.blocked, cooling)
+
+
+@compiled
+def establish(
+    b: Book, bar: Bar, desired: float, share: float, equity: float, t: Terms
+) -> tuple[Book, int]:
+    """Do steps 2 to 5: bring the position to `share` of `equity` and its level to `desired`."""
     if desired == b.level:
         return b, NOTHING
     if desired == 0.0:
         price = sell_price(bar.open, t.slippage)
         return sell(b, b.quantity, price, t.taker_fee, 0.0), SOLD_OUT
-    return resize(b, bar, desired, t)
+    return resize(b, bar, desired, share, equity, t)
 
 
 @compiled
-def resize(b: Book, bar: Bar, desired: float, t: Terms) -> tuple[Book, int]:
-    """Raise or lower the position to `desired` (not 0) when the filters allow it."""
-    held_value = b.quantity * bar.open
-    equity = b.cash + held_value
+def resize(
+    b: Book, bar: Bar, desired: float, share: float, equity: float, t: Terms
+) -> tuple[Book, int]:
+    """Raise or lower the position (`desired` is not 0) when the filters allow it."""
     paid = buy_price(bar.open, t.slippage)
     if desired > b.level:
-        wanted = wanted_buy(desired, equity, held_value, paid, t.taker_fee)
+        wanted = wanted_buy(share, equity, b.quantity * bar.open, paid, t.taker_fee)
     else:
-        wanted = wanted_sell(desired, equity, b.quantity, bar.open)
+        wanted = wanted_sell(share, equity, b.quantity, bar.open)
     quantity = floor_step(wanted, t.step_size)
     if not passes_filters(quantity, paid, t.min_quantity, t.min_notional):
         return b, REJECTED

@@ -18,8 +18,9 @@ import polars as pl
 
 from thunes_core.backtest import kernel, metrics
 from thunes_core.backtest.kernel import Floats, Terms, Times
+from thunes_core.backtest.limit_entry import run_limit_bars
 from thunes_core.domain.bars import TIME, parse_interval
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Costs, LimitEntry, LotRules, Protection
 from thunes_core.domain.results import BacktestResult
 from thunes_core.errors import BarsInvalid, ParametersInvalid
 from thunes_core.strategies.base import Strategy
@@ -115,27 +116,42 @@ def terms_of(costs: Costs, protection: Protection, lots: LotRules) -> Terms:
     )
 
 
-def run_arrays(bars: BarArrays, target: Floats, terms: Terms, cash: float = CASH) -> Run:
-    """Run one target over `bars`; no frames, no checks."""
+def run_arrays(
+    bars: BarArrays,
+    target: Floats,
+    terms: Terms,
+    cash: float = CASH,
+    entry: LimitEntry | None = None,
+) -> Run:
+    """Run one target over `bars`; no frames, no checks. `entry`: None enters at the market."""
     length = len(bars.time)
     held_cash, quantity = np.empty(length), np.empty(length)
     trades = np.empty((length + 1, kernel.REASON + 1))
-    closed, rejected, still_open = kernel.run_bars(
+    given = (
         read_only(bars.time, np.int64),
         read_only(bars.open),
         read_only(bars.high),
         read_only(bars.low),
         read_only(bars.close),
         read_only(target),
-        bars.interval_us,
-        float(cash),
-        terms,
-        held_cash,
-        quantity,
-        trades,
     )
+    rest = (bars.interval_us, float(cash), terms, held_cash, quantity, trades)
+    if entry is None:
+        counts = kernel.run_bars(*given, *rest)
+    else:
+        offset, timeout, then_market = _limit_terms(entry)
+        counts = run_limit_bars(*given, offset, timeout, then_market, *rest)
+    closed, rejected, still_open = counts
     kept = trades[: closed + still_open].copy()
     return Run(bars, float(cash), held_cash, quantity, kept, closed, rejected, still_open)
+
+
+def _limit_terms(entry: LimitEntry) -> tuple[float, int, bool]:
+    if not 0.0 <= entry.offset < 1.0 or entry.timeout_bars < 1:
+        raise ParametersInvalid(
+            f"limit entry: expected 0 <= offset < 1 and timeout_bars >= 1; it was {entry}; correct"
+        )
+    return float(entry.offset), int(entry.timeout_bars), bool(entry.then_market)
 
 
 def run_metrics(run: Run) -> metrics.Figures:
@@ -163,16 +179,18 @@ def backtest(
     costs: Costs = Costs(),  # noqa: B008 - immutable
     protection: Protection = Protection(),  # noqa: B008 - immutable
     lots: LotRules = LotRules(),  # noqa: B008 - immutable
+    entry: LimitEntry | None = None,
 ) -> BacktestResult:
     """Run a target exposure over bars of one symbol.
 
     `bars`: the schema of bars, sorted and valid. `target`: one value in [0, 1] per bar, decided at
     that bar's close and traded at the next open; NaN and null are 0. `cash` in quote units.
+    `entry`: None enters at the market, else by limit orders.
     Raises `BarsInvalid` or `ParametersInvalid`.
     """
     arrays = bar_arrays(bars)
     terms = terms_of(costs, protection, lots)
-    run = run_arrays(arrays, target_array(target, len(arrays.time)), terms, cash)
+    run = run_arrays(arrays, target_array(target, len(arrays.time)), terms, cash, entry)
     return BacktestResult(
         equity=equity_frame(bars, run),
         trades=trades_frame(run),

@@ -63,3 +63,16 @@ class Conditions:
     costs: Costs = field(default_factory=Costs)
     protection: Protection = field(default_factory=Protection)
     lots: LotRules = field(default_factory=LotRules)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEntry:
+    """Enter and raise by a limit order instead of at the market (semantics §3, last paragraph).
+
+    The limit is the close decided on × (1 − `offset`). Unfilled after `timeout_bars` bars it is
+    cancelled until the target changes, or bought at the market with `then_market`.
+    """
+
+    offset: float = 0.0
+    timeout_bars: int = 1
+    then_market: bool = False

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from thunes_core.backtest.kernel import Terms
 from thunes_core.backtest.simulate import MINUTE_US, BarArrays
+from thunes_core.domain.limits import LimitEntry
 
 HOUR_US = 60 * MINUTE_US
 START_US = 1_640_995_200_000_000
@@ -67,6 +68,17 @@ def terms(draw, filters: bool = True) -> Terms:
         min_quantity=draw(st.sampled_from([0.0, 0.0, 20.0]) if filters else off),
         min_notional=draw(st.sampled_from([0.0, 0.0, 3000.0, 9999.0]) if filters else off),
     )
+
+
+def entries() -> st.SearchStrategy[LimitEntry | None]:
+    """Draw entries at the market or by limit orders."""
+    limit = st.builds(
+        LimitEntry,
+        offset=st.sampled_from([0.0, 0.005, 0.02]),
+        timeout_bars=st.integers(1, 4),
+        then_market=st.booleans(),
+    )
+    return st.none() | limit
 
 
 @st.composite

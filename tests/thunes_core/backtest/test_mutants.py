@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.golden.case import CASES as FOLDER
-from tests.golden.case import all_cases, differences
+from tests.golden.case import differences, market_cases
 from tests.thunes_core.backtest.uncompiled import KERNEL, RULES, build, simulation
 
-CASES = all_cases()
+CASES = market_cases()
 MUTANTS = tomllib.loads(Path(FOLDER.parent / "mutants.toml").read_text())["mutant"]
 
 

@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.thunes_core.backtest.markets import runs
+from tests.thunes_core.backtest.markets import entries, runs
 from tests.thunes_core.backtest.uncompiled import build, simulation
 from thunes_core.backtest import kernel
 from thunes_core.backtest.simulate import BarArrays, run_arrays
+from thunes_core.domain.limits import LimitEntry
 from thunes_core.trading.rules import OPEN, SIGNAL, TAKE_PROFIT
 
 PLAIN = simulation(build())
@@ -22,18 +23,18 @@ def cut(bars: BarArrays, length: int) -> BarArrays:
 
 
 @many
-@given(runs())
-def test_cash_is_never_negative(given_run):
+@given(runs(), entries())
+def test_cash_is_never_negative(given_run, entry):
     """What is bought was there to spend, but for the last bits of floating point."""
-    run = run_arrays(*given_run)
+    run = run_arrays(*given_run, entry=entry)
     assert run.cash.min() >= -1e-9 * run.start_cash
 
 
 @many
-@given(runs())
-def test_equity_is_start_plus_the_pnl_of_all_trades(given_run):
+@given(runs(), entries())
+def test_equity_is_start_plus_the_pnl_of_all_trades(given_run, entry):
     """Cash and position at the end equal what the list of trades says was won and lost."""
-    run = run_arrays(*given_run)
+    run = run_arrays(*given_run, entry=entry)
     total = run.start_cash + run.trades[:, kernel.PNL].sum()
     assert np.isclose(run.equity[-1], total, rtol=1e-12)
 
@@ -102,18 +103,29 @@ def exit_was_traded(bars: BarArrays, trade: np.ndarray, slippage: float) -> bool
 
 
 @many
-@given(runs(), st.data())
-def test_cutting_later_bars_changes_nothing_earlier(given_run, data):
+@given(runs(), entries(), st.data())
+def test_cutting_later_bars_changes_nothing_earlier(given_run, entry, data):
     """No bar knows of a later one."""
     bars, target, terms = given_run
     length = data.draw(st.integers(1, len(bars.time)))
-    whole, part = (
-        run_arrays(bars, target, terms),
-        run_arrays(cut(bars, length), target[:length], terms),
-    )
+    whole = run_arrays(bars, target, terms, entry=entry)
+    part = run_arrays(cut(bars, length), target[:length], terms, entry=entry)
     assert np.array_equal(whole.cash[:length], part.cash)
     assert np.array_equal(whole.quantity[:length], part.quantity)
     assert np.array_equal(whole.trades[: part.closed], part.trades[: part.closed])
+
+
+@many
+@given(runs())
+def test_a_limit_entry_never_pays_more_than_its_limit(given_run):
+    """Every entry is at or below the close decided on, however deep the order rests."""
+    bars, target, terms = given_run
+    run = run_arrays(bars, np.round(target), terms, entry=LimitEntry(0.01, 3))
+    for trade in run.trades:
+        u = np.searchsorted(bars.time, trade[kernel.ENTRY_TIME])
+        limits = bars.close[max(u - 3, 0) : u] * 0.99
+        assert trade[kernel.SPENT] / trade[kernel.BOUGHT] <= limits.max() * (1 + 1e-12)
+        assert bars.low[u] < limits.max()
 
 
 @many

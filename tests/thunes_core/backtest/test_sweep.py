@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.golden.case import all_cases
+from tests.golden.case import market_cases
 from tests.thunes_core.backtest.markets import random_bars, runs
 from thunes_core.backtest import leap, metrics
 from thunes_core.backtest.changes import changes
@@ -90,7 +90,7 @@ def test_leaping_equals_visiting_every_bar(given_run):
     assert_same(run_arrays(*given_run), *leaped(*given_run))
 
 
-@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", market_cases(), ids=lambda case: case.name)
 def test_leaping_gives_the_hand_made_answers(case):
     """The leaping run agrees with the plain one on every hand-made case."""
     given_case = (case.bars, case.target, case.terms, case.cash)

@@ -32,7 +32,7 @@ def build(rules_source: str = RULES, kernel_source: str = KERNEL) -> ModuleType:
 def simulation(module: ModuleType):
     """Return `run_arrays` over the kernel in `module`."""
 
-    def simulate_with(bars, target, terms, cash):
+    def simulate_with(bars, target, terms, cash, entry=None):
         with patch.object(simulate.kernel, "run_bars", module.run_bars):
             return simulate.run_arrays(bars, target, module.Terms(*terms), cash)
 

@@ -133,7 +133,8 @@ def test_costs_exits_and_lots_reach_the_simulation(file, tmp_path):
     out = tmp_path / "out.json"
     run(
         "backtest", "--bars", file, "--strategy", "sma_crossover", "--params",
-        '{"fast": 3, "slow": 9}', "--stop-loss", "0.01", "--step-size", "0.5", "--cash", "1000", "--json", out,
+        '{"fast": 3, "slow": 9}', "--stop-loss", "0.01",
+        "--step-size", "0.5", "--cash", "1000", "--json", out,
     )  # fmt: skip
     trades = orjson.loads(out.read_bytes())["trades"]
     assert "stop_loss" in {trade["reason"] for trade in trades}
