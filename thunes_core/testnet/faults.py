@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     LATE = "late"
     GARBAGE = "garbage"
     THROTTLE = "throttle"
+    REFUSE = "refuse"
     BAN = "ban"
     LAG = "lag"
     SKEW = "skew"
@@ -50,6 +51,7 @@ REQUEST_KINDS = frozenset(
         FaultKind.LATE,
         FaultKind.GARBAGE,
         FaultKind.THROTTLE,
+        FaultKind.REFUSE,
     }
 )
 DRAWN_KINDS = (
@@ -72,6 +74,7 @@ class Fault:
     for every request; `skip` matching requests pass first, then `times` are struck. `status` is
     the HTTP status of errors. `seconds`: how long a hang lasts (real seconds), how late a late
     request is executed, how long a ban, how far reads lag, the skew (exchange seconds).
+    `code` and `message` are what a refusal says.
     Condition faults: begin `at_seconds` after they are given, end after `for_seconds` (0: never).
     `symbol` and `symbol_status` (HALT, BREAK, CANCEL_ONLY) are for the kind `status`.
     """
@@ -86,6 +89,8 @@ class Fault:
     for_seconds: float = 0.0
     symbol: str = ""
     symbol_status: str = "HALT"
+    code: int = -2010
+    message: str = "Account has insufficient balance for requested action."
 
     def matches(self, method: str, path: str) -> bool:
         """True when a request is one of those that `on` means."""
@@ -215,6 +220,8 @@ _TYPES: Mapping[str, Any] = {
     "for_seconds": _NUMBER,
     "symbol": str,
     "symbol_status": str,
+    "code": int,
+    "message": str,
 }
 
 

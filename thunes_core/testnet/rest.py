@@ -119,6 +119,8 @@ class Door:
         if kind is FaultKind.THROTTLE:
             wait = {"Retry-After": str(max(1, round(fault.seconds)))}
             return Answer(429, orjson.dumps(_TOO_MANY), wait)
+        if kind is FaultKind.REFUSE:
+            return Answer(400, orjson.dumps({"code": fault.code, "msg": fault.message}))
         if kind is FaultKind.LATE:
             self._execute_late(fault, request)
             return failed(504)

@@ -48,6 +48,7 @@ def testnet(
     maker_fee: float = typer.Option(0.001, help="Maker fee, a fraction."),
     slippage: float = typer.Option(0.0005, help="Slippage of takers, a fraction."),
     fee_asset: str = typer.Option("base", help="Fees in what is received (base), quote or bnb."),
+    path: str = typer.Option("low_first", help="Inside a candle: low_first, colour or seed."),
     depth: bool = typer.Option(False, "--depth", help="Books of finite depth, partial fills."),
     faults: Path | None = typer.Option(None, help="Script of faults (JSON)."),
     fault_rate: float = typer.Option(0.0, help="Share of order requests that fail, by --seed."),
@@ -61,7 +62,7 @@ def testnet(
 
     begin = _moment(start)
     exchange = make_exchange(
-        _market(bars, symbols, interval, seed, history_days, begin, clock),
+        _market(bars, symbols, interval, seed, history_days, begin, clock, path),
         clock=clock,
         start=begin,
         options=_options(cash, Costs(taker_fee, maker_fee, slippage), fee_asset, seed, depth),
@@ -110,15 +111,20 @@ def _market(
     history_days: int,
     start: datetime | None,
     clock: str,
+    path: str,
 ) -> Market:
     """Replay the files, or invent candles; on a real clock without a start they end now."""
     from thunes_core.clock import SystemClock
     from thunes_core.domain.bars import parse_interval
     from thunes_core.testnet.candles import read_candles
     from thunes_core.testnet.market import DEMO_START, generated_market, replayed_market
+    from thunes_core.testnet.series import PathOrder
 
+    if path not in list(PathOrder):
+        raise BadInput(f"path: expected {', '.join(PathOrder)}; it was {path!r}")
+    order = PathOrder(path)
     if files:
-        return replayed_market([read_candles(path) for path in files], start=start)
+        return replayed_market([read_candles(file) for file in files], start=start, order=order)
     if not 1 <= history_days <= 3650:
         raise BadInput(f"history-days: expected 1 to 3650; it was {history_days}")
     return generated_market(
@@ -127,6 +133,7 @@ def _market(
         start=start or (SystemClock().now() if clock == "real" else DEMO_START),
         interval=parse_interval(interval),
         history_days=history_days,
+        order=order,
     )
 
 

@@ -85,6 +85,14 @@ def test_late_requests_beyond_their_window_never_execute() -> None:
     assert placed(on) == 0
 
 
+def test_a_request_can_be_refused_by_any_code() -> None:
+    """A structured refusal: nothing was done."""
+    on = struck(Fault(K.REFUSE, on="POST /api/v3/orderList", code=-1013, message="No."))
+    assert signed(on, "POST", "order", **BUY)["status"] == "FILLED"
+    assert signed(on, "POST", "orderList/oco", **MINE) == {"code": -1013, "msg": "No."}
+    assert placed(on) == 1
+
+
 def test_lagging_reads_show_the_past() -> None:
     """An order just placed is −2013; after the lag it is there with its trade and balances."""
     on = struck(Fault(K.LAG, seconds=3))

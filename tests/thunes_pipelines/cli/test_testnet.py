@@ -29,6 +29,7 @@ def announced(process: subprocess.Popen[bytes]) -> dict:
     return dict(orjson.loads(lines))
 
 
+@pytest.mark.slow
 def test_serves_until_it_is_interrupted() -> None:
     """It announces its address, answers, and ends with 0 on SIGINT."""
     process = subprocess.Popen([*COMMAND, "--clock", "x60"], stdout=subprocess.PIPE)
@@ -87,6 +88,7 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (["--cash", "-1"], "expected 0 or more"),
         (["--interval", "7h"], "expected one of 1m"),
         (["--symbols", "NONSENSE"], "expected one ending in"),
+        (["--path", "up"], "expected low_first, colour, seed"),
         (["--symbols", ","], "at least one symbol"),
         (["--history-days", "0"], "expected 1 to 3650"),
         (["--faults", "nowhere.json"], "expected a file"),
