@@ -83,6 +83,12 @@ class Bar(NamedTuple):
 
 
 @compiled
+def row_terms(r: Floats) -> Terms:
+    """Return the terms that stand in a row of floats, in the order of the fields."""
+    return Terms(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10])
+
+
+@compiled
 def flat_book(cash: float) -> Book:
     """Return the book before the first bar."""
     return Book(cash, 0.0, 0.0, 0.0, 0.0, False, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)

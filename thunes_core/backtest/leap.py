@@ -24,6 +24,7 @@ from thunes_core.backtest.kernel import (
     desired_exposure,
     flat_book,
     raise_high_water,
+    row_terms,
     stop_level,
     target_level,
     visit,
@@ -230,15 +231,13 @@ def run_many(
     """
     for i in range(len(which)):
         at, value_at, count = places[which[i]]
-        r = terms[i]
-        t = Terms(r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10])
         sums[i, CLOSED] = fetch(ground, bars[at : at + count])
         run_events(
             ground,
             bars[at : at + count],
             values[value_at : value_at + count],
             start_cash,
-            t,
+            row_terms(terms[i]),
             daily[i],
             sums[i],
         )

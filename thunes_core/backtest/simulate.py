@@ -220,8 +220,12 @@ def equity_frame(bars: pl.DataFrame, run: Run) -> pl.DataFrame:
 
 
 def trades_frame(run: Run) -> pl.DataFrame:
+    """Return one row per trade of a run; see `trades_frame_of`."""
+    return trades_frame_of(run.trades)
+
+
+def trades_frame_of(t: Floats) -> pl.DataFrame:
     """Return one row per trade, flat to flat: average prices, total quantity, money in quote."""
-    t = run.trades
     exits = np.where(t[:, kernel.REASON] == REASONS.index("open"), 0.0, 1.0)
     exit_price = metrics.ratio(t[:, kernel.RECEIVED] * exits, t[:, kernel.SOLD] * exits)
     return pl.DataFrame(

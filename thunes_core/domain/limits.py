@@ -76,3 +76,15 @@ class LimitEntry:
     offset: float = 0.0
     timeout_bars: int = 1
     then_market: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioLimits:
+    """Limits of a simulated portfolio, fractions of its equity; they bind increases alone.
+
+    `max_positions` 0 switches that limit off.
+    """
+
+    max_symbol_exposure: float = 1.0
+    max_total_exposure: float = 1.0
+    max_positions: int = 0

@@ -31,6 +31,21 @@ class BacktestResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PortfolioResult:
+    """One simulated run of several symbols on shared cash.
+
+    `equity`: open_time, equity, cash, one row per time; `quantities`: a column per symbol, base
+    units at those times. `trades`: as in `BacktestResult`, with symbol. `metrics` of the whole.
+    """
+
+    equity: pl.DataFrame
+    quantities: pl.DataFrame
+    trades: pl.DataFrame
+    metrics: Mapping[str, float]
+    rejected_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FoldResult:
     """One fold of a walk-forward: its spans (UTC, end excluded), the choice, both results."""
 
