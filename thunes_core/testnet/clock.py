@@ -33,6 +33,10 @@ class ExchangeClock(Protocol):
         """Return the present."""
         ...
 
+    def lead_ms(self) -> int:
+        """Return how far a clock at the machine's pace, set right once, may have fallen behind."""
+        ...
+
     def move_to(self, to_ms: int) -> None:
         """Set the present to `to_ms`, which must not be earlier than now."""
         ...
@@ -52,11 +56,18 @@ class RunningClock:
         self._elapsed = elapsed_seconds
         self._origin = elapsed_seconds()
         self._start_ms = start_ms
+        self._began_ms = start_ms
         self.multiple = multiple
 
     def now_ms(self) -> int:
         """Return the present, UTC milliseconds."""
         return self._start_ms + int((self._elapsed() - self._origin) * 1000 * self.multiple)
+
+    def lead_ms(self) -> int:
+        """Return what the pace has gained on the machine's since the beginning; 0 at its pace."""
+        if self.multiple <= 1:
+            return 0
+        return int((self.now_ms() - self._began_ms) * (1 - 1 / self.multiple))
 
     def move_to(self, to_ms: int) -> None:
         """Jump forward to `to_ms` and run on from there."""
@@ -77,6 +88,10 @@ class SteppedClock:
     def now_ms(self) -> int:
         """Return the present, UTC milliseconds."""
         return self._now_ms
+
+    def lead_ms(self) -> int:
+        """Return ten years: time stands here and jumps while the client's runs."""
+        return TEN_YEARS_MS
 
     def move_to(self, to_ms: int) -> None:
         """Set the present to `to_ms`."""
@@ -105,12 +120,12 @@ def make_clock(kind: str, start: datetime | None) -> ExchangeClock:
     raise BadInput(f"clock: expected real, stepped or xN such as x60; it was {kind!r}")
 
 
-def time_tolerance(clock: ExchangeClock, milliseconds: int) -> int:
-    """Return how far a client's timestamp may be off, for a window of real `milliseconds`.
+def late_tolerance_ms(clock: ExchangeClock, window_ms: int) -> int:
+    """Return how old a timestamp may be: the window at the clock's pace, and the clock's lead."""
+    return int(window_ms * max(clock.multiple, 1.0)) + clock.lead_ms()
 
-    A client synchronises once and then runs at the real pace, so a faster exchange grants it the
-    multiple; on a stepped clock ten years, since the client's clock runs while ours stands.
-    """
-    if clock.is_stepped:
-        return TEN_YEARS_MS
-    return int(milliseconds * max(clock.multiple, 1.0))
+
+def early_tolerance_ms(clock: ExchangeClock, window_ms: int) -> int:
+    """Return how far in the future a timestamp may be; ten years more on a stepped clock."""
+    stepped = TEN_YEARS_MS if clock.is_stepped else 0
+    return int(window_ms * max(clock.multiple, 1.0)) + stepped

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from thunes_core.testnet.clock import ExchangeClock, time_tolerance
+from thunes_core.testnet.clock import ExchangeClock, early_tolerance_ms, late_tolerance_ms
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused, missing
 
@@ -84,9 +84,9 @@ def require_in_time(parameters: Parameters, clock: ExchangeClock, now: int) -> N
         )
     if stamp > 10**14:
         stamp //= 1000
-    if stamp > now + time_tolerance(clock, AHEAD_MS):
+    if stamp > now + early_tolerance_ms(clock, AHEAD_MS):
         raise Refused(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    if now - stamp > time_tolerance(clock, window):
+    if now - stamp > late_tolerance_ms(clock, window):
         raise Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 

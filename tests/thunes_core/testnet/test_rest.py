@@ -104,6 +104,15 @@ def test_timestamps_must_lie_in_the_window_scaled_by_the_pace(
         assert code(answer) == -1021
 
 
+def test_on_a_fast_clock_a_client_that_synchronised_once_goes_on() -> None:
+    """An hour later at sixty times real: its stamp is 59 hours behind and in time, 60 are not."""
+    on, seconds = running(60)
+    seconds[0] = 3_600.0
+    now = on.clock.now_ms()
+    assert "balances" in signed(on, "GET", "account", timestamp=now - 59 * HOUR_MS)
+    assert code(signed(on, "GET", "account", timestamp=now - 60 * HOUR_MS)) == -1021
+
+
 def test_on_a_stepped_clock_a_client_that_synchronised_once_goes_on() -> None:
     """Years of stepping do not outrun the window, a senseless stamp is refused all the same."""
     on = exchange(QUIET)
