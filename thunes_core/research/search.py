@@ -163,6 +163,45 @@ def _tried(trial: FrozenTrial) -> Tried:
     return Tried(trial.number, trial.params, Outcome(trial.value, violation, figures))
 
 
+def study_page(space: ParameterSpace, tried: Sequence[Tried]) -> str:
+    """Draw a study as one HTML page that needs no network: history, slices, contours, importance.
+
+    Trials without outcome are left out; where fewer than two are left the page says so.
+    """
+    done = [_frozen(space, t.values, t.outcome) for t in tried if t.outcome is not None]
+    if len(done) < 2:
+        return "<p>too few trials to draw</p>"
+    figures = list(_figures(_memory_study(done)))
+    drawn = [
+        f.to_html(full_html=False, include_plotlyjs=n == 0, default_height="440px")
+        for n, f in enumerate(figures)
+    ]
+    return "<html><meta charset='utf-8'><body>" + "\n".join(drawn) + "</body></html>"
+
+
+def _figures(study: Study) -> Iterator[Any]:
+    from optuna import visualization
+    from optuna.importance import PedAnovaImportanceEvaluator
+
+    named = {"target": _objective, "target_name": "objective (Sharpe)"}
+    yield visualization.plot_optimization_history(study, **named)
+    yield visualization.plot_slice(study, **named)
+    yield visualization.plot_contour(study, **named)
+    yield visualization.plot_parallel_coordinate(study, **named)
+    yield visualization.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+
+
+def _objective(trial: FrozenTrial) -> float | None:
+    return trial.value  # type: ignore[no-any-return]  # optuna is untyped here
+
+
+def _frozen(space: ParameterSpace, values: Mapping[str, Value], outcome: Outcome) -> FrozenTrial:
+    from optuna.trial import create_trial
+
+    distributions = {name: _distribution(d) for name, d in space.dimensions.items()}
+    return create_trial(params=dict(values), distributions=distributions, value=outcome.objective)
+
+
 def _memory_study(trials: Sequence[FrozenTrial]) -> Study:
     import optuna
 

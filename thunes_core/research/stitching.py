@@ -6,12 +6,14 @@ Add here: another joint view of all folds. Keep out: running anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
+from thunes_core.domain.parameters import ParameterSpace
 from thunes_core.domain.results import BacktestResult
-from thunes_core.research.search import Tried
+from thunes_core.research.search import Outcome, Tried
 
 FIGURES = ("sharpe", "total_return", "max_drawdown", "trades")
 
@@ -41,6 +43,21 @@ def trial_table(searches: Sequence[Sequence[Tried]]) -> pl.DataFrame:
         for tried in search
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def trials_of(table: pl.DataFrame, space: ParameterSpace, fold: int) -> list[Tried]:
+    """Return the trials of one fold from a table of trials; 0 is the final fit."""
+    rows = table.filter(pl.col("fold") == fold).iter_rows(named=True)
+    return [
+        Tried(row["number"], {name: row[name] for name in space.dimensions}, _outcome(row))
+        for row in rows
+    ]
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome | None:
+    if row["sharpe"] is None:
+        return None
+    return Outcome(row["sharpe"], 0.0 if row["feasible"] else 1.0)
 
 
 def _row(fold: int, tried: Tried) -> dict[str, object]:

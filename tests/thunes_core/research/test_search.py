@@ -8,7 +8,7 @@ import pytest
 
 from thunes_core.domain.parameters import Choice, FloatRange, IntRange, ParameterSpace
 from thunes_core.errors import BadInput, StoreFailed
-from thunes_core.research.search import Outcome, SearchOptions, Tried, best, search
+from thunes_core.research.search import Outcome, SearchOptions, Tried, best, search, study_page
 
 SPACE = ParameterSpace(
     {"fast": IntRange(2, 60), "share": FloatRange(0.1, 1.0), "kind": Choice(("a", "b"))}
@@ -113,3 +113,12 @@ def test_figures_survive_the_journal_even_when_not_a_number(tmp_path):
     search(SPACE, nothing, SearchOptions(3, 3, journal=journal))
     again = search(SPACE, nothing, SearchOptions(3, 3, journal=journal))
     assert all(math.isnan(t.outcome.figures["sharpe"]) for t in again)
+
+
+def test_study_page_needs_no_network_and_draws_every_parameter():
+    """One HTML page with its own script; too few trials are said so."""
+    page = study_page(SPACE, search(SPACE, hill, SearchOptions(20, 3)))
+    assert "plotly" in page
+    assert 'src="http' not in page
+    assert all(name in page for name in SPACE.dimensions)
+    assert "too few" in study_page(SPACE, [])

@@ -18,6 +18,9 @@ from thunes_core.clock import to_millis
 from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
 from thunes_core.reporting.plots import equity_drawdown_png, folds_png
 from thunes_core.research.promotion import Ruling
+from thunes_core.research.search import study_page
+from thunes_core.research.stitching import trials_of
+from thunes_core.strategies.base import strategy_class
 from thunes_pipelines.resources.champions import FINGERPRINT
 
 VERDICT, WHY, POLICY, EVIDENCE = "thunes.verdict", "thunes.why", "thunes.policy", "thunes.evidence"
@@ -108,6 +111,20 @@ def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def note(result: WalkForwardResult, evidence: Evidence, why: str) -> str:
+    """Return what MLflow shows on the run's first page, as Markdown."""
+    span = f"{result.folds[0].test_start:%Y-%m-%d} to {result.folds[-1].test_end:%Y-%m-%d}"
+    return "\n\n".join(
+        [
+            f"**{result.strategy} {result.symbol} {result.interval}**, tested {span}, "
+            f"{result.trials} trials. Chosen: `{dict(result.chosen.values)}`",
+            f"Ruling: {why}",
+            evidence_table(evidence),
+            fold_table(result),
+        ]
+    )
+
+
 def fold_frame(result: WalkForwardResult) -> pl.DataFrame:
     """Return one row per fold: spans, chosen parameters, metrics of train and test."""
     return pl.DataFrame(
@@ -165,6 +182,7 @@ def search_curve(result: WalkForwardResult, fold: int) -> Iterator[Point]:
 def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | bytes]:
     """Return the files of the parent run by path: tables as CSV, texts, pictures."""
     title = f"{result.strategy} {result.symbol} {result.interval}"
+    space = strategy_class(result.strategy).space
     return {
         "parameters.json": result.chosen.canonical(),
         "evidence/evidence.json": evidence_json(evidence),
@@ -175,4 +193,5 @@ def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | 
         "stitched.csv": result.stitched.write_csv(),
         "plots/equity.png": equity_drawdown_png(result.stitched, f"{title}: stitched tests"),
         "plots/folds.png": folds_png(result.folds, title),
+        "plots/final_fit_trials.html": study_page(space, trials_of(result.trial_table, space, 0)),
     }

@@ -6,6 +6,7 @@ Add here: something more that is written. Keep out: its content (content), alias
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -43,9 +44,11 @@ class RunWriter:
         """Write the parent run with its figures, curves and files, and its folds; return its id."""
         result, evidence = self._walk.result, self._walk.evidence
         last = result.folds[-1].test_end
-        name = f"walk-forward to {last:%Y-%m-%d}, {result.chosen.fingerprint[:8]}"
+        name = f"{last:%Y-%m-%d} {result.chosen.fingerprint[:8]}"
         figures = content.finite({**result.metrics, **evidence.figures})
-        with self._run(name, self._walk.tags) as run_id:
+        note = content.note(result, evidence, self._walk.tags[content.WHY])
+        with self._run(name, {**self._walk.tags, "mlflow.note.content": note}) as run_id:
+            self._log_bars(run_id)
             self._log(run_id, result.chosen.values, figures, content.daily_curve(result.stitched))
             self._log_files(run_id, content.artefacts(result, evidence))
             for fold in result.folds:
@@ -116,13 +119,29 @@ class RunWriter:
     @contextlib.contextmanager
     def _run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open a run; it ends FINISHED, or FAILED when the block raises."""
-        run = self._client.create_run(self.experiment, run_name=name, tags=dict(tags))
+        origin = {"mlflow.source.name": "thunes", "mlflow.source.type": "JOB"}
+        run = self._client.create_run(self.experiment, run_name=name, tags={**origin, **tags})
         status = "FAILED"
         try:
             yield str(run.info.run_id)
             status = "FINISHED"
         finally:
             self._client.set_terminated(run.info.run_id, status)
+
+    def _log_bars(self, run_id: str) -> None:
+        """Name the bars that the walk was made of, by content: equal bars, equal digest."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        result = self._walk.result
+        span = {"from": str(result.bars_from), "until": str(result.chosen_until)}
+        bars = Dataset(
+            name=f"{result.symbol} {result.interval}",
+            digest=result.data_fingerprint[:36],
+            source_type="thunes",
+            source=json.dumps({**span, "sha256": result.data_fingerprint}),
+            profile=json.dumps(span),
+        )
+        self._client.log_inputs(run_id, [DatasetInput(bars)])
 
     def _log_fold(self, parent: str, fold: FoldResult) -> None:
         figures = content.finite(fold.test_metrics) | content.finite(fold.train_metrics, "train_")
