@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -38,6 +40,9 @@ _HOSTS = {
     "binance-testnet": "https://testnet.binance.vision",
     "binance-demo": "https://demo-api.binance.com",
 }
+
+
+_OWN_KEYS = ("binance_api_key", "binance_api_secret", "binance_private_key_file")
 
 
 class Settings(BaseSettings):
@@ -119,14 +124,46 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _local_key(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave the user's own keys out where the exchange is local: it has its published one."""
+        if values.get("exchange", "local") != "local":
+            return values
+        return {name: value for name, value in values.items() if name not in _OWN_KEYS}
+
     @model_validator(mode="after")
     def _keys(self) -> Settings:
-        needs_keys = self.broker == "exchange" and self.exchange != "local"
-        if needs_keys and not self.binance_api_key:
+        if self.broker != "exchange" or self.exchange == "local":
+            return self
+        if self.exchange not in _HOSTS:
+            raise ValueError(f"orders on {self.exchange} are not possible; use broker 'paper'")
+        if not (
+            self.binance_api_key and (self.binance_api_secret or self.binance_private_key_file)
+        ):
             raise ValueError(
                 "broker 'exchange' needs THUNES_BINANCE_API_KEY and THUNES_BINANCE_API_SECRET "
                 "(or THUNES_BINANCE_PRIVATE_KEY_FILE); set them or use broker 'paper'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _hosts(self) -> Settings:
+        is_local, trades = self.exchange == "local", self.broker == "exchange"
+        urls = [self.rest_url, self.binance_stream_url, self.binance_ws_api_url]
+        hosts = {urlsplit(url) for url in urls if url}
+        if is_local and not all(is_here(host.hostname) for host in hosts):
+            raise ValueError(
+                "exchange 'local' lives on this machine, THUNES_BINANCE_…_URL names another; "
+                "set THUNES_EXCHANGE to the exchange that is meant, or correct the address"
+            )
+        if not is_local and trades and any(is_here(host.hostname) for host in hosts):
+            raise ValueError(
+                f"keys of {self.exchange} would be sent to this machine; set THUNES_EXCHANGE=local "
+                "or take THUNES_BINANCE_…_URL out"
+            )
+        if not is_local and trades and any(host.scheme in {"http", "ws"} for host in hosts):
+            raise ValueError("orders to a real exchange need https; correct THUNES_BINANCE_…_URL")
         return self
 
     @classmethod
@@ -207,6 +244,18 @@ class Settings(BaseSettings):
             self.max_total_exposure,
             self.bar_grace_seconds,
         )
+
+
+def is_here(host: str | None) -> bool:
+    """True when `host` is this machine, by name or loopback address.
+
+    >>> is_here("127.0.0.1"), is_here("::1"), is_here("127.0.0.1.example.org")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def load(**overrides: Any) -> Settings:

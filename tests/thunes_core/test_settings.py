@@ -1,0 +1,89 @@
+"""Settings: whose keys go to which host, and that no fault shows a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from thunes_core.errors import SettingsInvalid
+from thunes_core.settings import load
+
+REAL = "https://api.binance.com"
+LOCAL = "http://127.0.0.1:8799"
+OWN = {"binance_api_key": "own-key-0001", "binance_api_secret": "own-secret-0002"}
+TRADING = {"broker": "exchange"}
+
+
+@pytest.fixture(autouse=True)
+def empty_surroundings(monkeypatch, tmp_path):
+    """No file and no variable of the machine is read."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("EXCHANGE", "BROKER", "BINANCE_REST_URL", "BINANCE_API_KEY", "CONFIG"):
+        monkeypatch.delenv(f"THUNES_{name}", raising=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [REAL, "http://api.binance.com", "http://127.0.0.1@api.binance.com", "http://127.0.0.1.x.org"],
+)
+@pytest.mark.parametrize("broker", ["paper", "exchange"])
+def test_the_local_exchange_is_on_this_machine(url, broker):
+    """A real host under the name `local` would count as armed and be sent the local key."""
+    with pytest.raises(SettingsInvalid, match="local") as told:
+        load(exchange="local", binance_rest_url=url, broker=broker)
+    assert "THUNES_EXCHANGE" in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["binance_stream_url", "binance_ws_api_url"])
+def test_the_streams_of_the_local_exchange_are_on_this_machine(name):
+    """A signed subscription carries the key just as a request does."""
+    with pytest.raises(SettingsInvalid, match="local"):
+        load(**{name: "wss://ws-api.binance.com/ws-api/v3"})
+
+
+@pytest.mark.parametrize("url", [None, LOCAL, "http://localhost:1234", "http://[::1]:8799"])
+def test_own_keys_are_never_given_to_the_local_exchange(url):
+    """The local testnet has its own published key; whoever listens there gets no other."""
+    settings = load(exchange="local", binance_rest_url=url, **TRADING, **OWN)
+    assert settings.binance_api_key is None
+    assert settings.binance_api_secret is None
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binance-testnet", "binance-demo"])
+def test_own_keys_are_never_sent_to_this_machine_in_the_name_of_a_real_exchange(exchange):
+    """A forgotten address of the local testnet beside a real exchange is a fault."""
+    with pytest.raises(SettingsInvalid, match="this machine"):
+        load(exchange=exchange, binance_rest_url=LOCAL, **TRADING, **OWN)
+
+
+def test_own_keys_are_never_sent_in_the_clear():
+    """Signed requests to a real exchange need https."""
+    with pytest.raises(SettingsInvalid, match="https"):
+        load(exchange="binance", binance_rest_url="http://api.binance.com", **TRADING, **OWN)
+
+
+def test_a_key_without_its_secret_is_not_signed_by_the_local_one():
+    """Half a pair is a fault, named before anything is sent."""
+    with pytest.raises(SettingsInvalid, match="THUNES_BINANCE_API_SECRET"):
+        load(exchange="binance", binance_api_key=OWN["binance_api_key"], **TRADING)
+
+
+def test_an_exchange_without_an_order_path_takes_no_orders():
+    """Orders for another exchange must not end at the local testnet, with its keys."""
+    with pytest.raises(SettingsInvalid, match="paper"):
+        load(exchange="ccxt:kraken", **TRADING, **OWN)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binance-testnet"])
+def test_own_keys_go_to_the_exchange_they_belong_to(exchange):
+    """The ordinary case."""
+    settings = load(exchange=exchange, **TRADING, **OWN)
+    assert settings.binance_api_key.get_secret_value() == OWN["binance_api_key"]
+    assert settings.rest_url.startswith("https://")
+
+
+def test_no_fault_and_no_repr_shows_a_secret():
+    """Neither the sentence nor the object tells what a key is."""
+    with pytest.raises(SettingsInvalid) as told:
+        load(exchange="binance", binance_rest_url=LOCAL, symbols="bad symbol", **TRADING, **OWN)
+    shown = str(told.value) + repr(load(exchange="binance", **TRADING, **OWN))
+    assert not any(secret in shown for secret in OWN.values())
