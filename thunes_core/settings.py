@@ -32,7 +32,7 @@ from thunes_core.errors import SettingsInvalid
 
 LOCAL_TESTNET_URL = "http://127.0.0.1:8799"
 LOCAL_KEY = "thunes-local-key"
-LOCAL_SECRET = "thunes-local-secret"  # noqa: S105 - the local testnet's published test key
+LOCAL_SECRET = "thunes-local-secret"
 _SYMBOL = re.compile(r"^[A-Z0-9]{2,20}$")
 _HOSTS = {
     "local": LOCAL_TESTNET_URL,
@@ -43,6 +43,11 @@ _HOSTS = {
 
 
 _OWN_KEYS = ("binance_api_key", "binance_api_secret", "binance_private_key_file")
+_STREAMS = {
+    "binance": "wss://stream.binance.com:9443",
+    "binance-testnet": "wss://stream.testnet.binance.vision",
+    "binance-demo": "wss://demo-stream.binance.com",
+}
 
 
 class Settings(BaseSettings):
@@ -185,6 +190,17 @@ class Settings(BaseSettings):
     def rest_url(self) -> str:
         """Base URL of the exchange's REST interface."""
         return self.binance_rest_url or _HOSTS.get(self.exchange, LOCAL_TESTNET_URL)
+
+    @property
+    def stream_url(self) -> str:
+        """Base URL of the exchange's market streams."""
+        own = f"ws{self.rest_url.removeprefix('http')}"
+        return self.binance_stream_url or _STREAMS.get(self.exchange, own)
+
+    @property
+    def board_path(self) -> Path:
+        """Where the live stream shows the newest of each symbol."""
+        return self.home / "board"
 
     @property
     def lake_root(self) -> Path:

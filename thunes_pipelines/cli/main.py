@@ -22,7 +22,18 @@ app = typer.Typer(
     add_completion=False,
 )
 
-GROUPS = ("backtest", "check_strategy", "data", "demo", "proof", "registry", "testnet", "trading", "up")
+GROUPS = (
+    "backtest",
+    "check_strategy",
+    "data",
+    "demo",
+    "proof",
+    "registry",
+    "stream",
+    "testnet",
+    "trading",
+    "up",
+)
 """Modules beside this one; each has `add_to(app)` that registers its commands."""
 
 

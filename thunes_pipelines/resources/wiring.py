@@ -12,11 +12,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
+    from thunes_core.adapters.binance.market import BinanceMarket
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
@@ -48,6 +50,11 @@ def alerts(settings: Settings) -> Alerts:
 
 def market(settings: Settings) -> MarketData:
     """Reach the public side of the exchange."""
+    return binance_market(settings)
+
+
+def binance_market(settings: Settings) -> BinanceMarket:
+    """Reach Binance, or what speaks its protocol."""
     from thunes_core.adapters.binance.market import BinanceMarket
 
     return BinanceMarket(settings.rest_url, **_shared(settings))
@@ -80,6 +87,7 @@ def broker(settings: Settings) -> Broker:
             market=market(settings),
             costs=settings.costs,
             cash=settings.allotment_quote * len(settings.symbols) * len(settings.strategies),
+            resolution=settings.interval if settings.exchange == "local" else Interval.M1,
         )
     from thunes_core.adapters.binance.broker import BinanceBroker
 
@@ -174,4 +182,5 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
             found = reconcile(desk)
             if accept:
                 accept_balances(desk, found.discrepancies)
-    return found.as_dict()
+    booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]
+    return {"fills": booked, **found.as_dict()}

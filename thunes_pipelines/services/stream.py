@@ -1,0 +1,69 @@
+"""The long-lived stream: from the settings to a feed that fills board and lake until it is stopped.
+
+Add here: what the service needs from the settings. Keep out: following a stream (core).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import closing, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from thunes_core.clock import to_millis
+from thunes_core.settings import Settings
+from thunes_pipelines.resources import wiring
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.bars.store import BarStore
+    from thunes_core.adapters.stream.feed import Tally
+
+Told = Callable[[pl.DataFrame], None]
+
+
+def follow(settings: Settings, told: Told, seconds: float | None = None) -> Tally:
+    """Follow all configured symbols until interrupted, or for so many real `seconds`.
+
+    `told` is called with the closed bars of one symbol, as soon as the board shows them. Bars
+    missed since the newest stored one are asked for first. Returns what happened. Raises
+    `ExchangeUnavailable` when the exchange cannot be asked for its clock, and `StoreFailed`.
+    """
+    from thunes_core.adapters.stream.board import Board
+    from thunes_core.adapters.stream.feed import Feed
+    from thunes_core.adapters.stream.link import opener
+    from thunes_core.adapters.stream.sinks import BoardAndLake
+
+    symbols, interval = list(settings.symbols), settings.interval
+    market, store = wiring.binance_market(settings), wiring.bar_store(settings)
+    feed = Feed(
+        opener(settings.stream_url, symbols, interval),
+        market,
+        BoardAndLake(
+            board := Board(settings.board_path, symbols, str(interval)), store, interval, told
+        ),
+        _known(store, settings, market.server_time()),
+        interval,
+    )
+    with closing(board), closing(market), suppress(KeyboardInterrupt):
+        asyncio.run(_for(feed.run(), seconds))
+    return feed.tally
+
+
+def _known(store: BarStore, settings: Settings, now: datetime) -> dict[str, int]:
+    """Return the open time (ms) of the newest bar had of each symbol.
+
+    Where nothing is stored, the one that closed last counts as had: history is for `ingest`.
+    """
+    interval = settings.interval
+    last_closed = interval.floor(now) - interval.duration
+    spans = {symbol: store.span(symbol, interval) for symbol in settings.symbols}
+    return {s: to_millis(span[1] if span else last_closed) for s, span in spans.items()}
+
+
+async def _for(work: Coroutine[Any, Any, None], seconds: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work
