@@ -13,7 +13,7 @@ import polars as pl
 from thunes_core.domain.bars import empty, fingerprint
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
-from thunes_core.errors import NoChampion, RegistryUnavailable
+from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
 from thunes_core.strategies.base import Strategy, build_from, strategy_class
 from thunes_core.trading.ports import Journal, ParameterSource
 from thunes_core.trading.world import Study, World
@@ -61,13 +61,15 @@ def find_champion(
 ) -> tuple[Champion, str]:
     """Return the champion and a note; the ledger's copy where the registry cannot be asked.
 
-    `needed`: something is held, so that the remembered set serves even when there is no champion.
+    `needed`: something is held, so that the remembered set serves even when there is no champion
+    or an unfit one. Raises `NoChampion` or `ParametersInvalid`, never that a registry is down: a
+    study without a copy must not stop the others.
     """
     try:
         champion = source.champion(study.key)
     except RegistryUnavailable as error:
         return _remembered(journal, study, error)
-    except NoChampion as error:
+    except (NoChampion, ParametersInvalid) as error:
         if not needed:
             raise
         return _remembered(journal, study, error)
@@ -76,9 +78,11 @@ def find_champion(
 
 
 def _remembered(
-    journal: Journal, study: Study, error: RegistryUnavailable | NoChampion
+    journal: Journal, study: Study, error: RegistryUnavailable | NoChampion | ParametersInvalid
 ) -> tuple[Champion, str]:
     kept = journal.remembered_champion(study.key)
+    if kept is None and isinstance(error, RegistryUnavailable):
+        raise NoChampion(f"{error}; no champion is remembered either") from error
     if kept is None:
         raise error
     return kept, f"{study.key}: registry not used ({error}); version {kept.version} as remembered"

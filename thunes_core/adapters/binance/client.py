@@ -76,6 +76,7 @@ def make_client(
         )
 
     client = run_apart(build)
+    client.session.max_redirects = 0  # another host would be sent the key, and the order again
     base = rest_url.rstrip("/")
     client.API_URL = f"{base}/api"
     client.MARGIN_API_URL = f"{base}/sapi"

@@ -53,6 +53,9 @@ def scripted(replies: Sequence[Reply]) -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(content)
 
+        def do_POST(self) -> None:
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 

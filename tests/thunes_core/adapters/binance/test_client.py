@@ -10,10 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 import stamina
+from requests import TooManyRedirects
 
 from tests.thunes_core.adapters.binance.scripted import Reply, scripted
+from thunes_core.adapters.binance.classify import classify
 from thunes_core.adapters.binance.client import make_client, read
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, ThunesError, UnknownName
+from thunes_core.errors import (
+    ExchangeRejected,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    ThunesError,
+    UnknownName,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -141,3 +149,18 @@ def test_a_client_leaves_no_event_loop_open() -> None:
         asyncio.run(inside())
         gc.collect()
     assert [str(w.message) for w in caught if "event loop" in str(w.message)] == []
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_no_answer_makes_a_request_go_to_another_host(status: int) -> None:
+    """A redirect would carry the key away and could send an order twice."""
+    with scripted([GOOD]) as elsewhere:
+        away = Reply(status, headers={"Location": f"{elsewhere.url}/api/v3/order"})
+        with scripted([away]) as server:
+            client = make_client(server.url, "key", "secret")
+            with pytest.raises(TooManyRedirects) as told:
+                client.create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="1")
+            client.close_connection()
+            assert len(server.asked) == 1
+        assert elsewhere.asked == []
+    assert isinstance(classify(told.value, "order x"), OutcomeUnknown)
