@@ -65,7 +65,8 @@ def book_fill(
         return Booked(_buy(position, fill, record.request, fee_quote, terms.instrument))
     sold = _sell(position, fill, fee_quote, terms.instrument)
     if sold.quantity >= max(terms.instrument.step_size, Decimal("1e-18")):
-        return Booked(replace(sold, level=record.request.level))
+        blocked = position.blocked or _is_protective(record)
+        return Booked(replace(sold, level=record.request.level, blocked=blocked))
     return close(sold, record, fill.time, terms)
 
 
@@ -79,7 +80,10 @@ def close_if_dust(position: Position, record: OrderRecord, price: Decimal, terms
 
 
 def close(position: Position, record: OrderRecord, at: datetime, terms: Terms) -> Booked:
-    """Turn a sold-out book flat: its trade, its dust, its cool-down and its block."""
+    """Turn a sold-out book flat: its trade, its dust, its cool-down and its block.
+
+    A protective exit blocks with its first fill, so that a rest is sold and never bought back.
+    """
     pnl = position.received - position.spent
     trade = Trade(
         strategy=position.strategy,
@@ -94,21 +98,24 @@ def close(position: Position, record: OrderRecord, at: datetime, terms: Terms) -
         reason=record.request.reason,
         parameters=position.parameters,
     )
-    is_protective = record.request.reason != SIGNAL
-    ended = _exit_time(record, at, terms.interval, is_protective)
+    ended = _exit_time(record, at, terms.interval, _is_protective(record))
     flat = Position(
         strategy=position.strategy,
         symbol=position.symbol,
         cash=position.cash,
         dust=position.dust + position.quantity,
         realised=position.realised + pnl,
-        blocked=is_protective,
+        blocked=position.blocked or _is_protective(record),
         last_target=position.last_target,
         last_bar=position.last_bar,
         cooldown_until=ended + terms.cooldown if pnl < 0 else position.cooldown_until,
         parameters=position.parameters,
     )
     return Booked(flat, trade)
+
+
+def _is_protective(record: OrderRecord) -> bool:
+    return record.request.reason != SIGNAL
 
 
 def _buy(

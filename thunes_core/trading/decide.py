@@ -15,7 +15,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from thunes_core.clock import to_millis
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.instrument import Instrument, LotSize, MarketLotSize, floor_to_step
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, client_order_id
 from thunes_core.domain.portfolio import Position
@@ -64,9 +64,14 @@ def decide(position: Position, view: View) -> Decision:
 def exit_request(
     position: Position, bar: datetime, instrument: Instrument, reason: str, attempt: int = 0
 ) -> OrderRequest:
-    """Return the order that sells all of a book at once."""
+    """Return the order that sells all of a book at once, or as much as one market order may.
+
+    What is left over is sold by the next attempt: an exit larger than the exchange's maximum, which
+    moves with the volume, must not be refused whole.
+    """
     leg = Leg.EXIT if reason == rules.REASONS[rules.SIGNAL] else Leg.STOP
-    quantity = floor_to_step(position.quantity, instrument.step_size)
+    sold = min([position.quantity, *_most(instrument)])
+    quantity = floor_to_step(sold, instrument.step_size)
     return _market(position, bar, Side.SELL, quantity, leg, reason, 0.0, attempt)
 
 
@@ -82,6 +87,11 @@ def lots(value: float, instrument: Instrument) -> Decimal:
         )
     whole = rules.floor_step(value / float(step), 1.0)
     return Decimal(int(whole)) * step
+
+
+def _most(instrument: Instrument) -> list[Decimal]:
+    rules_of_lots = (instrument.find(LotSize), instrument.find(MarketLotSize))
+    return [rule.max_quantity for rule in rules_of_lots if rule and rule.max_quantity]
 
 
 def _unchanged(last_target: float, targets: Sequence[float]) -> bool:

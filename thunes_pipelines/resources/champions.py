@@ -8,6 +8,7 @@ Add here: a check that a champion must pass before it is trusted. Keep out: writ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,7 @@ class RestChampions:
 
     def __init__(self, tracking_uri: str) -> None:
         self._url = tracking_uri.rstrip("/") + "/api/2.0/mlflow"
+        self._shown = re.sub(r"//[^/]*@", "//", self._url)  # a password is for no message
 
     def champion(self, study: str) -> Champion:
         """Return the champion of `study`; errors as `ParameterSource` promises."""
@@ -137,14 +139,14 @@ class RestChampions:
             body: dict[str, Any] = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise RegistryUnavailable(
-                f"registry: expected MLflow to answer at {self._url}; {type(error).__name__}; "
+                f"registry: expected MLflow to answer at {self._shown}; {type(error).__name__}; "
                 "start it (`thunes up`) or correct THUNES_MLFLOW_TRACKING_URI"
             ) from error
         if answer.status_code < 500 and body.get("error_code") in _ABSENT:
             raise no_champion(study)
         if not answer.ok:
             raise RegistryUnavailable(
-                f"registry: MLflow answered {answer.status_code} at {self._url}/{path}: "
+                f"registry: MLflow answered {answer.status_code} at {self._shown}/{path}: "
                 f"{str(body.get('message', ''))[:200]}; see the server's log"
             )
         return body

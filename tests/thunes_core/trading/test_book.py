@@ -184,3 +184,20 @@ def test_the_sum_of_trades_is_the_change_of_cash_to_the_last_digit(rounds, fee_r
         position, trades = done.position, trades + done.trade.pnl
     if not position.is_open:
         assert position.cash - Decimal(1000) == trades == position.realised
+
+
+def test_a_partly_filled_stop_blocks_at_once_and_stays_blocked():
+    """The next bar sells the rest instead of buying back; its reason is only `signal`."""
+    opened = booked(FLAT, fill(Side.BUY, "100", "2"), order(Side.BUY, "2", 1.0)).position
+    half = booked(opened, fill(Side.SELL, "90", "1"), order(Side.SELL, "2", 0.0, "stop_loss"))
+    assert (half.position.level, half.position.blocked) == (0.0, True)
+    rest = booked(half.position, fill(Side.SELL, "89", "1"), order(Side.SELL, "1", 0.0))
+    assert rest.trade is not None
+    assert rest.position.blocked
+
+
+def test_a_partly_filled_signal_blocks_nothing():
+    """Only protection blocks."""
+    opened = booked(FLAT, fill(Side.BUY, "100", "2"), order(Side.BUY, "2", 1.0)).position
+    half = booked(opened, fill(Side.SELL, "90", "1"), order(Side.SELL, "2", 0.0))
+    assert not half.position.blocked

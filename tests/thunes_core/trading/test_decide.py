@@ -9,7 +9,7 @@ import pytest
 
 from tests.worlds import HOUR, LOTS, START
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.instrument import Instrument, MarketLotSize, broken_filter
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import Leg, OrderType, Side
 from thunes_core.domain.portfolio import Position
@@ -43,6 +43,15 @@ def test_a_target_of_zero_sells_everything():
     (order,) = decide(LONG, view(1.0, 0.0)).orders
     assert (order.side, order.quantity, order.level) == (Side.SELL, Decimal("10.000"), 0.0)
     assert order.reduces
+
+
+def test_an_exit_beyond_the_largest_market_order_sells_what_one_order_may():
+    """The exchange lowers that filter as volume falls; refusing it whole would be for ever."""
+    smaller = MarketLotSize(Decimal(0), Decimal("4.0005"), Decimal(0))
+    narrow = replace(INSTRUMENT, filters=(*LOTS, smaller))
+    (order,) = decide(LONG, replace(view(1.0, 0.0), instrument=narrow)).orders
+    assert order.quantity == Decimal("4.000")
+    assert broken_filter(order, narrow, Decimal(100)) is None
 
 
 def test_an_unchanged_target_asks_for_nothing():

@@ -140,3 +140,11 @@ def test_dead_server_is_unavailable_at_once():
         pass
     with pytest.raises(RegistryUnavailable, match="thunes up"):
         champion_source(url, "").champion(STUDY)
+
+
+def test_a_password_in_the_address_is_in_no_message():
+    """Notes of a tick are kept in the ledger and shown to everyone."""
+    with pytest.raises(RegistryUnavailable) as told:
+        champion_source("http://bob:hunter2@127.0.0.1:9", "").champion(STUDY)
+    assert "hunter2" not in str(told.value)
+    assert "127.0.0.1:9" in str(told.value)
