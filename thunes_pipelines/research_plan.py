@@ -7,8 +7,10 @@ Add here: a choice that both must make alike. Keep out: formulas, storage.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,6 +18,7 @@ import polars as pl
 from thunes_core.domain.bars import parse_interval
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.errors import BadInput, NoEvidence
+from thunes_pipelines.lineage import month_hashes
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
@@ -114,6 +117,25 @@ def _daily_variance(sharpes: tuple[float, ...]) -> float | None:
     return pl.Series(sharpes).var() / 365 if len(sharpes) > 1 else None  # type: ignore[operator,return-value] # polars says Any number
 
 
-def context(run_id: str, trials: int) -> dict[str, str]:
-    """Return the tags that say where a candidate comes from."""
-    return {"code": version("thunes"), "dagster_run": run_id, "trials": str(trials)}
+def context(run_id: str, result: WalkForwardResult, bars: pl.DataFrame) -> dict[str, str]:
+    """Return the tags that say where a candidate comes from: code, run, walk, months of bars."""
+    from thunes_core.adapters.walks import walk_id
+
+    return {
+        "code": code_version(),
+        "dagster_run": run_id,
+        "walk": walk_id(result),
+        "trials": str(result.trials),
+        "months": json.dumps(month_hashes(bars)),
+    }
+
+
+def code_version() -> str:
+    """Return the installed version, with the commit where this is a checkout."""
+    git = Path(__file__).resolve().parents[1] / ".git"
+    try:
+        head = (git / "HEAD").read_text().strip()
+        commit = (git / head[5:]).read_text() if head.startswith("ref: ") else head
+    except OSError:
+        return version("thunes")
+    return f"{version('thunes')}+{commit[:12].strip()}"

@@ -28,8 +28,8 @@ BEATS_CHAMPION = "candidate_beats_champion"
 FINDINGS = {
     "stitched_sharpe": "The stitched out-of-sample Sharpe ratio is high enough.",
     "dsr": "The Sharpe ratio is not luck, all walk-forwards ever judged counted (deflated Sharpe).",
-    "pbo": "The best trial in sample is also good out of sample (probability of overfitting).",
-    "bootstrap": "The curve still gains when its days are drawn anew in runs (stationary bootstrap).",
+    "pbo": "The best set of one half of the days is also good in the other (overfitting).",
+    "bootstrap": "The curve still gains when its days are drawn anew in runs.",
     "efficiency": "Out of sample keeps enough of what was earned in training.",
     "spread": "The folds choose similar parameters.",
     "plateau": "Neighbouring parameters do nearly as well: a plateau, not a needle.",
@@ -111,10 +111,11 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
     walks, terms = research_plan.walk_store(settings), research_plan.terms(settings)
     with told_plainly():
         result, registry = walks.newest(study), house.registry()
+        bars = research_plan.bars_of(house.bars(), result)
         champion = registry.champion_or_none(study)
         evidence = judge(
             result,
-            research_plan.bars_of(house.bars(), result),
+            bars,
             champion=champion.parameters if champion else None,
             costs=terms.costs,
             protection=terms.protection,
@@ -122,7 +123,7 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
             luck=research_plan.luck(walks.tries(study)),
         )
         ruling = rule(result.chosen, evidence, champion, research_plan.policy(settings))
-        tags = research_plan.context(context.run.run_id, result.trials)
+        tags = research_plan.context(context.run.run_id, result, bars)
         registered = registry.log_candidate(result, evidence, context=tags, ruling=ruling)
     context.log.info(f"{study} version {registered.version}: {ruling.outcome}: {ruling.why}")
     verdict = dg.AssetCheckResult(

@@ -14,7 +14,7 @@ from rich.table import Table
 from thunes_core.domain.parameters import Champion, split_study_key
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings, load
-from thunes_pipelines.cli import research
+from thunes_pipelines.cli import research, why
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.partitions import configured_studies
 from thunes_pipelines.resources import wiring
@@ -29,7 +29,7 @@ _FIGURES = ("sharpe", "dsr", "pbo", "trials")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands of this file, and those about research."""
+    """Register the commands of this file, and those about research and lineage."""
     group = typer.Typer(no_args_is_help=True, help="Parameter sets with their evidence.")
     group.command("list")(list_command)
     group.command("show")(show_command)
@@ -37,18 +37,18 @@ def add_to(app: typer.Typer) -> None:
     group.command("rollback")(rollback_command)
     app.add_typer(group, name="registry")
     research.add_to(app)
+    why.add_to(app)
 
 
 def list_command(json: Json = False) -> None:
     """List every version with its aliases and evidence."""
     versions = wiring.registry(load()).versions()
     if json:
-        emit_json(versions)
+        emit_json([{name: v[name] for name in v if name != "tags"} for v in versions])
         return
     table = Table(title="registered parameter sets")
     for head in ("study", "version", "aliases", "ruling", *_FIGURES, "fingerprint"):
-        justify = "right" if head in _FIGURES else "left"
-        table.add_column(head, justify=justify, overflow="fold")
+        table.add_column(head, justify="right" if head in _FIGURES else "left", overflow="fold")
     for version in versions:
         table.add_row(*_row(version))
     console.print(table)

@@ -51,12 +51,22 @@ def version_tags(
         "thunes.interval": result.interval,
         FINGERPRINT: result.chosen.fingerprint,
         "thunes.data": result.data_fingerprint,
+        "thunes.bars_from": str(result.bars_from),
+        "thunes.bars_until": str(result.chosen_until),
+        "thunes.trial": str(_trial_number(result)),
         VERDICT: str(ruling.outcome),
         POLICY: str(ruling.policy),
         WHY: ruling.why,
         EVIDENCE: evidence_json(evidence),
         **{f"thunes.{name}": value for name, value in context.items()},
     }
+
+
+def _trial_number(result: WalkForwardResult) -> int | None:
+    """Return the number of the final fit's trial that was chosen."""
+    same = [pl.col(name) == value for name, value in result.chosen.values.items()]
+    found = result.trial_table.filter(pl.col("fold") == 0, *same)["number"]
+    return None if found.is_empty() else int(found[0])
 
 
 def evidence_json(evidence: Evidence) -> str:

@@ -178,7 +178,6 @@ class Registry:
             return {
                 **self._shown(version, aliases),
                 "parameters": json.loads(self._published(version).parameters)["values"],
-                "tags": dict(version.tags),
                 "url": self._mlflow.run_url(experiment, version.run_id),
             }
 
@@ -253,6 +252,7 @@ class Registry:
             "policy": tags.get(content.POLICY),
             "why": tags.get(content.WHY),
             "run_id": version.run_id,
+            "tags": dict(tags),
             "evidence": evidence.get("figures", {}),
             "findings": evidence.get("findings", []),
         }
