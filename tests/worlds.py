@@ -21,7 +21,6 @@ from thunes_core.domain.instrument import Instrument, LotSize, Notional
 from thunes_core.domain.limits import Costs, Protection, RiskLimits
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion, ParameterSet, study_key
-from thunes_core.domain.portfolio import Account
 from thunes_core.errors import NoChampion, UnknownName
 from thunes_core.trading.world import TradingPlan, World
 
@@ -153,9 +152,8 @@ class Frail:
             raise step[1]
         return order
 
-    def cancel(self, symbol: str, client_order_id: str) -> Order:
-        found: Order = self.inner.cancel(symbol, client_order_id)
-        return found
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         if self.hide_orders:
@@ -164,20 +162,12 @@ class Frail:
         found: Order | None = self.inner.order(symbol, client_order_id)
         return found
 
-    def open_orders(self, symbol: str | None = None) -> list[Order]:
-        found: list[Order] = self.inner.open_orders(symbol)
-        return found
-
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
         if self.hide_fills:
             self.hide_fills -= 1
             return []
         found: list[Fill] = self.inner.fills(symbol, after_trade_id)
         return found
-
-    def account(self) -> Account:
-        held: Account = self.inner.account()
-        return held
 
 
 @dataclass
@@ -208,7 +198,13 @@ def small_world(
 ) -> Small:
     """Return a world on `market` with a paper account and a ledger in `folder`."""
     paper = PaperBroker(
-        folder / "paper.db", market, costs, cash * len(studies), fee_in=fee_in, synchronous="OFF"
+        folder / "paper.db",
+        market,
+        costs,
+        cash * len(studies),
+        fee_in=fee_in,
+        resolution=Interval.H1,
+        synchronous="OFF",
     )
     plan = TradingPlan(studies, cash, limits, protection, costs)
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", synchronous="OFF")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.shared_data import shared
 from thunes_core.domain.bars import SCHEMA
-from thunes_core.domain.limits import Costs
+from thunes_core.domain.limits import Costs, Protection
 from thunes_core.errors import BarsInvalid, ParametersInvalid, UnknownName
 from thunes_core.strategies.base import build, registered
 from thunes_pipelines.cli.inputs import read_bars
@@ -71,6 +71,23 @@ def test_every_strategy_trades_live_as_it_did_in_the_backtest(strategy):
     result = run_parity(case_of(strategy))
     assert result.differences == ()
     assert result.ticks == TICKS
+
+
+PROTECTIONS = {
+    "stop": Protection(stop_loss=0.02),
+    "trail": Protection(trailing_stop=0.02, trailing_activation=0.01, stop_loss=0.03),
+    "pair": Protection(stop_loss=0.02, take_profit=0.02),
+    "all": Protection(0.03, 0.04, 0.02, 0.01, cooldown_minutes=90),
+}
+
+
+@pytest.mark.parametrize("kind", PROTECTIONS)
+def test_protection_resting_at_the_exchange_exits_where_the_backtest_does(kind):
+    """Same bars, same reasons; prices differ by less than a tick, which the exchange demands."""
+    case = replace(case_of("sma_crossover", ticks=90, seed=12), protection=PROTECTIONS[kind])
+    result = run_parity(case)
+    assert result.differences == ()
+    assert result.orders > 10
 
 
 @pytest.mark.slow

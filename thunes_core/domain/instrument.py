@@ -90,7 +90,10 @@ F = TypeVar("F", bound=Filter)
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A tradable symbol: its assets, status and filters (one of a kind at most)."""
+    """A tradable symbol: its assets, status and filters (one of a kind at most).
+
+    `order_types` names the types the exchange takes; empty where it did not say.
+    """
 
     symbol: str
     base_asset: str
@@ -99,6 +102,11 @@ class Instrument:
     filters: tuple[Filter, ...] = ()
     base_precision: int = 8
     quote_precision: int = 8
+    order_types: tuple[str, ...] = ()
+
+    def takes(self, kind: OrderType) -> bool:
+        """True unless the exchange said that it does not take orders of `kind`."""
+        return not self.order_types or str(kind) in self.order_types
 
     def find(self, kind: type[F]) -> F | None:
         """Return the filter of `kind`, or None where the exchange set none."""

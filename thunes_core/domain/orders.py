@@ -113,6 +113,7 @@ class OrderRequest:
     `reduces` is True for an order that can only make a position smaller: an exit.
     `reason` is the field term of why (`signal`, `stop_loss`, ...). `stop_price` for stop types.
     `level` is the exposure that the order establishes once it is executed (semantics §3).
+    Orders that cancel each other (OCO) share a `list_id`.
     """
 
     symbol: str
@@ -127,6 +128,12 @@ class OrderRequest:
     time_in_force: TimeInForce | None = None
     reduces: bool = False
     level: float = 0.0
+    list_id: str = ""
+
+    @property
+    def rests(self) -> bool:
+        """True when it waits at the exchange to protect a position."""
+        return self.leg in {Leg.STOP, Leg.TARGET} and self.type is not OrderType.MARKET
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,27 @@ class Broker(Protocol):
         """
         ...
 
+    def submit_pair(self, stop: ApprovedOrder, target: ApprovedOrder) -> tuple[Order, Order]:
+        """Send two orders of which one cancels the other (OCO), once; errors as `submit`."""
+        ...
+
+    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+        """Cancel an open order and send another in one request, once; return the new one.
+
+        Errors as `submit`. After `ExchangeRejected` the new one does not exist; whether the old one
+        still does must be asked.
+        """
+        ...
+
     def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order and return its last state; errors as `submit`."""
+        """Cancel an open order, and the one it cancels (OCO); return its last state.
+
+        Errors as `submit`.
+        """
+        ...
+
+    def orders_since(self, symbol: str, since: datetime) -> list[Order]:
+        """Return every order of `symbol` sent at or after `since`, open or not."""
         ...
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
@@ -174,8 +193,8 @@ class Journal(Protocol):
         """Store a book and new orders at once, outside of a bar's decision."""
         ...
 
-    def claim(self, client_order_id: str, at: datetime) -> None:
-        """Mark an intent as leaving: after it exactly one request may follow."""
+    def claim(self, client_order_ids: Sequence[str], at: datetime) -> None:
+        """Mark intents as leaving together: after it exactly one request may follow."""
         ...
 
     def record_outcome(self, order: Order, at: datetime, why: str = "") -> None:
@@ -200,6 +219,10 @@ class Journal(Protocol):
 
     def orders_of(self, strategy: str, symbol: str, bar: datetime) -> list[OrderRecord]:
         """Return the orders of one decision, refused ones included."""
+        ...
+
+    def last_exit(self, strategy: str, symbol: str) -> OrderRecord | None:
+        """Return the newest order that sold something and was to leave nothing, or None."""
         ...
 
     def positions(self) -> list[Position]:

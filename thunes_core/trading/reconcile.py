@@ -21,12 +21,15 @@ from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quote, moved
 from thunes_core.trading.ports import Broker, Journal, MarketData
-from thunes_core.trading.resolve import resolve
+from thunes_core.trading.resolve import drop_lost, resolve
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The ports and terms that booking needs, bound to one lease and one moment."""
+    """The ports and terms that booking needs, bound to one lease and one moment.
+
+    `booked` collects every fill that was booked at this desk, oldest first.
+    """
 
     market: MarketData
     broker: Broker
@@ -35,6 +38,7 @@ class Desk:
     now: datetime
     cooldown: timedelta = timedelta(0)
     intervals: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
+    booked: list[Fill] = field(default_factory=list)
 
     def terms(self, strategy: str, symbol: str) -> Terms:
         """Return the terms on which a fill of that book is booked."""
@@ -68,7 +72,6 @@ class Reconciliation:
     """What reconciling found; `unresolved` maps symbols to the sentence that blocks entries."""
 
     account: Account
-    fills: tuple[Fill, ...] = ()
     notes: tuple[str, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
     unresolved: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +84,6 @@ class Reconciliation:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values that JSON can hold."""
         return {
-            "fills": [{"symbol": f.symbol, "trade_id": f.trade_id} for f in self.fills],
             "notes": list(self.notes),
             "discrepancies": [str(d) for d in self.discrepancies],
             "unresolved": dict(self.unresolved),
@@ -91,9 +93,9 @@ class Reconciliation:
 def reconcile(desk: Desk) -> Reconciliation:
     """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
     notes = resolve(desk.broker, desk.journal, desk.now)
-    fills, foreign = book_new_fills(desk, desk.instruments)
-    account, discrepancies, late = _compare(desk)
-    fills += late
+    foreign = book_new_fills(desk, desk.instruments)
+    notes += drop_lost(desk.broker, desk.journal, desk.now)
+    account, discrepancies = _compare(desk)
     unresolved = {
         **_foreign_orders(desk),
         **foreign,
@@ -102,7 +104,6 @@ def reconcile(desk: Desk) -> Reconciliation:
     }
     return Reconciliation(
         account=account,
-        fills=tuple(fills),
         notes=(*notes, *map(str, discrepancies), *foreign.values()),
         discrepancies=discrepancies,
         unresolved=unresolved,
@@ -115,22 +116,21 @@ def accept_balances(desk: Desk, discrepancies: Iterable[Discrepancy]) -> None:
         desk.journal.accept_balance(found.asset, found.actual, desk.now, "accepted by a person")
 
 
-def book_new_fills(desk: Desk, symbols: Iterable[str]) -> tuple[list[Fill], dict[str, str]]:
-    """Book every fill beyond the cursor; return those booked, and foreign ones by symbol."""
-    booked: list[Fill] = []
+def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:
+    """Book every fill beyond the cursor; return what is foreign, by symbol."""
     foreign: dict[str, str] = {}
     for symbol in symbols:
         cursor = desk.journal.cursor(symbol)
         for fill in desk.broker.fills(symbol, cursor):
             if _book(desk, fill):
-                booked.append(fill)
+                desk.booked.append(fill)
                 continue
             if cursor is not None and not desk.journal.has_fill(symbol, fill.trade_id):
                 foreign[symbol] = f"{symbol}: trade {fill.trade_id} is not ours"
             desk.journal.set_cursor(symbol, fill.trade_id)
         if cursor is None and desk.journal.cursor(symbol) is None:
             desk.journal.set_cursor(symbol, "-1")
-    return booked, foreign
+    return foreign
 
 
 def _book(desk: Desk, fill: Fill) -> bool:
@@ -175,15 +175,15 @@ def _fee_price(desk: Desk, fill: Fill, instrument: Instrument) -> Decimal | None
     return desk.market.price(f"{fill.fee_asset}{instrument.quote_asset}")
 
 
-def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...], list[Fill]]:
+def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...]]:
     """Compare balances; a mismatch counts when a second look, after new fills, still shows it."""
     account = desk.broker.account()
     found = _discrepancies(desk, account)
     if not found:
-        return account, (), []
-    late, _foreign = book_new_fills(desk, desk.instruments)
+        return account, ()
+    book_new_fills(desk, desk.instruments)
     account = desk.broker.account()
-    return account, _discrepancies(desk, account), late
+    return account, _discrepancies(desk, account)
 
 
 def _discrepancies(desk: Desk, account: Account) -> tuple[Discrepancy, ...]:

@@ -1,22 +1,25 @@
-"""Intent, claim, one request, outcome: the only path from an approved order to the exchange.
+"""Intent, claim, one request, outcome: the only path from approved orders to the exchange.
 
 Add here: an outcome the exchange can have. Keep out: approving, booking.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from thunes_core.domain.orders import (
-    ApprovedOrder,
-    OrderRequest,
-    OrderStatus,
-    RefusedOrder,
-)
+from thunes_core.domain.orders import ApprovedOrder, Order, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
+from thunes_core.errors import (
+    ExchangeRejected,
+    ExchangeUnavailable,
+    OutcomeUnknown,
+    OutsideFailed,
+)
 from thunes_core.trading.ports import Broker, Journal
 from thunes_core.trading.resolve import NEVER_LEFT
+
+UNKNOWN = "unknown"
 
 
 def intent_of(
@@ -38,31 +41,46 @@ def intent_of(
     )
 
 
-def send(broker: Broker, journal: Journal, approved: ApprovedOrder, now: datetime) -> str | None:
-    """Send an order whose intent is durable, exactly once; return a note when it failed."""
-    request = approved.request
-    journal.claim(request.client_order_id, now)
+def send(broker: Broker, journal: Journal, approved: ApprovedOrder, now: datetime) -> str:
+    """Send one order whose intent is durable, exactly once; return a note when it failed."""
+    return deliver(journal, (approved,), lambda: (broker.submit(approved),), now)
+
+
+def deliver(
+    journal: Journal,
+    approved: Sequence[ApprovedOrder],
+    request: Callable[[], Sequence[Order]],
+    now: datetime,
+) -> str:
+    """Claim the intents, make the one request that carries them, record its outcome.
+
+    Returns the sentence that says what went wrong, or nothing.
+    """
+    ids = [one.request.client_order_id for one in approved]
+    journal.claim(ids, now)
     try:
-        order = broker.submit(approved)
+        answered = request()
     except ExchangeRejected as error:
-        return _failed(journal, request, now, OrderStatus.REJECTED, str(error.code), str(error))
+        return _failed(journal, ids, now, OrderStatus.REJECTED, str(error.code), error)
     except ExchangeUnavailable as error:
-        return _failed(journal, request, now, OrderStatus.REJECTED, NEVER_LEFT, str(error))
+        return _failed(journal, ids, now, OrderStatus.REJECTED, NEVER_LEFT, error)
     except OutcomeUnknown as error:
-        return _failed(journal, request, now, OrderStatus.UNKNOWN, "unknown", str(error))
-    journal.record_outcome(order, now)
-    return None
+        return _failed(journal, ids, now, OrderStatus.UNKNOWN, UNKNOWN, error)
+    for order in answered:
+        journal.record_outcome(order, now)
+    return ""
 
 
 def _failed(
     journal: Journal,
-    request: OrderRequest,
+    ids: Sequence[str],
     now: datetime,
     status: OrderStatus,
     code: str,
-    why: str,
+    error: OutsideFailed,
 ) -> str:
-    journal.change_order(
-        request.client_order_id, now, status=status, code=code, why=why, updated_at=now
-    )
-    return f"{request.client_order_id}: {status}, {why}"
+    for client_order_id in ids:
+        journal.change_order(
+            client_order_id, now, status=status, code=code, why=str(error), updated_at=now
+        )
+    return f"{', '.join(ids)}: {status}, {error}"

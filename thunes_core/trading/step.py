@@ -95,12 +95,11 @@ def _one(floor: Floor, study: Study) -> Outcome:
 def _sweep_dust(desk: Desk, prices: dict[str, Decimal]) -> None:
     """Close the trades of exits that ended with a remainder too small to sell."""
     for book in desk.journal.positions():
-        if not book.is_open or book.level > 0.0 or book.last_bar is None:
+        if not book.is_open or book.level > 0.0:
             continue
-        records = desk.journal.orders_of(book.strategy, book.symbol, book.last_bar)
-        ended = [r for r in records if r.request.level == 0.0 and r.settled and r.booked_quantity]
-        if ended:
-            close_dust(desk, ended[-1], prices[book.symbol])
+        ended = desk.journal.last_exit(book.strategy, book.symbol)
+        if ended is not None and ended.settled:
+            close_dust(desk, ended, prices[book.symbol])
 
 
 def _next_state(
@@ -143,7 +142,7 @@ def _finish(
         decisions=tuple(done.decision for done in outcomes if done.decision is not None),
         orders=tuple(order for done in outcomes for order in done.orders),
         refused=tuple(refused for done in outcomes for refused in done.refused),
-        fills=(*seen.fills, *(fill for done in outcomes for fill in done.fills)),
+        fills=tuple(desk.booked),
         equity=mark.equity,
         notes=(*seen.notes, *(note for done in outcomes for note in done.notes)),
     )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.orders import ApprovedOrder, Fill, RefusedOrder
+from thunes_core.domain.orders import ApprovedOrder, RefusedOrder
 from thunes_core.domain.portfolio import Account, Position
 from thunes_core.domain.records import DecisionContext, OrderRecord, StateRecord
 from thunes_core.domain.signal import Decision
@@ -19,13 +19,17 @@ from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, 
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 from thunes_core.trading.decide import View, decide, exit_request
+from thunes_core.trading.guard import guard, release, resting_orders
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import NO_EXIT, watch_bars, watch_price
 from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.resolve import drop
 from thunes_core.trading.send import intent_of, send
+from thunes_core.trading.stops import wanted
 from thunes_core.trading.world import Study, TradingPlan, World
 
 Verdict = ApprovedOrder | RefusedOrder
+SOLD_ALREADY = "sold_already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,20 @@ class Outcome:
     decision: Decision | None = None
     orders: tuple[OrderRecord, ...] = ()
     refused: tuple[RefusedOrder, ...] = ()
-    fills: tuple[Fill, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
-    """Decide on the newest closed bar of `study` if that was not done, and act on it."""
+    """Decide on the newest closed bar of `study` if that was not done, act on it, protect."""
     try:
-        sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
+        done = _look_and_act(floor, study, book)
     except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
-        return Outcome(notes=(f"{study.key}: {error}",))
+        done = Outcome(notes=(f"{study.key}: {error}",))
+    return replace(done, notes=(*done.notes, *_protect(floor, study)))
+
+
+def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
+    sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
     said = (sight.note,) if sight.note else ()
     if sight.bar is None:
         return Outcome(notes=(*said, f"{study.key}: no closed bars"))
@@ -68,6 +76,17 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     return replace(done, notes=(*said, *done.notes))
 
 
+def _protect(floor: Floor, study: Study) -> list[str]:
+    """Make what rests at the exchange fit the book as it is now."""
+    book = floor.desk.journal.position(study.strategy, study.symbol)
+    if book is None:
+        return []
+    instrument = floor.desk.instruments[study.symbol]
+    protected = wanted(book, floor.plan.protection, instrument)
+    facts = _facts(floor, study)
+    return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
+
+
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
     watch = watch_bars(book, sight.bars, floor.plan.protection)
     price = floor.prices[study.symbol]
@@ -76,7 +95,8 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
     decision = _signed(decide(watch.position, view), sight)
     facts = replace(
-        _facts(floor, study, stale=_is_stale(bar, study.interval, floor)),
+        _facts(floor, study),
+        stale=_is_stale(bar, study.interval, floor),
         bad_bars=_doubt(floor, study, sight),
     )
     verdicts = [judge(request, facts) for request in decision.orders]
@@ -90,46 +110,61 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
 def _between_bars(floor: Floor, study: Study, book: Position, bar: datetime) -> Outcome:
     """Leave where protection asks for it now, or where this bar's exit did not go through."""
     records = floor.desk.journal.orders_of(study.strategy, study.symbol, bar)
-    reason = _exit_due(floor, study, book, records)
-    if not reason or any(not record.status.is_final for record in records):
+    at_once = [record for record in records if not record.request.rests]
+    reason = _exit_due(floor, study, book, at_once)
+    if not reason or any(not record.status.is_final for record in at_once):
         return Outcome()
     instrument = floor.desk.instruments[study.symbol]
     request = exit_request(book, bar, instrument, reason, attempt=len(records))
-    verdicts = [judge(request, _facts(floor, study, stale=False))]
+    verdicts = [judge(request, _facts(floor, study))]
     floor.desk.journal.record_intents(book, _records(verdicts, study, bar, floor.desk.now))
     return _send_all(floor, study, verdicts, None)
 
 
-def _exit_due(floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]) -> str:
+def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[OrderRecord]) -> str:
     if not book.is_open or study.symbol in floor.unresolved:
         return NO_EXIT
-    exits = [record.request for record in records if record.request.level == 0.0]
+    exits = [record.request for record in at_once if record.request.level == 0.0]
     if exits:
         return exits[-1].reason
-    price = float(floor.prices[study.symbol])
-    return watch_price(book, price, floor.plan.protection)
+    if resting_orders(floor.desk, study.strategy, study.symbol):
+        return NO_EXIT  # the exchange watches the price
+    return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
 
 
 def _send_all(
     floor: Floor, study: Study, verdicts: Sequence[Verdict], decision: Decision | None
 ) -> Outcome:
-    desk, notes, fills = floor.desk, list[str](), list[Fill]()
-    for verdict in verdicts:
-        if isinstance(verdict, RefusedOrder):
-            continue
-        note = send(desk.broker, desk.journal, verdict, desk.market.server_time())
-        booked, _foreign = book_new_fills(desk, [study.symbol])
-        fills += booked
-        notes += [note] if note else []
+    desk = floor.desk
+    notes = [
+        note
+        for verdict in verdicts
+        if isinstance(verdict, ApprovedOrder)
+        for note in _send_one(floor, study, verdict)
+    ]
     ids = [verdict.request.client_order_id for verdict in verdicts]
     known = [desk.journal.order(client_order_id) for client_order_id in ids]
     return Outcome(
         decision=decision,
         orders=tuple(record for record in known if record is not None),
         refused=tuple(v for v in verdicts if isinstance(v, RefusedOrder)),
-        fills=tuple(fills),
         notes=tuple(notes),
     )
+
+
+def _send_one(floor: Floor, study: Study, approved: ApprovedOrder) -> list[str]:
+    """Send one order; what protects a position is released before the position is sold."""
+    desk, request, notes = floor.desk, approved.request, list[str]()
+    if request.reduces:
+        notes += release(desk, study.strategy, study.symbol)
+        book = desk.journal.position(study.strategy, study.symbol)
+        if book is None or book.quantity < request.quantity:
+            why = "its protection sold it first"
+            drop(desk.journal, request.client_order_id, desk.now, SOLD_ALREADY, why)
+            return [*notes, f"{request.client_order_id}: {why}"]
+    note = send(desk.broker, desk.journal, approved, desk.market.server_time())
+    book_new_fills(desk, [study.symbol])
+    return [*notes, note] if note else notes
 
 
 def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
@@ -137,7 +172,7 @@ def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
     return (doubts(study.symbol, study.interval, sight.bars) or "") if doubts else ""
 
 
-def _facts(floor: Floor, study: Study, stale: bool) -> RiskFacts:
+def _facts(floor: Floor, study: Study) -> RiskFacts:
     desk = floor.desk
     return RiskFacts(
         state=floor.state,
@@ -149,7 +184,6 @@ def _facts(floor: Floor, study: Study, stale: bool) -> RiskFacts:
         strategy=study.strategy,
         prices=floor.prices,
         account=floor.account,
-        stale=stale,
         unresolved=floor.unresolved,
         armed=floor.plan.armed,
     )

@@ -28,14 +28,13 @@ from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 
 if TYPE_CHECKING:
     from thunes_core.adapters.ledger import Ledger
+    from thunes_core.domain.instrument import Instrument
     from thunes_core.domain.results import BacktestResult
     from thunes_core.testnet.app import RunningTestnet
     from thunes_core.trading.world import World
 
 WIDE = Decimal(10) ** 12
 SPARE_BARS = 10
-QUANTITY_TOLERANCE = 1e-9
-MONEY_TOLERANCE = 1e-6
 Told = Callable[[int, int], None]
 
 
@@ -59,6 +58,30 @@ class ParityCase:
     def interval(self) -> Interval:
         """The bars' interval."""
         return parse_interval(str(self.bars["interval"][0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far apart figures may be: rounding of floats, or what the exchange's tick does to stops.
+
+    A resting stop stands on the tick below the backtest's. Its fill may be a tick lower, and the
+    cash that is short for it may make a later quantity a step smaller.
+    """
+
+    price: float = 1e-6
+    quantity: float = 1e-9
+    pnl: float = 1e-6
+
+    @staticmethod
+    def of(case: ParityCase, instrument: Instrument) -> Tolerance:
+        """Return the tolerance for `case`; with protection it allows for a tick and a step."""
+        rules = case.protection
+        if not (rules.stop_loss or rules.take_profit or rules.trailing_stop):
+            return Tolerance()
+        tick, step = float(instrument.tick_size), float(instrument.step_size)
+        price = float(case.bars["high"].max())  # type: ignore[arg-type] # of floats
+        moved = tick * float(case.cash) / price + step * price
+        return Tolerance(tick + 1e-6, 1.01 * step, moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +114,28 @@ def run_parity(case: ParityCase, told: Told = lambda _done, _of: None) -> Parity
             f"it was {case.bars.height}; give a longer file"
         )
     with _account(case, parameters, first) as (world, net, ledger):
-        lots = _lots(world, case.symbol)
+        instrument = world.market.instruments([case.symbol])[case.symbol]
         notes = _walk(case, world, net, first, told)
-        differences = compare(_simulate(case, first, lots), ledger, case.interval)
+        simulated = _simulate(case, first, _lots(instrument))
+        allowed = Tolerance.of(case, instrument)
+        differences = compare(simulated, ledger, case.interval, allowed)
         orders = ledger.orders().filter(pl.col("status") != "REFUSED").height
     said = tuple({"kind": "note", "note": note} for note in notes)
     return ParityResult(case.bars.height - first, orders, (*said, *differences))
 
 
 def compare(
-    simulated: BacktestResult, ledger: Ledger, interval: Interval
+    simulated: BacktestResult, ledger: Ledger, interval: Interval, allowed: Tolerance
 ) -> tuple[dict[str, Any], ...]:
     """Return every bar that ends with another holding and every trade that differs."""
     return (
-        *_held_differently(simulated.equity, ledger.fills(), interval),
-        *_traded_differently(simulated.trades, ledger.trades(), interval),
+        *_held_differently(simulated.equity, ledger.fills(), interval, allowed),
+        *_traded_differently(simulated.trades, ledger.trades(), interval, allowed),
     )
 
 
 def _held_differently(
-    expected: pl.DataFrame, fills: pl.DataFrame, interval: Interval
+    expected: pl.DataFrame, fills: pl.DataFrame, interval: Interval, allowed: Tolerance
 ) -> Iterator[dict[str, Any]]:
     signed = (
         pl.when(pl.col("side") == "BUY").then(pl.col("quantity")).otherwise(-pl.col("quantity"))
@@ -121,7 +146,7 @@ def _held_differently(
     both = expected.join(moves, on="open_time", how="left").with_columns(
         live=pl.col("moved").fill_null(0.0).cum_sum()
     )
-    apart = (pl.col("live") - pl.col("quantity")).abs() > QUANTITY_TOLERANCE
+    apart = (pl.col("live") - pl.col("quantity")).abs() > allowed.quantity
     for row in both.filter(apart).iter_rows(named=True):
         yield {
             "kind": "holding",
@@ -132,25 +157,33 @@ def _held_differently(
 
 
 def _traded_differently(
-    expected: pl.DataFrame, live: pl.DataFrame, interval: Interval
+    expected: pl.DataFrame, live: pl.DataFrame, interval: Interval, allowed: Tolerance
 ) -> Iterator[dict[str, Any]]:
     closed = expected.filter(pl.col("exit_time").is_not_null()).to_dicts()
     actual = live.to_dicts()
     for number in range(max(len(closed), len(actual))):
         wanted = closed[number] if number < len(closed) else None
         found = actual[number] if number < len(actual) else None
-        apart = _apart(wanted, found, interval)
+        apart = _apart(wanted, found, interval, allowed)
         if apart:
             yield {"kind": "trade", "number": number, "fields": apart, **_pair(wanted, found)}
 
 
 def _apart(
-    wanted: Mapping[str, Any] | None, found: Mapping[str, Any] | None, interval: Interval
+    wanted: Mapping[str, Any] | None,
+    found: Mapping[str, Any] | None,
+    interval: Interval,
+    allowed: Tolerance,
 ) -> list[str]:
     if wanted is None or found is None:
         return ["missing"]
-    money = ("entry_price", "exit_price", "quantity", "pnl")
-    names = [n for n in money if abs(wanted[n] - found[n]) > MONEY_TOLERANCE * max(1, wanted[n])]
+    limits = {
+        "entry_price": allowed.price,
+        "exit_price": allowed.price,
+        "quantity": allowed.quantity,
+        "pnl": allowed.pnl,
+    }
+    names = [name for name, limit in limits.items() if abs(wanted[name] - found[name]) > limit]
     names += ["reason"] * (wanted["reason"] != found["reason"])
     names += ["entry_time"] * (interval.floor(found["entry_time"]) != wanted["entry_time"])
     exits = {interval.floor(found["exit_time"]) + k * interval.duration for k in (0, 1)}
@@ -255,8 +288,7 @@ def _parameters(case: ParityCase) -> tuple[ParameterSet, int]:
     return ParameterSet(case.strategy, values), strategy.warmup_bars
 
 
-def _lots(world: World, symbol: str) -> LotRules:
-    found = world.market.instruments([symbol])[symbol]
+def _lots(found: Instrument) -> LotRules:
     return LotRules(float(found.step_size), float(found.min_quantity), float(found.min_notional))
 
 

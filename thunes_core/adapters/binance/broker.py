@@ -9,8 +9,8 @@ Add here: a private request the core needs. Keep out: decisions, retries of orde
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,9 +20,11 @@ from thunes_core.adapters.binance.client import make_client, read
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import (
     order_parameters,
+    pair_parameters,
     parse_account,
     parse_fill,
     parse_order,
+    replace_parameters,
 )
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import SystemClock, monotonic_seconds, to_millis
@@ -91,23 +93,39 @@ class BinanceBroker:
     def submit(self, approved: ApprovedOrder) -> Order:
         """Send one approved order, once; the errors say what is proved of it."""
         request = approved.request
-        self._sync()
-        return self._remember(
-            self._once(
-                lambda: self.client.create_order(**order_parameters(request)),
-                f"order {request.client_order_id}",
-            )
+        (order,) = self._once(
+            lambda: [self.client.create_order(**order_parameters(request))],
+            f"order {request.client_order_id}",
         )
+        return order
+
+    def submit_pair(self, stop: ApprovedOrder, target: ApprovedOrder) -> tuple[Order, Order]:
+        """Send an OCO of two sells, once: whichever executes first cancels the other."""
+        parameters = pair_parameters(stop.request, target.request)
+        first, second = self._once(
+            lambda: _pair_of(self.client.create_oco_order(**parameters), stop, target),
+            f"pair {stop.request.list_id}",
+        )
+        return first, second
+
+    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+        """Cancel an open order and send another in one request, once; return the new one."""
+        parameters = replace_parameters(client_order_id, approved.request)
+        (order,) = self._once(
+            lambda: [self.client.cancel_replace_order(**parameters)["newOrderResponse"]],
+            f"replacement of {client_order_id}",
+        )
+        return order
 
     def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order and return its last state; errors as `submit`."""
-        self._sync()
-        return self._remember(
-            self._once(
-                lambda: self.client.cancel_order(symbol=symbol, origClientOrderId=client_order_id),
-                f"cancel of {client_order_id}",
-            )
+        """Cancel an open order, and the one it cancels; return its last state."""
+        found = self._once(
+            lambda: _cancelled(
+                self.client.cancel_order(symbol=symbol, origClientOrderId=client_order_id)
+            ),
+            f"cancel of {client_order_id}",
         )
+        return next((o for o in found if o.client_order_id == client_order_id), found[0])
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None when the exchange shows none now."""
@@ -126,6 +144,16 @@ class BinanceBroker:
         """Return all open orders."""
         asked = {"symbol": symbol} if symbol else {}
         rows = self._read(lambda: self.client.get_open_orders(**asked), "open orders")
+        return [self._remember(parse_order(row)) for row in rows]
+
+    def orders_since(self, symbol: str, since: datetime) -> list[Order]:
+        """Return every order of `symbol` sent at or after `since`, open or not."""
+        rows = self._read(
+            lambda: self.client.get_all_orders(
+                symbol=symbol, startTime=to_millis(since), limit=PAGE_ROWS
+            ),
+            f"orders of {symbol}",
+        )
         return [self._remember(parse_order(row)) for row in rows]
 
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
@@ -165,22 +193,24 @@ class BinanceBroker:
         self._client_ids[order.symbol, order.exchange_order_id] = order.client_order_id
         return order
 
-    def _once(self, request: Callable[[], Any], what: str) -> Order:
+    def _once(self, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
+        """Make one request that changes orders, and read the orders in its answer."""
+        self._sync()
         try:
-            raw = request()
+            return [self._remember(parse_order(row)) for row in request()]
         except request_errors() as error:
-            code = getattr(error, "code", 0)
-            if code == WRONG_TIMESTAMP:
-                self._synced_at = float("-inf")
-            if code in FILTER_ERRORS and self._listings is not None:
-                self._listings.forget()
+            self._heed(getattr(error, "code", 0))
             raise classify(error, what) from error
-        try:
-            return parse_order(raw)
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise OutcomeUnknown(
                 f"{what}: the answer cannot be read as an order; ask, never repeat"
             ) from error
+
+    def _heed(self, code: int) -> None:
+        if code == WRONG_TIMESTAMP:
+            self._synced_at = float("-inf")
+        if code in FILTER_ERRORS and self._listings is not None:
+            self._listings.forget()
 
     def _read(self, request: Callable[[], T], what: str) -> T:
         self._sync()
@@ -199,3 +229,15 @@ class BinanceBroker:
         answer = read(self.client.get_server_time, what="server time")
         self.client.timestamp_offset = answer["serverTime"] - to_millis(SystemClock().now())
         self._synced_at = monotonic_seconds()
+
+
+def _cancelled(raw: dict[str, Any]) -> list[Any]:
+    """Return the orders that a cancel ended: one, or both of a pair."""
+    reports: list[Any] = raw.get("orderReports") or [raw]
+    return reports
+
+
+def _pair_of(raw: dict[str, Any], stop: ApprovedOrder, target: ApprovedOrder) -> list[Any]:
+    """Return the reports of the two orders in the order asked for."""
+    by_id = {report["clientOrderId"]: report for report in raw["orderReports"]}
+    return [by_id[one.request.client_order_id] for one in (stop, target)]

@@ -47,6 +47,7 @@ def _instrument(raw: Raw) -> Instrument:
         filters=tuple(known),
         base_precision=int(raw["baseAssetPrecision"]),
         quote_precision=int(raw.get("quoteAssetPrecision", raw.get("quotePrecision", 8))),
+        order_types=tuple(raw.get("orderTypes", ())),
     )
 
 

@@ -53,6 +53,39 @@ def order_parameters(request: OrderRequest) -> dict[str, str]:
     return parameters
 
 
+def pair_parameters(stop: OrderRequest, target: OrderRequest) -> dict[str, str]:
+    """Return the parameters of `POST /api/v3/orderList/oco`: target above, stop below."""
+    parameters = {
+        "symbol": stop.symbol,
+        "side": str(stop.side),
+        "quantity": plain(stop.quantity),
+        "listClientOrderId": stop.list_id,
+        "newOrderRespType": "RESULT",
+        "aboveType": str(target.type),
+        "aboveClientOrderId": target.client_order_id,
+        "abovePrice": plain(target.price or ZERO),
+        "belowType": str(stop.type),
+        "belowClientOrderId": stop.client_order_id,
+        "belowStopPrice": plain(stop.stop_price or ZERO),
+    }
+    if stop.price is not None:
+        parameters["belowPrice"] = plain(stop.price)
+        parameters["belowTimeInForce"] = str(stop.time_in_force or TimeInForce.GTC)
+    return parameters
+
+
+def replace_parameters(client_order_id: str, request: OrderRequest) -> dict[str, str]:
+    """Return the parameters of `POST /api/v3/order/cancelReplace`.
+
+    Nothing is placed if the cancel fails.
+    """
+    return {
+        **order_parameters(request),
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelOrigClientOrderId": client_order_id,
+    }
+
+
 def plain(value: Decimal) -> str:
     """Write a Decimal without exponent and without trailing zeros.
 

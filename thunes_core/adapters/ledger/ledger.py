@@ -131,11 +131,12 @@ class Ledger:
             for record in orders:
                 orderbook.insert_order(connection, record)
 
-    def claim(self, client_order_id: str, at: datetime) -> None:
-        """Mark an intent as leaving: durable before the one request that may follow."""
-        self.change_order(
-            client_order_id, at, status=OrderStatus.SUBMITTED, submitted_at=at, updated_at=at
-        )
+    def claim(self, client_order_ids: Sequence[str], at: datetime) -> None:
+        """Mark intents as leaving: durable before the one request that may follow."""
+        leaving = {"status": OrderStatus.SUBMITTED, "submitted_at": at, "updated_at": at}
+        with self._write() as connection:
+            for client_order_id in client_order_ids:
+                orderbook.change_order(connection, client_order_id, at, **leaving)
 
     def record_outcome(self, order: Order, at: datetime, why: str = "") -> None:
         """Store what the exchange says of an order."""
@@ -174,6 +175,11 @@ class Ledger:
         """Return the orders of one decision."""
         with self._read() as connection:
             return orderbook.of_decision(connection, strategy, symbol, bar)
+
+    def last_exit(self, strategy: str, symbol: str) -> OrderRecord | None:
+        """Return the newest order that sold something and was to leave nothing, or None."""
+        with self._read() as connection:
+            return orderbook.last_exit(connection, strategy, symbol)
 
     # --- what is held ------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.schema import decisions, orders
 from thunes_core.domain.orders import (
+    ZERO,
     Leg,
     OrderRequest,
     OrderStatus,
@@ -132,6 +133,19 @@ def of_decision(
         orders.c.strategy == strategy, orders.c.symbol == symbol, orders.c.bar == bar
     )
     return fetch(connection, query.order_by(orders.c.intended_at, orders.c.client_order_id))
+
+
+def last_exit(connection: Connection, strategy: str, symbol: str) -> OrderRecord | None:
+    """Return the newest order that sold something and was to leave nothing, or None."""
+    query = select(orders).where(
+        orders.c.strategy == strategy,
+        orders.c.symbol == symbol,
+        orders.c.level == 0.0,
+        orders.c.booked_quantity != ZERO,
+    )
+    newest = query.order_by(orders.c.updated_at.desc(), orders.c.intended_at.desc()).limit(1)
+    found = fetch(connection, newest)
+    return found[0] if found else None
 
 
 def fetch(connection: Connection, query: Select[Any]) -> list[OrderRecord]:

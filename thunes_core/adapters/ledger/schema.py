@@ -93,6 +93,7 @@ orders = _table(
     Column("price", Money),
     Column("stop_price", Money),
     Column("time_in_force", Text),
+    _text("list_id", server_default=""),
     _text("status", index=True),
     _text("exchange_order_id"),
     *_money("executed_quantity", "executed_quote", "booked_quantity"),

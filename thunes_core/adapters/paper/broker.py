@@ -1,9 +1,10 @@
-"""The paper broker: market orders fill at once, limit orders when the latest price reaches them.
+"""The paper broker: market orders fill at once, resting ones when bars or the price reach them.
 
 A market order fills at the latest price made worse by the slippage. A buy pays its fee in the base
-asset, as Binance does, unless told otherwise. Implements `Broker`.
+asset, as Binance does, unless told otherwise. Resting orders are judged on the closed bars since
+they were sent and on the latest price, whenever the account is asked. Implements `Broker`.
 
-Add here: an order type that paper can fill. Keep out: decisions, the ledger, stores.
+Add here: a request that paper answers. Keep out: decisions, the ledger, stores, when orders fill.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 from thunes_core.adapters.paper import store
+from thunes_core.adapters.paper.purse import REFUSED, Purse
+from thunes_core.adapters.paper.resting import LIMITS, STOPS, Hit, Move, first_stops, hit
+from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument, broken_filter
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import (
@@ -28,24 +32,26 @@ from thunes_core.domain.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
-    Side,
 )
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected
 from thunes_core.trading.ports import MarketData
 
-DIGITS = Decimal("1e-8")
 NO_SUCH_ORDER = -2011
-REFUSED = -2010
 BROKEN_FILTER = -1013
+CANCEL_FAILED = -2022
 QUOTE_ASSET = "USDT"
+LATE = timedelta(seconds=60)
+_INSIDE = timedelta(milliseconds=1)
 
 
 class PaperBroker:
     """An account that exists only in `path`; prices, clock and filters are the market's.
 
     `cash` is what a new account begins with, in `quote_asset`. `fee_in` says which asset a buy's
-    fee is taken from. `synchronous` is SQLite's pragma.
+    fee is taken from. `resolution` is the interval of the bars that resting orders are judged on;
+    a bar that was under way for more than a minute when an order was sent is left out for it.
+    `synchronous` is SQLite's pragma.
     """
 
     settle_time = timedelta(0)
@@ -59,12 +65,13 @@ class PaperBroker:
         *,
         quote_asset: str = QUOTE_ASSET,
         fee_in: Literal["base", "quote"] = "base",
+        resolution: Interval = Interval.M1,
         synchronous: str = "FULL",
     ) -> None:
         self._market = market
-        self._slippage = Decimal(repr(costs.slippage))
-        self._fees = {False: Decimal(repr(costs.taker_fee)), True: Decimal(repr(costs.maker_fee))}
-        self._fee_in = fee_in
+        self._purse = Purse(costs, fee_in)
+        self._resolution = resolution
+        self._judged_at: dict[str, datetime] = {}
         self._instruments: dict[str, Instrument] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._store = store.PaperStore(path, synchronous)
@@ -76,172 +83,172 @@ class PaperBroker:
         """Fill, rest or reject one approved order."""
         request = approved.request
         price, now = self._market.price(request.symbol), self._market.server_time()
-        self._require(request, price)
-        with self._store.writing() as connection:
-            if any(
-                order.client_order_id == request.client_order_id
-                for order in store.open_orders(connection, request.symbol)
-            ):
-                raise ExchangeRejected("paper: Duplicate order sent.", REFUSED)
-            order = store.write_order(connection, _new_order(request, now))
-            if request.type is OrderType.MARKET:
-                return self._fill(connection, order, self._worse(price, request.side), now, False)
-            self._lock(connection, order)
-            reached = _reached(order, price)
-            return self._fill(connection, order, price, now, False) if reached else order
+        with self._judged(request.symbol) as connection:
+            return self._take(connection, request, price, now)
+
+    def submit_pair(self, stop: ApprovedOrder, target: ApprovedOrder) -> tuple[Order, Order]:
+        """Rest two orders of which one cancels the other; together they hold the quantity once."""
+        one, other = stop.request, target.request
+        price, now = self._market.price(one.symbol), self._market.server_time()
+        with self._judged(one.symbol) as connection:
+            first = self._take(connection, one, price, now)
+            self._require(connection, other, price)
+            return first, store.new_order(connection, _new(other, now), other.list_id)
+
+    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+        """Cancel an open order and take another; all or nothing."""
+        request = approved.request
+        price, now = self._market.price(request.symbol), self._market.server_time()
+        with self._judged(request.symbol) as connection:
+            self._end(connection, request.symbol, client_order_id, now, CANCEL_FAILED)
+            return self._take(connection, request, price, now)
 
     def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order."""
-        with self._matched(symbol) as connection:
-            for order in store.open_orders(connection, symbol):
-                if order.client_order_id == client_order_id:
-                    self._lock(connection, order, back=True)
-                    done = replace(
-                        order,
-                        status=OrderStatus.CANCELED,
-                        updated_at=self._market.server_time(),
-                    )
-                    return store.write_order(connection, done)
-        raise ExchangeRejected("paper: Unknown order sent.", NO_SUCH_ORDER)
+        """Cancel an open order and the rest of its pair."""
+        with self._judged(symbol) as connection:
+            now = self._market.server_time()
+            return self._end(connection, symbol, client_order_id, now, NO_SUCH_ORDER)
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None."""
-        with self._matched(symbol) as connection:
+        with self._judged(symbol) as connection:
             found = store.read_orders(connection, symbol, client_order_id)
         return found[-1] if found else None
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
         """Return all open orders."""
-        with self._matched(symbol) as connection:
+        with self._judged(symbol) as connection:
             return store.open_orders(connection, symbol)
+
+    def orders_since(self, symbol: str, since: datetime) -> list[Order]:
+        """Return every order of `symbol` sent at or after `since`."""
+        with self._judged(symbol) as connection:
+            return store.orders_since(connection, symbol, since)
 
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
         """Return all fills with a trade id above the cursor, oldest first."""
         after = int(after_trade_id) if after_trade_id is not None else -1
-        with self._matched(symbol) as connection:
+        with self._judged(symbol) as connection:
             return store.read_fills(connection, symbol, after)
 
     def account(self) -> Account:
         """Return the balances."""
-        with self._matched(None) as connection:
+        with self._judged(None) as connection:
             return store.read_account(connection)
 
     @contextmanager
-    def _matched(self, symbol: str | None) -> Iterator[sqlite3.Connection]:
-        """Open the store after filling every resting order that the latest price reaches."""
+    def _judged(self, symbol: str | None) -> Iterator[sqlite3.Connection]:
+        """Open the store after filling every resting order that was reached by now.
+
+        What was reached stays so, even when the request that follows is refused.
+        """
         with self._store.writing() as connection:
-            for order in store.open_orders(connection, symbol):
-                price = self._market.price(order.symbol)
-                if _reached(order, price) and order.price is not None:
-                    now = self._market.server_time()
-                    self._fill(connection, order, order.price, now, True)
+            resting = store.open_orders(connection, symbol)
+            for one in sorted({order.symbol for order in resting}):
+                self._judge(connection, one)
+        with self._store.writing() as connection:
             yield connection
 
-    def _require(self, request: OrderRequest, price: Decimal) -> None:
-        if request.type not in {OrderType.MARKET, OrderType.LIMIT}:
+    def _judge(self, connection: sqlite3.Connection, symbol: str) -> None:
+        now = self._market.server_time()
+        if self._judged_at.get(symbol) == now:
+            return
+        for move in self._moves(connection, symbol, now):
+            for order in sorted(store.open_orders(connection, symbol), key=first_stops):
+                is_open = order in store.open_orders(connection, symbol)
+                sent = store.sent_at(connection, order)
+                found = hit(order, move) if is_open and move.start >= sent - LATE else None
+                if found is not None:
+                    self._execute(connection, order, found)
+        self._judged_at[symbol] = now
+
+    def _moves(self, connection: sqlite3.Connection, symbol: str, now: datetime) -> Iterator[Move]:
+        """Yield the closed bars since the oldest open order was sent, and the price of now."""
+        step = self._resolution.duration
+        sent = [store.sent_at(connection, o) for o in store.open_orders(connection, symbol)]
+        since = max(min(sent), self._judged_at.get(symbol, min(sent)) - step)
+        start = self._resolution.floor(since)
+        bars = self._market.klines(symbol, self._resolution, start, now)
+        for time, *prices in bars.select("open_time", "open", "high", "low").iter_rows():
+            opened, high, low = (Decimal(repr(price)) for price in prices)
+            yield Move(opened, high, low, time, time + step - _INSIDE)
+        price = self._market.price(symbol)
+        yield Move(price, price, price, now, now)
+
+    def _take(
+        self, connection: sqlite3.Connection, request: OrderRequest, price: Decimal, now: datetime
+    ) -> Order:
+        self._require(connection, request, price)
+        order = store.new_order(connection, _new(request, now), request.list_id)
+        if request.type is OrderType.MARKET:
+            return self._execute(connection, order, Hit(price, now, False))
+        self._purse.lock(connection, order, self._instrument(order.symbol))
+        found = hit(order, Move(price, price, price, now, now))
+        if found is None:
+            return order
+        if request.type is not OrderType.LIMIT:
+            raise ExchangeRejected(f"paper: {request.type} would execute immediately.", REFUSED)
+        return self._execute(connection, order, replace(found, is_maker=False))
+
+    def _require(
+        self, connection: sqlite3.Connection, request: OrderRequest, price: Decimal
+    ) -> None:
+        if request.type not in (OrderType.MARKET, *LIMITS, *STOPS):
             raise ExchangeRejected(f"paper: {request.type} is not simulated", BROKEN_FILTER)
         why = broken_filter(request, self._instrument(request.symbol), price)
         if why:
             raise ExchangeRejected(f"paper: Filter failure: {why}", BROKEN_FILTER)
+        open_ids = {o.client_order_id for o in store.open_orders(connection, request.symbol)}
+        if request.client_order_id in open_ids:
+            raise ExchangeRejected("paper: Duplicate order sent.", REFUSED)
+
+    def _end(
+        self,
+        connection: sqlite3.Connection,
+        symbol: str,
+        client_order_id: str,
+        now: datetime,
+        code: int,
+    ) -> Order:
+        found = [
+            order
+            for order in store.open_orders(connection, symbol)
+            if order.client_order_id == client_order_id
+        ]
+        if not found:
+            raise ExchangeRejected("paper: Unknown order sent.", code)
+        self._purse.lock(connection, found[0], self._instrument(symbol), back=True)
+        for other in store.siblings(connection, found[0]):
+            gone = replace(other, status=OrderStatus.CANCELED, updated_at=now)
+            store.change_order(connection, gone)
+        asked = replace(found[0], status=OrderStatus.CANCELED, updated_at=now)
+        return store.change_order(connection, asked)
+
+    def _execute(self, connection: sqlite3.Connection, order: Order, found: Hit) -> Order:
+        instrument = self._instrument(order.symbol)
+        if order.type is not OrderType.MARKET:
+            self._purse.lock(connection, order, instrument, back=True)
+        for other in store.siblings(connection, order):
+            expired = replace(other, status=OrderStatus.EXPIRED, updated_at=found.at)
+            store.change_order(connection, expired)
+        fill = self._purse.settle(connection, order, instrument, found)
+        store.insert_fill(connection, fill)
+        done = replace(
+            order,
+            status=OrderStatus.FILLED,
+            executed_quantity=order.quantity,
+            executed_quote=fill.quote,
+            updated_at=found.at,
+        )
+        return store.change_order(connection, done)
 
     def _instrument(self, symbol: str) -> Instrument:
         if symbol not in self._instruments:
             self._instruments |= self._market.instruments([symbol])
         return self._instruments[symbol]
 
-    def _worse(self, price: Decimal, side: Side) -> Decimal:
-        sign = 1 if side is Side.BUY else -1
-        return (price * (1 + sign * self._slippage)).quantize(DIGITS)
 
-    def _fill(
-        self,
-        connection: sqlite3.Connection,
-        order: Order,
-        price: Decimal,
-        now: datetime,
-        is_maker: bool,
-    ) -> Order:
-        if order.type is not OrderType.MARKET:
-            self._lock(connection, order, back=True)
-        instrument = self._instrument(order.symbol)
-        quote = price * order.quantity
-        fee, asset = self._fee(order, instrument, quote, is_maker)
-        self._pay(connection, order, instrument, quote)
-        store.change_balance(connection, asset, -fee)
-        done = replace(
-            order,
-            status=OrderStatus.FILLED,
-            executed_quantity=order.quantity,
-            executed_quote=quote,
-            updated_at=now,
-        )
-        store.insert_fill(
-            connection,
-            Fill(
-                symbol=order.symbol,
-                trade_id="",
-                exchange_order_id=order.exchange_order_id,
-                client_order_id=order.client_order_id,
-                side=order.side,
-                price=price,
-                quantity=order.quantity,
-                fee=fee,
-                fee_asset=asset,
-                is_maker=is_maker,
-                time=now,
-            ),
-        )
-        return store.write_order(connection, done)
-
-    def _fee(
-        self, order: Order, instrument: Instrument, quote: Decimal, is_maker: bool
-    ) -> tuple[Decimal, str]:
-        in_base = order.side is Side.BUY and self._fee_in == "base"
-        asset = instrument.base_asset if in_base else instrument.quote_asset
-        value = order.quantity if in_base else quote
-        return (value * self._fees[is_maker]).quantize(DIGITS, rounding=ROUND_DOWN), asset
-
-    def _pay(
-        self,
-        connection: sqlite3.Connection,
-        order: Order,
-        instrument: Instrument,
-        quote: Decimal,
-    ) -> None:
-        sign = 1 if order.side is Side.BUY else -1
-        given, value = (
-            (instrument.quote_asset, quote)
-            if order.side is Side.BUY
-            else (instrument.base_asset, order.quantity)
-        )
-        if store.read_account(connection).free(given) < value:
-            raise ExchangeRejected(
-                "paper: Account has insufficient balance for requested action.", REFUSED
-            )
-        store.change_balance(connection, instrument.base_asset, sign * order.quantity)
-        store.change_balance(connection, instrument.quote_asset, -sign * quote)
-
-    def _lock(self, connection: sqlite3.Connection, order: Order, *, back: bool = False) -> None:
-        instrument = self._instrument(order.symbol)
-        if order.side is Side.BUY:
-            asset, value = instrument.quote_asset, order.quantity * (order.price or ZERO)
-        else:
-            asset, value = instrument.base_asset, order.quantity
-        value = -value if back else value
-        if store.read_account(connection).free(asset) < value:
-            raise ExchangeRejected(
-                "paper: Account has insufficient balance for requested action.", REFUSED
-            )
-        store.change_balance(connection, asset, -value, value)
-
-
-def _reached(order: Order, price: Decimal) -> bool:
-    if order.price is None:
-        return False
-    return price <= order.price if order.side is Side.BUY else price >= order.price
-
-
-def _new_order(request: OrderRequest, now: datetime) -> Order:
+def _new(request: OrderRequest, now: datetime) -> Order:
     return Order(
         symbol=request.symbol,
         client_order_id=request.client_order_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS orders (
     id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, client_order_id TEXT NOT NULL,
     side TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL, quantity TEXT NOT NULL,
     executed_quantity TEXT NOT NULL, executed_quote TEXT NOT NULL, updated INTEGER NOT NULL,
-    price TEXT, stop_price TEXT) STRICT;
+    price TEXT, stop_price TEXT, list_id TEXT NOT NULL DEFAULT '',
+    sent INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_id ON orders (symbol, client_order_id);
 CREATE TABLE IF NOT EXISTS fills (
     id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, order_id INTEGER NOT NULL,
@@ -95,12 +97,11 @@ def change_balance(
     )
 
 
-def write_order(connection: sqlite3.Connection, order: Order) -> Order:
-    """Insert an order (empty exchange id) or replace it; return it with its id."""
+def new_order(connection: sqlite3.Connection, order: Order, list_id: str = "") -> Order:
+    """Insert an order, sent now, and return it with its id; a pair shares a `list_id`."""
     cursor = connection.execute(
-        "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO orders VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            int(order.exchange_order_id) if order.exchange_order_id else None,
             order.symbol,
             order.client_order_id,
             str(order.side),
@@ -112,10 +113,57 @@ def write_order(connection: sqlite3.Connection, order: Order) -> Order:
             to_millis(order.updated_at),
             _text(order.price),
             _text(order.stop_price),
+            list_id,
+            to_millis(order.updated_at),
         ),
     )
     row = connection.execute("SELECT * FROM orders WHERE id = ?", (cursor.lastrowid,)).fetchone()
     return _order(row)
+
+
+def change_order(connection: sqlite3.Connection, order: Order) -> Order:
+    """Store what became of an order, and return it."""
+    connection.execute(
+        "UPDATE orders SET status = ?, type = ?, executed_quantity = ?, executed_quote = ?,"
+        " updated = ? WHERE id = ?",
+        (
+            str(order.status),
+            str(order.type),
+            format(order.executed_quantity, "f"),
+            format(order.executed_quote, "f"),
+            to_millis(order.updated_at),
+            int(order.exchange_order_id),
+        ),
+    )
+    return order
+
+
+def siblings(connection: sqlite3.Connection, order: Order) -> list[Order]:
+    """Return the other open orders of the same list."""
+    rows = connection.execute(
+        "SELECT * FROM orders WHERE list_id <> '' AND id <> ?"
+        " AND list_id = (SELECT list_id FROM orders WHERE id = ?)"
+        " AND status IN ('NEW', 'PARTIALLY_FILLED')",
+        (int(order.exchange_order_id),) * 2,
+    )
+    return [_order(row) for row in rows]
+
+
+def sent_at(connection: sqlite3.Connection, order: Order) -> datetime:
+    """Return when an order was sent."""
+    (millis,) = connection.execute(
+        "SELECT sent FROM orders WHERE id = ?", (int(order.exchange_order_id),)
+    ).fetchone()
+    return from_millis(millis)
+
+
+def orders_since(connection: sqlite3.Connection, symbol: str, since: datetime) -> list[Order]:
+    """Return every order of `symbol` sent at or after `since`."""
+    rows = connection.execute(
+        "SELECT * FROM orders WHERE symbol = ? AND sent >= ? ORDER BY id",
+        (symbol, to_millis(since)),
+    )
+    return [_order(row) for row in rows]
 
 
 def read_orders(

@@ -150,7 +150,7 @@ def test_a_fill_is_booked_exactly_once(ledger):
 def test_changing_an_unknown_order_fails_loudly(ledger):
     """A row that must be there and is not means a damaged ledger."""
     with pytest.raises(StoreFailed, match="expected one order nobody; found 0"):
-        ledger.claim("nobody", START)
+        ledger.claim(["nobody"], START)
 
 
 def test_a_lease_excludes_others_until_it_runs_out(ledger, clock):

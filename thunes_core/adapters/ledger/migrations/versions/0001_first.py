@@ -1,19 +1,193 @@
-"""The first schema of the ledger.
+"""The first schema of the ledger, as it was: never edited, later migrations change it.
 
-Add here: nothing; a released step never changes.
-Keep out: later changes (the next number).
+Add here: nothing. Keep out: the present schema (see `schema.py`).
 """
 
 from __future__ import annotations
 
-from alembic import op
+from typing import Any
 
-from thunes_core.adapters.ledger.schema import metadata
+from alembic import op
+from sqlalchemy import Column, Index, MetaData, Table, Text, UniqueConstraint
+
+from thunes_core.adapters.ledger.types import Document, Flag, Moment, Money, Real, Whole
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+metadata = MetaData()
+
+
+def _table(name: str, *parts: Any) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True)
+
+
+def _text(name: str, **options: Any) -> Column[str]:
+    return Column(name, Text, nullable=False, **options)
+
+
+def _money(*names: str) -> list[Column[Any]]:
+    return [Column(name, Money, nullable=False) for name in names]
+
+
+_table(
+    "lease",
+    _text("account", primary_key=True),
+    _text("holder"),
+    Column("token", Whole, nullable=False),
+    Column("expires", Moment, nullable=False),
+)
+
+_table(
+    "trading_state",
+    _text("account", primary_key=True),
+    _text("state"),
+    _text("reason"),
+    _text("author"),
+    Column("since", Moment, nullable=False),
+)
+
+_table(
+    "positions",
+    _text("strategy", primary_key=True),
+    _text("symbol", primary_key=True),
+    *_money("cash", "quantity", "dust", "average_price", "spent", "received", "realised", "fees"),
+    *_money("bought", "bought_quote", "sold", "sold_quote"),
+    Column("entry_time", Moment),
+    Column("level", Real, nullable=False),
+    Column("blocked", Flag, nullable=False),
+    Column("last_target", Real, nullable=False),
+    Column("high_water", Real, nullable=False),
+    Column("last_bar", Moment),
+    Column("cooldown_until", Moment),
+    _text("parameters"),
+)
+
+_table(
+    "decisions",
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    _text("strategy"),
+    _text("symbol"),
+    _text("interval"),
+    Column("bar", Moment, nullable=False),
+    Column("target", Real, nullable=False),
+    Column("previous_target", Real, nullable=False),
+    _text("why"),
+    _text("parameters"),
+    _text("version"),
+    _text("run_id"),
+    _text("bars_fingerprint"),
+    Column("decided_at", Moment, nullable=False),
+    UniqueConstraint("strategy", "symbol", "bar"),
+)
+
+_table(
+    "orders",
+    _text("client_order_id", primary_key=True),
+    _text("strategy"),
+    _text("symbol"),
+    Column("bar", Moment, nullable=False),
+    _text("side"),
+    _text("type"),
+    _text("leg"),
+    _text("reason"),
+    Column("reduces", Flag, nullable=False),
+    Column("level", Real, nullable=False),
+    *_money("quantity"),
+    Column("price", Money),
+    Column("stop_price", Money),
+    Column("time_in_force", Text),
+    _text("status", index=True),
+    _text("exchange_order_id"),
+    *_money("executed_quantity", "executed_quote", "booked_quantity"),
+    Column("settled", Flag, nullable=False, index=True),
+    _text("code"),
+    _text("why"),
+    Column("looks", Whole, nullable=False),
+    Column("intended_at", Moment, nullable=False, index=True),
+    Column("submitted_at", Moment),
+    Column("updated_at", Moment),
+    Index("ix_orders_exchange", "symbol", "exchange_order_id"),
+)
+
+_table(
+    "fills",
+    _text("symbol", primary_key=True),
+    _text("trade_id", primary_key=True),
+    _text("exchange_order_id"),
+    _text("client_order_id"),
+    _text("strategy"),
+    _text("side"),
+    *_money("price", "quantity", "fee"),
+    _text("fee_asset"),
+    *_money("fee_quote"),
+    Column("is_maker", Flag, nullable=False),
+    Column("time", Moment, nullable=False, index=True),
+)
+
+_table(
+    "trades",
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    _text("strategy"),
+    _text("symbol"),
+    Column("entry_time", Moment, nullable=False),
+    Column("exit_time", Moment, nullable=False, index=True),
+    *_money("entry_price", "exit_price", "quantity", "pnl", "fees"),
+    _text("reason"),
+    _text("parameters"),
+)
+
+_table(
+    "equity",
+    Column("time", Moment, primary_key=True),
+    *_money("equity", "cash", "exposure"),
+)
+
+_table(
+    "day_starts",
+    Column("day", Moment, primary_key=True),
+    *_money("equity"),
+)
+
+_table(
+    "cursors",
+    _text("symbol", primary_key=True),
+    _text("trade_id"),
+)
+
+_table(
+    "balances",
+    _text("asset", primary_key=True),
+    *_money("expected"),
+)
+
+_table(
+    "champions",
+    _text("study", primary_key=True),
+    _text("parameters"),
+    _text("version"),
+    _text("run_id"),
+    Column("remembered_at", Moment, nullable=False),
+)
+
+_table(
+    "ticks",
+    Column("id", Whole, primary_key=True, autoincrement=True),
+    Column("server_time", Moment, nullable=False),
+    Column("report", Document, nullable=False),
+)
+
+_table(
+    "audit",
+    Column("seq", Whole, primary_key=True, autoincrement=False),
+    Column("time", Moment, nullable=False),
+    _text("event"),
+    _text("body"),
+    _text("previous"),
+    _text("hash"),
+)
 
 
 def upgrade() -> None:

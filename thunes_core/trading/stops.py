@@ -1,0 +1,133 @@
+"""Which protective orders should rest at the exchange for a position, and which do. Pure.
+
+Prices follow semantics §3 (`rules`), rounded down to the tick: on prices that are multiples of the
+tick, such a stop goes off exactly when the unrounded one would.
+
+Add here: another kind of resting protection. Keep out: placing it (see `guard`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.limits import Protection
+from thunes_core.domain.orders import (
+    ZERO,
+    Leg,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+    client_order_id,
+)
+from thunes_core.domain.portfolio import Position
+from thunes_core.domain.records import OrderRecord
+from thunes_core.trading import rules
+
+LIMIT_ROOM = Decimal("0.05")
+"""How far below its stop a stop-limit order may still sell, where stop-market is not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """What rests: quantity in base units, prices in quote units; None where there is no such leg.
+
+    Two are equal when quantity and prices are; the stop's reason is only told.
+    """
+
+    quantity: Decimal
+    stop: Decimal | None
+    target: Decimal | None
+    stop_reason: str = field(default="stop_loss", compare=False)
+
+
+def wanted(position: Position, protection: Protection, instrument: Instrument) -> Protected | None:
+    """Return what should rest for `position`; None when it is flat or nothing is switched on."""
+    quantity = floor_to_step(position.quantity, instrument.step_size)
+    entry = float(position.average_price)
+    stop, is_trail = rules.stop_level(
+        entry,
+        position.high_water,
+        protection.stop_loss,
+        protection.trailing_stop,
+        protection.trailing_activation,
+    )
+    target = rules.target_level(entry, protection.take_profit)
+    legs = (_price(stop, instrument), _price(target, instrument))
+    if quantity <= 0 or legs == (None, None):
+        return None
+    reason = rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]
+    return Protected(quantity, *legs, reason)
+
+
+def resting(records: Iterable[OrderRecord]) -> Protected | None:
+    """Return what the open protective orders among `records` amount to, or None."""
+    legs = {record.request.leg: record.request for record in records}
+    if not legs:
+        return None
+    stop, target = legs.get(Leg.STOP), legs.get(Leg.TARGET)
+    quantity = max(request.quantity for request in legs.values())
+    return Protected(quantity, stop.stop_price if stop else None, target.price if target else None)
+
+
+def requests_for(
+    protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
+) -> tuple[OrderRequest, ...]:
+    """Return the orders that make up `protected`: a stop, a target, or a pair of both."""
+    stop = _stop(protected, position, bar, instrument, attempt) if protected.stop else None
+    target = _target(protected, position, bar, attempt) if protected.target else None
+    if stop is None or target is None:
+        return tuple(request for request in (stop, target) if request is not None)
+    pair = client_order_id(position.strategy, position.symbol, bar, Leg.TARGET, attempt)
+    return tuple(_in_list(request, f"{pair}-l") for request in (stop, target))
+
+
+def _stop(
+    protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
+) -> OrderRequest:
+    at_market = instrument.takes(OrderType.STOP_LOSS)
+    room = (protected.stop or ZERO) * (1 - LIMIT_ROOM)
+    return OrderRequest(
+        symbol=position.symbol,
+        side=Side.SELL,
+        type=OrderType.STOP_LOSS if at_market else OrderType.STOP_LOSS_LIMIT,
+        quantity=protected.quantity,
+        client_order_id=client_order_id(position.strategy, position.symbol, bar, Leg.STOP, attempt),
+        leg=Leg.STOP,
+        reason=protected.stop_reason,
+        price=None if at_market else floor_to_step(room, instrument.tick_size),
+        stop_price=protected.stop,
+        time_in_force=None if at_market else TimeInForce.GTC,
+        reduces=True,
+    )
+
+
+def _target(protected: Protected, position: Position, bar: datetime, attempt: int) -> OrderRequest:
+    return OrderRequest(
+        symbol=position.symbol,
+        side=Side.SELL,
+        type=OrderType.LIMIT_MAKER,
+        quantity=protected.quantity,
+        client_order_id=client_order_id(
+            position.strategy, position.symbol, bar, Leg.TARGET, attempt
+        ),
+        leg=Leg.TARGET,
+        reason=rules.REASONS[rules.TAKE_PROFIT],
+        price=protected.target,
+        reduces=True,
+    )
+
+
+def _in_list(request: OrderRequest, list_id: str) -> OrderRequest:
+    return replace(request, list_id=list_id)
+
+
+def _price(level: float, instrument: Instrument) -> Decimal | None:
+    if level <= 0.0 or math.isinf(level):
+        return None
+    return floor_to_step(Decimal(repr(level)), instrument.tick_size or Decimal("1e-8"))
