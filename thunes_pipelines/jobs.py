@@ -39,8 +39,14 @@ TRADE = dg.define_asset_job(
 )
 REPORT = dg.define_asset_job(
     "daily_report",
-    selection=dg.AssetSelection.groups(policies.REPORTING),
+    selection=dg.AssetSelection.groups(policies.REPORTING)
+    - dg.AssetSelection.assets(policies.WAREHOUSE),
     description="Write the report of one day: result, trades, positions, health.",
+)
+PUBLISH = dg.define_asset_job(
+    "publish_warehouse",
+    selection=dg.AssetSelection.assets(policies.WAREHOUSE),
+    description="Publish bars, trades, decisions and reports as tables for people and notebooks.",
 )
 
 
@@ -122,6 +128,7 @@ JOBS: list[dg.JobDefinition | UnresolvedAssetJob] = [
     REOPTIMISE,
     TRADE,
     REPORT,
+    PUBLISH,
     promote,
     rollback,
     tidy,

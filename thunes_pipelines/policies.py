@@ -15,11 +15,13 @@ MARKET, RESEARCH, TRADING, REPORTING = "market", "research", "trading", "reporti
 CHAMPION = dg.AssetKey("champion")
 TRADE_TICK = dg.AssetKey("trade_tick")
 DAILY_REPORT = dg.AssetKey("daily_report")
+WAREHOUSE = dg.AssetKey("warehouse")
 """Keys that another file than the asset's own needs."""
 
 EXCHANGE_POOL = "exchange"
 TRADING_POOL = "trading"
 RESEARCH_POOL = "research"
+DUCKDB_POOL = "duckdb"
 
 LANE = "thunes/lane"
 CAUSE = "thunes/cause"

@@ -109,6 +109,11 @@ def studies_due(
     return [dg.RunRequest(partition_key=study) for study in studies if study not in busy]
 
 
+def publish_due(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Ask for a new warehouse."""
+    return dg.RunRequest()
+
+
 def tidy_due(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Ask for the deletion of old ticks."""
     return dg.RunRequest()
@@ -140,6 +145,13 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             default_status=on,
             description="The report of the exchange's day at 23:00 UTC, missed days included.",
         )(reports_due),
+        dg.schedule(
+            "15 23 * * *",
+            name="publish_warehouse_2315",
+            job=jobs.PUBLISH,
+            default_status=on,
+            description="The warehouse for people and notebooks, after the daily report.",
+        )(publish_due),
         dg.schedule(
             "0 3 * * 0",
             name="reoptimise_weekly",

@@ -19,7 +19,18 @@ from thunes_pipelines.build import build_definitions
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("mlflow", "sklearn", "optuna", "binance", "matplotlib", "pandas", "numba", "plotly")
+HEAVY = (
+    "mlflow",
+    "sklearn",
+    "optuna",
+    "binance",
+    "matplotlib",
+    "pandas",
+    "numba",
+    "plotly",
+    "duckdb",
+    "dagster_duckdb",
+)
 
 
 @pytest.fixture(scope="module")

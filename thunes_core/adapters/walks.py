@@ -67,6 +67,10 @@ class WalkStore:
             ) from error
         return folder
 
+    def studies(self) -> list[str]:
+        """Return the studies that were ever walked forward, by name."""
+        return sorted(home.name.removeprefix("study=") for home in self._root.glob("study=*"))
+
     def newest(self, study: str) -> WalkForwardResult:
         """Return the newest walk of `study`, or raise `NoEvidence`."""
         home = self._root / f"study={study}"

@@ -162,7 +162,15 @@ def _where(result: DemoResult) -> str:
             f"Dagster        {home} DAGSTER_HOME={result.home / 'dagster'} "
             ".venv/bin/dagster dev -w workspace.yaml",
             f"MLflow         .venv/bin/mlflow ui --backend-store-uri {result.tracking_uri}",
+            f"tables         {_query(result.home / 'warehouse.duckdb')}",
             f"status         {home} .venv/bin/thunes status",
             "running house  make up",
         ]
     )
+
+
+def _query(warehouse: Path) -> str:
+    """Return one line that shows the trades of the warehouse."""
+    opened = f"duckdb.connect({str(warehouse)!r}, read_only=True)"
+    shown = f"import duckdb; {opened}.sql('FROM trades').show()"
+    return f'.venv/bin/python -c "{shown}"'

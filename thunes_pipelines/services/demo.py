@@ -202,6 +202,9 @@ def _loop(plan: DemoPlan, testnet: RunningTestnet, begin: datetime, tell: Told) 
         end = begin + timedelta(days=plan.days)
         ticks = _trade(session, settings, testnet, begin, end, tell)
         _ingest(session, settings, begin, end, tell, name="ingest the traded week")
+        tell("publish the warehouse", 0, 1)
+        session.run("publish_warehouse")
+        tell("publish the warehouse", 1, 1)
         return _sum_up(settings, begin, end, ticks)
 
 
