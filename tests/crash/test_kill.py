@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,22 @@ class Trial:
     zygote: Zygote
     net: RunningTestnet
     url: str
+    protection: dict[str, float] = field(default_factory=dict)
 
     def tick(self, bar: int, minute: int = 0, **point: Any) -> dict[str, int]:
         """Tick `minute` minutes after the open of `bar`, dying at `point` if one is given."""
         self._stand_at(bar, minute)
-        return self.zygote.tick(url=self.net.url, ledger=self.url, study=STUDY, point=point)
+        return self.zygote.tick(
+            url=self.net.url,
+            ledger=self.url,
+            study=STUDY,
+            point=point,
+            protection=self.protection,
+        )
+
+    def resting(self) -> list[str]:
+        """Return the types of the orders that are open at the exchange."""
+        return [str(order.asked.type) for order in self.net.exchange.records.open_orders()]
 
     def _stand_at(self, bar: int, minute: int) -> None:
         with self.net.exchange.lock:
@@ -157,6 +168,76 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles_an_order(trial, bar, meth
     ledger = open_ledger(trial.url)
     sides = [order.asked.side for order in trial.sent()]
     assert sides == ["BUY", "SELL"]
+    assert ledger.trades().height == 1
+    assert_ledger_is_the_exchange(ledger, trial.net)
+    ledger.close()
+
+
+PAIR = {"stop_loss": 0.04, "take_profit": 0.5}
+TRAIL = {"trailing_stop": 0.04}
+AT_ENTRY = [
+    (kind, method, when, nth)
+    for kind, sent in ((PAIR, "submit_pair"), (TRAIL, "submit"))
+    for method, when, nth in (
+        ("record_intents", "before", 1),
+        ("record_intents", "after", 1),
+        ("claim", "after", 2),
+        (sent, "before", 1 if kind is PAIR else 2),
+        (sent, "after", 1 if kind is PAIR else 2),
+    )
+]
+
+
+@pytest.mark.parametrize(("kind", "method", "when", "nth"), AT_ENTRY)
+def test_a_kill_while_protection_is_placed_leaves_one_that_fits(trial, kind, method, when, nth):
+    """Within three ticks exactly the wanted orders rest, and the exit sells everything once."""
+    trial.protection = kind
+    trial.tick(41)
+    assert trial.tick(BUY_AT, method=method, when=when, nth=nth) == {"signal": 9}
+    for minute in (1, 2, 3):
+        assert trial.tick(BUY_AT, minute) == {"exit": 0}
+    wanted = ["LIMIT_MAKER", "STOP_LOSS"] if kind is PAIR else ["STOP_LOSS"]
+    assert sorted(trial.resting()) == wanted
+    for later in (SELL_AT, SELL_AT + 1):
+        assert trial.tick(later) == {"exit": 0}
+    assert_flat_and_equal(trial)
+
+
+@pytest.mark.parametrize(("method", "when"), [("replace", "before"), ("replace", "after")])
+def test_a_kill_while_a_stop_is_moved_leaves_one_stop(trial, method, when):
+    """Either the old or the new one rests; the next ticks put it where it belongs."""
+    trial.protection = TRAIL
+    trial.tick(41)
+    trial.tick(BUY_AT)
+    assert trial.tick(BUY_AT + 1, method=method, when=when) == {"signal": 9}
+    assert trial.resting() == ["STOP_LOSS"]
+    for minute in (1, 2, 3):
+        assert trial.tick(BUY_AT + 1, minute) == {"exit": 0}
+        assert trial.resting() == ["STOP_LOSS"]
+    for later in (SELL_AT, SELL_AT + 1):
+        assert trial.tick(later) == {"exit": 0}
+    assert_flat_and_equal(trial)
+
+
+@pytest.mark.parametrize("kind", [PAIR, TRAIL], ids=["pair", "trail"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_between_release_and_exit_still_exits(trial, kind, when):
+    """The protection is gone, the exit was not sent: the next tick sells or protects again."""
+    trial.protection = kind
+    trial.tick(41)
+    trial.tick(BUY_AT)
+    assert trial.tick(SELL_AT, method="cancel", when=when) == {"signal": 9}
+    for minute in (1, 2):
+        assert trial.tick(SELL_AT, minute) == {"exit": 0}
+    assert trial.tick(SELL_AT + 1) == {"exit": 0}
+    assert_flat_and_equal(trial)
+
+
+def assert_flat_and_equal(trial: Trial) -> None:
+    """Everything was sold once, nothing rests, ledger and exchange agree."""
+    ledger = open_ledger(trial.url)
+    assert trial.resting() == []
+    assert ledger.open_orders() == []
     assert ledger.trades().height == 1
     assert_ledger_is_the_exchange(ledger, trial.net)
     ledger.close()
