@@ -1,13 +1,14 @@
 # Two commands set everything up: `make demo` and `make test`. The rest is for those who build.
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 BARS ?=
 
-.PHONY: demo up test check format lint types imports docs lock clean
+.PHONY: demo up test check format lint types imports docs peers bench lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -55,9 +56,26 @@ docs: $(DEV)  ## the examples in docstrings run
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
 	@$(BIN)/python -m tests.bench.evidence
 
+$(PEERS)/.installed: requirements-peers.lock
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "installing what others wrote into $(PEERS), to compare with (some minutes, the first time only)"
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-peers.lock
+	@touch $@
+
+peers: $(DEV) $(PEERS)/.installed  ## agreement with backtesting.py, vectorbt, quantstats, empyrical, skfolio
+	@$(BIN)/python -m tests.peers.inputs build/peers
+	@$(PEERS)/bin/python -W ignore tests/peers/run_peers.py build/peers
+	@$(BIN)/python -m tests.peers.compare build/peers
+
+bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against vectorbt and backtesting.py
+	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-quiet --benchmark-json=build/benchmark.json
+	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
+	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python
+
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 tests/peers/requirements.in -o requirements-peers.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
