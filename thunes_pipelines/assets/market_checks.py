@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from thunes_core.adapters.bars.ingest import IngestResult
+from thunes_core.adapters.bars.result import IngestResult
 from thunes_core.adapters.bars.sift import CONFLICTING
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.spikes import spikes

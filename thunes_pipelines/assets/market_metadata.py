@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from thunes_core.adapters.bars.ingest import IngestResult
+from thunes_core.adapters.bars.result import IngestResult
 from thunes_core.domain.bars import Gap
 from thunes_core.domain.instrument import Instrument
 from thunes_pipelines.assets.market_checks import Ingested

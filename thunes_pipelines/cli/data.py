@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_windows
+from thunes_core.adapters.bars.ingest import ingest_windows
+from thunes_core.adapters.bars.ingest_file import ingest_file
+from thunes_core.adapters.bars.result import IngestResult
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.domain.bars import Interval, parse_interval
 from thunes_core.domain.window import Window

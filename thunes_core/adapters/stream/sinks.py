@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import polars as pl
 
-from thunes_core.adapters.bars.ingest import complete_from, store_rows
+from thunes_core.adapters.bars.ingest_file import complete_from
+from thunes_core.adapters.bars.result import store_rows
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.adapters.stream.board import Board
 from thunes_core.adapters.stream.events import Quote
 from thunes_core.clock import SystemClock, to_millis
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.window import Window
 
 SOURCE = "stream"
 
@@ -49,13 +51,12 @@ class BoardAndLake:
 
     def _keep(self, bars: pl.DataFrame, symbol: str) -> None:
         """Add `bars` to the lake; what is stored between them stays."""
-        window = bars["open_time"][0], bars["open_time"][-1] + self._interval.duration
-        stored = self._store.read(symbol, self._interval, *window)
+        start, end = bars["open_time"][0], bars["open_time"][-1] + self._interval.duration
+        window = Window(symbol, self._interval, start, end)
+        stored = self._store.read(symbol, self._interval, start, end)
         store_rows(
             self._store,
             complete_from(bars, stored, ()),
-            symbol,
-            self._interval,
             window,
             source=SOURCE,
             observed_at=SystemClock().now(),

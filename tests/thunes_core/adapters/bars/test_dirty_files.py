@@ -9,7 +9,7 @@ import pytest
 from tests.shared_data import shared
 from tests.thunes_core.adapters.bars.frames import real, real_path
 from thunes_core.adapters.bars.importers import read_file
-from thunes_core.adapters.bars.ingest import ingest_file
+from thunes_core.adapters.bars.ingest_file import ingest_file
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.domain.bars import Interval, gaps, require_valid
 from thunes_core.errors import BarsInvalid

@@ -12,10 +12,14 @@ import polars as pl
 import pytest
 
 from tests.thunes_core.adapters.bars.frames import LATER, SEEN, START, bars_of
-from thunes_core.adapters.bars.ingest import IngestResult, ingest_file, ingest_window
+from thunes_core.adapters.bars import ingest as ingest_module
+from thunes_core.adapters.bars.ingest import ingest_window, ingest_windows
+from thunes_core.adapters.bars.ingest_file import ingest_file
+from thunes_core.adapters.bars.result import IngestResult
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.domain.bars import Gap, Interval, resample
 from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.window import Window
 from thunes_core.errors import BarsInvalid, ExchangeUnavailable
 
 HOUR = timedelta(hours=1)
@@ -206,3 +210,40 @@ def test_a_refused_file_leaves_no_trace(store: BarStore, tmp_path: Path) -> None
         ingest_file(other, store, "BTCUSDT", Interval.H1, now=LATER)
     assert store.quarantined("BTCUSDT", Interval.H1).is_empty()
     assert store.revisions("BTCUSDT", Interval.H1).is_empty()
+
+
+def test_a_long_window_comes_in_chunks_without_a_seam(
+    store: BarStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three bars at a time: the same result, and a hole across an edge is one outage."""
+    monkeypatch.setattr(ingest_module, "CHUNK_BARS", 3)
+    monkeypatch.setattr(ingest_module, "BATCH_BARS", 6)
+    market = FakeMarket(bars_of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], skip=[2, 3]))
+    result = ingest(market, store, hours=10)
+    assert (result.received, result.written) == (8, 8)
+    assert (result.first, result.last) == (START, START + 9 * HOUR)
+    assert result.gaps == (Gap(START + 2 * HOUR, START + 3 * HOUR, 2),)
+    assert result.undeclared == ()
+    assert store.read("BTCUSDT", Interval.H1).equals(market.bars)
+    assert not ingest(market, store, hours=10).changed
+
+
+def test_several_symbols_are_read_together(store: BarStore) -> None:
+    """A market that reads many windows at once is asked once for all."""
+
+    class Many(FakeMarket):
+        def klines_many(self, windows: Sequence[Window]) -> list[pl.DataFrame]:
+            asked_for.append([w.symbol for w in windows])
+            return [
+                self.klines(w.symbol, w.interval, w.start, w.end).with_columns(
+                    symbol=pl.lit(w.symbol)
+                )
+                for w in windows
+            ]
+
+    asked_for: list[list[str]] = []
+    market = Many(bars_of([1, 2, 3]))
+    windows = [Window(s, Interval.H1, START, START + 3 * HOUR) for s in ("BTCUSDT", "ETHUSDT")]
+    results = ingest_windows(market, store, windows)
+    assert [results[w].written for w in windows] == [3, 3]
+    assert asked_for == [["BTCUSDT", "ETHUSDT"]]
