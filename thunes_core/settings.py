@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     strategies: Annotated[tuple[str, ...], NoDecode] = ("sma_crossover",)
     ledger_url: str | None = None
     mlflow_tracking_uri: str | None = None
+    registry_key_file: Path | None = None
     optuna_url: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
 
@@ -221,6 +222,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Absolute MLflow tracking URI."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def registry_key_path(self) -> Path:
+        """Where the key lies that signs registered and promoted parameter sets."""
+        return self.registry_key_file or self.home / "registry.key"
 
     @property
     def artifact_root(self) -> str:

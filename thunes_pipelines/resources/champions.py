@@ -23,6 +23,7 @@ from thunes_core.domain.parameters import (
 )
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
 from thunes_core.strategies.base import build_from, strategy_class
+from thunes_pipelines.resources.signing import is_signed
 
 if TYPE_CHECKING:
     from thunes_core.trading.ports import ParameterSource
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 PARAMETERS = "parameters"
 FINGERPRINT = "thunes.fingerprint"
+PROMOTED = "thunes.promoted"
+"""Tag of a promoted version: the signature of `promotion_facts`."""
 TIMEOUT_SECONDS = (2.0, 5.0)
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
@@ -38,13 +41,29 @@ _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 class Published:
     """A registered version as the registry answers it, not yet trusted.
 
-    `parameters` is the canonical JSON of the set; `fingerprint` what the version's tag claims.
+    `parameters` is the canonical JSON of the set; `fingerprint` and `promoted` (a signature) what
+    the version's tags claim.
     """
 
     version: str
     run_id: str
     parameters: str
     fingerprint: str
+    promoted: str = ""
+
+
+def promotion_facts(study: str, version: str, fingerprint: str) -> dict[str, str]:
+    """Return what a promotion signs: this version of this study, with these parameters."""
+    return {"study": study, "version": version, "fingerprint": fingerprint}
+
+
+def champion_of(study: str, published: Published, key: bytes) -> Champion:
+    """Return a champion that is trusted and whose promotion was signed with `key`."""
+    champion = trusted(study, published)
+    facts = promotion_facts(study, published.version, published.fingerprint)
+    signed = is_signed(key, facts, published.promoted)
+    _require(study, published, signed, "a promotion signed with this house's key")
+    return champion
 
 
 def trusted(study: str, published: Published) -> Champion:
@@ -88,32 +107,41 @@ def no_champion(study: str) -> NoChampion:
     )
 
 
-def champion_source(tracking_uri: str, artifact_root: str) -> ParameterSource:
-    """Return where champions are read from, given the address of MLflow."""
+def without_password(url: str) -> str:
+    """Return an address fit for messages and links.
+
+    >>> without_password("http://bob:secret@host:5000")
+    'http://host:5000'
+    """
+    return re.sub(r"//[^/]*@", "//", url)
+
+
+def champion_source(tracking_uri: str, artifact_root: str, key: bytes) -> ParameterSource:
+    """Return where champions are read from, given the address of MLflow and the signing key."""
     if tracking_uri.startswith(("http://", "https://")):
-        return RestChampions(tracking_uri)
-    return EmbeddedChampions(tracking_uri, artifact_root)
+        return RestChampions(tracking_uri, key)
+    return EmbeddedChampions(tracking_uri, artifact_root, key)
 
 
 class EmbeddedChampions:
     """Champions of a registry without a server; opens it on the first question."""
 
-    def __init__(self, tracking_uri: str, artifact_root: str) -> None:
-        self._tracking_uri, self._artifact_root = tracking_uri, artifact_root
+    def __init__(self, tracking_uri: str, artifact_root: str, key: bytes) -> None:
+        self._registry = (tracking_uri, artifact_root, key)
 
     def champion(self, study: str) -> Champion:
         """Return the champion of `study`."""
         from thunes_pipelines.resources.registry import Registry
 
-        return Registry(self._tracking_uri, self._artifact_root).champion(study)
+        return Registry(*self._registry).champion(study)
 
 
 class RestChampions:
     """Champions of an MLflow server, by two GETs; no MLflow import."""
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, key: bytes) -> None:
         self._url = tracking_uri.rstrip("/") + "/api/2.0/mlflow"
-        self._shown = re.sub(r"//[^/]*@", "//", self._url)  # a password is for no message
+        self._shown, self._key = without_password(self._url), key
 
     def champion(self, study: str) -> Champion:
         """Return the champion of `study`; errors as `ParameterSource` promises."""
@@ -123,14 +151,16 @@ class RestChampions:
         model = self._get(study, f"logged-models/{model_id}", {})["model"]
         params = {p["key"]: p["value"] for p in model["data"].get("params", [])}
         tags = {t["key"]: t["value"] for t in version.get("tags", [])}
-        return trusted(
+        return champion_of(
             study,
             Published(
                 str(version["version"]),
                 str(version.get("run_id", "")),
                 params.get(PARAMETERS, ""),
                 tags.get(FINGERPRINT, ""),
+                tags.get(PROMOTED, ""),
             ),
+            self._key,
         )
 
     def _get(self, study: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:

@@ -109,14 +109,21 @@ def registry(settings: Settings) -> Registry:
     """Open the registry of parameter sets (imports MLflow on first use)."""
     from thunes_pipelines.resources.registry import Registry
 
-    return Registry(settings.tracking_uri, settings.artifact_root)
+    return Registry(settings.tracking_uri, settings.artifact_root, registry_key(settings))
 
 
 def parameter_source(settings: Settings) -> ParameterSource:
     """Ask for champions: over plain REST where MLflow is a server, else through the registry."""
     from thunes_pipelines.resources.champions import champion_source
 
-    return champion_source(settings.tracking_uri, settings.artifact_root)
+    return champion_source(settings.tracking_uri, settings.artifact_root, registry_key(settings))
+
+
+def registry_key(settings: Settings) -> bytes:
+    """Return the key that signs what the registry holds, making it on first use."""
+    from thunes_pipelines.resources.signing import load_key
+
+    return load_key(settings.registry_key_path)
 
 
 def world(settings: Settings, journal: Ledger) -> World:

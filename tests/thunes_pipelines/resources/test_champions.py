@@ -10,8 +10,15 @@ import pytest
 
 from thunes_core.domain.parameters import ParameterSet
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
-from thunes_pipelines.resources.champions import Published, champion_source, trusted
+from thunes_pipelines.resources.champions import (
+    Published,
+    champion_source,
+    promotion_facts,
+    trusted,
+)
+from thunes_pipelines.resources.signing import signature
 
+KEY = b"k" * 32
 STUDY = "sma_crossover.BTCUSDT.1h"
 GOOD = ParameterSet("sma_crossover", {"fast": 20, "slow": 100})
 
@@ -98,13 +105,17 @@ ALIAS = "/api/2.0/mlflow/registered-models/alias"
 MODEL = "/api/2.0/mlflow/logged-models/m-1"
 
 
-def pages(parameters=GOOD):
-    """Return the two answers that make up a champion."""
+def pages(parameters=GOOD, key=KEY):
+    """Return the two answers that make up a champion, its promotion signed with `key`."""
+    sealed = signature(key, promotion_facts(STUDY, "3", parameters.fingerprint))
     version = {
         "version": "3",
         "run_id": "run",
         "source": "models:/m-1",
-        "tags": [{"key": "thunes.fingerprint", "value": parameters.fingerprint}],
+        "tags": [
+            {"key": "thunes.fingerprint", "value": parameters.fingerprint},
+            {"key": "thunes.promoted", "value": sealed},
+        ],
     }
     params = [{"key": "parameters", "value": parameters.canonical()}]
     return {
@@ -116,22 +127,28 @@ def pages(parameters=GOOD):
 def test_champion_comes_by_two_reads_of_a_server():
     """The alias, then the model: two plain GETs."""
     with serving(pages()) as (url, asked):
-        champion = champion_source(url, "").champion(STUDY)
+        champion = champion_source(url, "", KEY).champion(STUDY)
     assert champion.parameters == GOOD
     assert asked == [(ALIAS, {"name": [STUDY], "alias": ["champion"]}), (MODEL, {})]
+
+
+def test_promotion_signed_by_another_is_not_traded():
+    """Whoever can write to MLflow but has not the key promotes nothing."""
+    with serving(pages(key=b"x" * 32)) as (url, _), pytest.raises(ParametersInvalid):
+        champion_source(url, "", KEY).champion(STUDY)
 
 
 def test_alias_that_nobody_has_is_no_champion():
     """An answer that the alias or model does not exist means nothing was promoted."""
     with serving({}) as (url, _), pytest.raises(NoChampion, match="thunes registry promote"):
-        champion_source(url, "").champion(STUDY)
+        champion_source(url, "", KEY).champion(STUDY)
 
 
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (500, {"message": "boom"}), (502, b"")])
 def test_server_that_cannot_answer_is_unavailable(answer):
     """Neither an error page nor a broken body is taken for a champion."""
     with serving({ALIAS: answer}) as (url, _), pytest.raises(RegistryUnavailable):
-        champion_source(url, "").champion(STUDY)
+        champion_source(url, "", KEY).champion(STUDY)
 
 
 def test_dead_server_is_unavailable_at_once():
@@ -139,12 +156,12 @@ def test_dead_server_is_unavailable_at_once():
     with serving({}) as (url, _):
         pass
     with pytest.raises(RegistryUnavailable, match="thunes up"):
-        champion_source(url, "").champion(STUDY)
+        champion_source(url, "", KEY).champion(STUDY)
 
 
 def test_a_password_in_the_address_is_in_no_message():
     """Notes of a tick are kept in the ledger and shown to everyone."""
     with pytest.raises(RegistryUnavailable) as told:
-        champion_source("http://bob:hunter2@127.0.0.1:9", "").champion(STUDY)
+        champion_source("http://bob:hunter2@127.0.0.1:9", "", KEY).champion(STUDY)
     assert "hunter2" not in str(told.value)
     assert "127.0.0.1:9" in str(told.value)

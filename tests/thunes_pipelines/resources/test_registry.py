@@ -14,6 +14,7 @@ from thunes_pipelines.resources.champions import champion_source
 from thunes_pipelines.resources.registry import Registry
 
 STUDY = "sma_crossover.TESTUSDT.1h"
+KEY = b"k" * 32
 FIGURES = {"sharpe": 1.5, "dsr": 0.97, "pbo": 0.2, "trials": 15.0, "efficiency": float("nan")}
 GOOD = Evidence(FIGURES, (Finding("dsr", 0.97, 0.95, True, "not luck"),))
 BAD = Evidence(FIGURES, (Finding("dsr", 0.2, 0.95, False, "it may be luck"),))
@@ -37,15 +38,15 @@ FIRST, SECOND = walk(1), walk(2)
 def empty(tmp_path_factory):
     """A database with MLflow's schema and nothing in it: making one takes seconds."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    Registry(f"sqlite:///{path}", path.parent.as_uri()).versions()
+    Registry(f"sqlite:///{path}", path.parent.as_uri(), KEY).versions()
     return path
 
 
 @pytest.fixture
 def address(tmp_path, empty):
-    """Tracking URI and artefact root of a registry of its own."""
+    """Tracking URI, artefact root and key of a registry of its own."""
     shutil.copy(empty, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "artifacts").as_uri()
+    return f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "artifacts").as_uri(), KEY
 
 
 @pytest.fixture
@@ -155,6 +156,30 @@ def test_tampered_parameters_are_not_traded(registry):
         registry.champion(STUDY)
 
 
+def test_a_version_that_only_got_the_alias_is_not_traded(registry):
+    """Moving the alias in MLflow itself promotes nothing: the promotion must be signed."""
+    log(registry)
+    registry._mlflow.client.set_registered_model_alias(STUDY, "champion", "1")
+    with pytest.raises(ParametersInvalid, match="signed with this house's key"):
+        registry.champion(STUDY)
+
+
+def test_facts_changed_after_registration_refuse_promotion(registry):
+    """A refused candidate whose verdict tag is rewritten stays refused."""
+    log(registry, evidence=BAD)
+    registry._mlflow.client.set_model_version_tag(STUDY, "1", "thunes.verdict", "promote")
+    with pytest.raises(PromotionRefused, match="as they were signed"):
+        registry.promote(STUDY)
+
+
+def test_another_house_does_not_trust_this_ones_champion(registry, address):
+    """The key decides: a registry read with another key has no champion to trade."""
+    log(registry)
+    registry.promote(STUDY)
+    with pytest.raises(ParametersInvalid, match="signed"):
+        champion_source(*address[:2], b"x" * 32).champion(STUDY)
+
+
 def test_runs_hold_what_a_comparison_needs(registry):
     """A parent run with its files, and a child run per fold with figures and curves."""
     logged = log(registry)
@@ -175,7 +200,7 @@ def test_runs_hold_what_a_comparison_needs(registry):
 
 def test_nothing_is_printed(tmp_path, capfd):
     """MLflow's own chatter does not reach the terminal, nor that of making its schema."""
-    registry = Registry(f"sqlite:///{tmp_path}/new.db", tmp_path.as_uri())
+    registry = Registry(f"sqlite:///{tmp_path}/new.db", tmp_path.as_uri(), KEY)
     log(registry)
     registry.promote(STUDY)
     assert capfd.readouterr() == ("", "")
@@ -184,6 +209,7 @@ def test_nothing_is_printed(tmp_path, capfd):
 def test_dead_server_fails_within_seconds():
     """Nobody listening: one clear error at once, not after MLflow's minutes of retries."""
     began = time.monotonic()
-    with pytest.raises(RegistryUnavailable, match="thunes up"):
-        Registry("http://127.0.0.1:9", "").versions()
+    with pytest.raises(RegistryUnavailable, match="thunes up") as told:
+        Registry("http://bob:hunter2@127.0.0.1:9", "", KEY).versions()
     assert time.monotonic() - began < 10
+    assert "hunter2" not in str(told.value)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from thunes_core.errors import RegistryUnavailable
-from thunes_pipelines.resources.champions import TIMEOUT_SECONDS
+from thunes_pipelines.resources.champions import TIMEOUT_SECONDS, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ class Connection:
 
     def run_url(self, experiment: str, run_id: str) -> str:
         """Return the address of a run in MLflow's UI, opened for experiments."""
-        base = self.uri.rstrip("/") if self.is_server else LOCAL_UI
+        base = without_password(self.uri.rstrip("/")) if self.is_server else LOCAL_UI
         return f"{base}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
 
     @cached_property
@@ -88,8 +88,9 @@ class Connection:
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
         first = (str(error).splitlines() or [""])[0][:300]
         return RegistryUnavailable(
-            f"registry: expected MLflow to answer at {self.uri}; {type(error).__name__}: {first}; "
-            "start it (`thunes up`) or correct THUNES_MLFLOW_TRACKING_URI"
+            f"registry: expected MLflow to answer at {without_password(self.uri)}; "
+            f"{type(error).__name__}: {first}; start it (`thunes up`) or correct "
+            "THUNES_MLFLOW_TRACKING_URI"
         )
 
 

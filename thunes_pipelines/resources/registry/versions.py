@@ -21,19 +21,24 @@ from thunes_pipelines.resources.champions import (
     CHAMPION,
     FINGERPRINT,
     PARAMETERS,
+    PROMOTED,
     Published,
+    champion_of,
     no_champion,
+    promotion_facts,
     trusted,
 )
 from thunes_pipelines.resources.registry import content
 from thunes_pipelines.resources.registry.connection import Connection, is_absent
 from thunes_pipelines.resources.registry.runs import RunWriter, Walk
+from thunes_pipelines.resources.signing import is_signed, signature
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 CANDIDATE, PREVIOUS = "candidate", "previous"
+SIGNATURE, ALTHOUGH = "thunes.signature", "thunes.although"
 _MOST_VERSIONS = 1_000
 
 
@@ -65,12 +70,14 @@ class Settled:
 class Registry:
     """Parameter sets with their evidence, in MLflow at `tracking_uri` (absolute).
 
-    `artifact_root` is used where MLflow is embedded; a server keeps artefacts where it likes.
+    `artifact_root` is used where MLflow is embedded; a server keeps artefacts where it likes. What
+    is registered and what is promoted is signed with `key`.
     Every method raises `RegistryUnavailable` when MLflow cannot be reached.
     """
 
-    def __init__(self, tracking_uri: str, artifact_root: str) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: str, key: bytes) -> None:
         self._mlflow, self._artifact_root = Connection(tracking_uri), artifact_root
+        self._key = key
 
     @property
     def _client(self) -> MlflowClient:
@@ -92,6 +99,7 @@ class Registry:
         study = study_key(result.strategy, result.symbol, result.interval)
         ruled = ruling or rule(result.chosen, evidence, None)
         tags = content.version_tags(result, evidence, ruled, context)
+        tags[SIGNATURE] = signature(self._key, _signed_part(tags))
         with self._mlflow.asking():
             writer = RunWriter(
                 self._mlflow, self._artifact_root, Walk(study, result, evidence, tags)
@@ -127,9 +135,11 @@ class Registry:
             number = str(chosen.version)
             if not although:
                 self._require_promotable(study, chosen)
+            self._require_registered_here(study, chosen)
             champion = trusted(study, self._published(chosen))
             if although:
-                self._client.set_model_version_tag(study, number, "thunes.although", although)
+                self._client.set_model_version_tag(study, number, ALTHOUGH, although)
+            self._sign_promotion(champion)
             self._replace_champion(study, number)
             return champion
 
@@ -155,7 +165,7 @@ class Registry:
                     f"{study}: expected a version with the alias `{PREVIOUS}`; there is none; "
                     "promote a version with `thunes registry promote --version N`"
                 )
-            champion = trusted(study, self._published(self._version(study, before)))
+            champion = champion_of(study, self._published(self._version(study, before)), self._key)
             self._replace_champion(study, before)
             return champion
 
@@ -193,7 +203,7 @@ class Registry:
         version = self._aliases(study).get(alias)
         if version is None:
             raise no_champion(study)
-        return trusted(study, self._published(self._version(study, version)))
+        return champion_of(study, self._published(self._version(study, version)), self._key)
 
     def _aliases(self, study: str) -> dict[str, str]:
         """Return version by alias; empty for a study that has no registered model yet."""
@@ -230,6 +240,7 @@ class Registry:
             str(version.run_id),
             model.params.get(PARAMETERS, ""),
             version.tags.get(FINGERPRINT, ""),
+            version.tags.get(PROMOTED, ""),
         )
 
     def _versions_of(self, study: str) -> list[ModelVersion]:
@@ -257,6 +268,20 @@ class Registry:
             "findings": evidence.get("findings", []),
         }
 
+    def _require_registered_here(self, study: str, chosen: ModelVersion) -> None:
+        """Refuse a version whose facts are not as this house signed them."""
+        given = chosen.tags.get(SIGNATURE, "")
+        if not is_signed(self._key, _signed_part(chosen.tags), given):
+            raise PromotionRefused(
+                f"{study}: expected facts of version {chosen.version} as they were signed when it "
+                "was registered; they are not; register a new candidate with the job `reoptimise`"
+            )
+
+    def _sign_promotion(self, champion: Champion) -> None:
+        facts = promotion_facts(champion.study, champion.version, champion.parameters.fingerprint)
+        sealed = signature(self._key, facts)
+        self._client.set_model_version_tag(champion.study, champion.version, PROMOTED, sealed)
+
     def _require_promotable(self, study: str, chosen: ModelVersion) -> None:
         """Refuse a version that was ruled out, or a first champion where there is one by now."""
         tags, number = chosen.tags, str(chosen.version)
@@ -277,3 +302,9 @@ class Registry:
         if now is not None and now != version:
             self._client.set_registered_model_alias(study, PREVIOUS, now)
         self._client.set_registered_model_alias(study, CHAMPION, version)
+
+
+def _signed_part(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that registration signs: ours, without those that come later."""
+    later = {SIGNATURE, PROMOTED, ALTHOUGH}
+    return {k: v for k, v in tags.items() if k.startswith("thunes.") and k not in later}
