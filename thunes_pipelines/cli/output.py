@@ -15,7 +15,7 @@ console = Console()
 
 
 def emit_json(document: Any) -> None:
-    """Write one JSON document to stdout; NaN becomes null, datetimes ISO 8601 UTC, Decimals text."""
+    """Write one JSON document to stdout; NaN is null, times are ISO 8601 UTC, Decimals text."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
     sys.stdout.buffer.write(orjson.dumps(document, default=str, option=options) + b"\n")
     sys.stdout.flush()
