@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 BARS ?=
 
-.PHONY: demo up test check format lint types imports docs peers bench lock clean
+.PHONY: bench-data demo up test check format lint types imports docs peers bench lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -71,6 +71,9 @@ bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against 
 	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-quiet --benchmark-json=build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python
+
+bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against others, as ratios
+	@$(BIN)/python -m tests.benchmarks.bench_data --symbols 10 --days 30 --write docs/performance.md
 
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.bench_data                       2 symbols x 30 days of 1m, a minute
     python -m tests.benchmarks.bench_data --symbols 10 --days 365     the whole goal, many minutes
+    make bench-data                                             and write docs/performance.md
 
 The exchange is the local testnet in a process of its own; CPU is this process's alone, all threads.
 Goals: CPU per bar at most half of plain python-binance and pandas; reads within twice
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -238,13 +239,71 @@ def updating(url: str, windows: list[Window]) -> Figure:
         )
 
 
-def run(symbols: int, days: int) -> list[Figure]:
+def ingest_alone(url: str, windows: list[Window], pipe: Any) -> None:
+    """Ingest `windows`, tell memory before and after in MB; runs in a process of its own."""
+    market = BinanceMarket(url)
+    market.server_time()
+    market.klines_many([replace(w, end=w.start + timedelta(minutes=2000)) for w in windows[:1]])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with tempfile.TemporaryDirectory() as folder:
+        ingest_windows(market, BarStore(folder), windows)
+    pipe.send((before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def memory(url: str, windows: list[Window]) -> tuple[float, float]:
+    """Return the peak memory of an ingestion in MB: libraries alone, and with all bars."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=ingest_alone, args=(url, windows, there))
+    process.start()
+    found: tuple[float, float] = here.recv()
+    process.join()
+    return found
+
+
+def run(symbols: int, days: int) -> tuple[list[Figure], tuple[float, float]]:
     """Measure everything at this size."""
     names = NAMES[:symbols]
     windows = [Window(s, Interval.M1, START, START + timedelta(days=days)) for s in names]
     with testnet(names, days) as url:
+        peak = memory(url, windows)
         figures = [*fetching(url, windows), updating(url, windows)]
-    return [*figures, *storing(names, days)]
+    return [*figures, *storing(names, days)], peak
+
+
+def lines(figures: list[Figure]) -> list[tuple[str, ...]]:
+    """Return the figures as texts."""
+    return [
+        (
+            f.what,
+            f"{f.rows:,}",
+            f"{f.cpu_seconds:.2f}",
+            f"{f.wall_seconds:.2f}",
+            f"{1e6 * f.cpu_seconds / max(f.rows, 1):.2f}",
+            "" if f.ratio is None else f"{f.ratio:.2f}",
+            f.goal,
+        )
+        for f in figures
+    ]
+
+
+HEADS = ("", "rows", "CPU s", "wall s", "µs CPU/row", "ratio", "goal")
+BEGIN, END = "<!-- market data: begin -->", "<!-- market data: end -->"
+
+
+def page(figures: list[Figure], title: str, told: str) -> str:
+    """Return the section of docs/performance.md."""
+    rows = [HEADS, ("---",) * len(HEADS), *lines(figures)]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return f"{BEGIN}\n## Market data\n\n{title}, by `make bench-data`.\n\n{table}\n\n{told}\n{END}"
+
+
+def write(path: Path, section: str) -> None:
+    """Put `section` in the place of the old one, or at the end."""
+    text = path.read_text() if path.exists() else "# Performance\n"
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    path.write_text(f"{before.rstrip()}\n\n{section}\n{after.lstrip()}")
 
 
 def main() -> None:
@@ -252,22 +311,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--symbols", type=int, default=2)
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="write the figures to a file")
+    parser.add_argument("--write", type=Path, help="replace the section of this page")
     asked = parser.parse_args()
-    figures = run(asked.symbols, asked.days)
-    table = Table(title=f"market data: {asked.symbols} symbols x {asked.days} days of 1m")
-    for head in ("", "rows", "CPU s", "wall s", "µs CPU/row", "ratio", "goal"):
+    figures, (libraries, peak) = run(asked.symbols, asked.days)
+    title = f"{asked.symbols} symbols x {asked.days} days of 1m bars"
+    told = f"An ingestion peaks at {peak:.0f} MB; its libraries alone take {libraries:.0f} MB."
+    table = Table(title=title)
+    for head in HEADS:
         table.add_column(head, justify="left" if head in ("", "goal") else "right")
-    for f in figures:
-        each = f"{1e6 * f.cpu_seconds / max(f.rows, 1):.2f}"
-        ratio = "" if f.ratio is None else f"{f.ratio:.2f}"
-        cells = (f"{f.rows:,}", f"{f.cpu_seconds:.2f}", f"{f.wall_seconds:.2f}", each, ratio)
-        table.add_row(f.what, *cells, f.goal)
-    Console().print(table)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(f"peak memory of this process: {peak:.0f} MB\n")
+    for cells in lines(figures):
+        table.add_row(*cells)
+    Console(width=120).print(table)
+    sys.stdout.write(f"{told}\n")
     if asked.json:
         asked.json.write_text(json.dumps([asdict(f) for f in figures], indent=2))
+    if asked.write:
+        write(asked.write, page(figures, title, told))
 
 
 if __name__ == "__main__":
