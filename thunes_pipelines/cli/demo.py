@@ -19,7 +19,7 @@ from thunes_core.clock import monotonic_seconds
 from thunes_pipelines.cli.output import console, emit_json
 
 if TYPE_CHECKING:
-    from thunes_pipelines.services.demo import DemoResult
+    from thunes_pipelines.services.demo_result import DemoResult
 
 _CENT = Decimal("0.01")
 
@@ -35,7 +35,7 @@ def demo(
     ] = None,
     home: Annotated[Path, typer.Option(help="State folder; made anew.")] = Path(".thunes-demo"),
     days: Annotated[int, typer.Option(min=1, max=60, help="Days to trade.")] = 7,
-    history_days: Annotated[int, typer.Option(min=60, max=2000, help="Days to search on.")] = 365,
+    history_days: Annotated[int, typer.Option(min=180, max=2000, help="Days to search on.")] = 365,
     seed: Annotated[int, typer.Option(help="Seed of the market and of the search.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:

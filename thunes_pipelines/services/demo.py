@@ -8,26 +8,24 @@ Add here: a step of the loop. Keep out: how it is printed (`cli/demo.py`), what 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thunes_core.clock import to_millis
 from thunes_core.domain.bars import Interval, parse_interval
 from thunes_core.errors import AnswerIsNo, BadInput, OutsideFailed
 from thunes_core.settings import load
+from thunes_pipelines.services.demo_result import CASH, DemoResult, sum_up
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from thunes_core.domain.portfolio import Position
     from thunes_core.settings import Settings
     from thunes_core.testnet.app import RunningTestnet
     from thunes_core.testnet.market import Market
@@ -36,8 +34,6 @@ GENERATED_SYMBOLS = ("BTCUSDT", "ETHUSDT")
 STRATEGIES = ("sma_crossover", "rsi_reversion")
 MARKER = ".made-by-thunes-demo"
 REPORT_HOUR = 23
-CASH = Decimal(10_000)
-ORDER_COLUMNS = ("client_order_id", "side", "quantity_text", "status", "executed_quote_text")
 
 Told = Callable[[str, int, int], None]
 """Called with the step's name, how much of it is done, and how much there is."""
@@ -52,35 +48,6 @@ class DemoPlan:
     days: int = 7
     history_days: int = 365
     seed: int = 7
-
-
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    """What the demo did. Money in quote units; times UTC.
-
-    `trades_difference` is what the books realised less the sum of the trades, `cash_difference` the
-    books' change of cash less the exchange's own: both must be 0, to the last digit.
-    """
-
-    home: Path
-    studies: tuple[str, ...]
-    start: datetime
-    end: datetime
-    bars: int
-    ticks: int
-    orders: int
-    fills: int
-    reports: tuple[Path, ...]
-    trades: tuple[dict[str, Any], ...]
-    held: tuple[dict[str, Any], ...]
-    champions: dict[str, dict[str, Any]]
-    realised: Decimal
-    equity: Decimal
-    trades_difference: Decimal
-    cash_difference: Decimal
-    orders_fingerprint: str
-    tracking_uri: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +172,7 @@ def _loop(plan: DemoPlan, testnet: RunningTestnet, begin: datetime, tell: Told) 
         tell("publish the warehouse", 0, 1)
         session.run("publish_warehouse")
         tell("publish the warehouse", 1, 1)
-        return _sum_up(settings, begin, end, ticks)
+        return sum_up(settings, begin, end, ticks)
 
 
 def _ingest(
@@ -278,71 +245,3 @@ def _move(testnet: RunningTestnet, now: datetime) -> None:
     )
     if not answer.ok:
         raise OutsideFailed(f"demo: the testnet's clock did not move: {answer.text}")
-
-
-def _sum_up(settings: Settings, begin: datetime, end: datetime, ticks: int) -> DemoResult:
-    """Read back from the ledger what happened, and hold its trades against its books."""
-    from thunes_pipelines.resources import wiring
-
-    market, broker = wiring.market(settings), wiring.broker(settings)
-    store = wiring.bar_store(settings)
-    with closing(wiring.ledger(settings)) as ledger:
-        books, trades, orders = ledger.positions(), ledger.trades().to_dicts(), ledger.orders()
-        fills, state = len(ledger.fills()), str(ledger.trading_state().state)
-    quote = market.instruments(settings.symbols)[settings.symbols[0]].quote_asset
-    earned = sum((book.cash for book in books), Decimal(0)) - settings.allotment_quote * len(books)
-    realised = sum((book.realised for book in books), Decimal(0))
-    return DemoResult(
-        home=settings.home,
-        studies=tuple(f"{b.strategy}.{b.symbol}.{settings.interval}" for b in books),
-        start=begin,
-        end=end,
-        bars=sum(store.read(s, settings.interval).height for s in settings.symbols),
-        ticks=ticks,
-        orders=len(orders),
-        fills=fills,
-        reports=tuple(sorted(settings.reports_root.glob("*.html"))),
-        trades=tuple(trades),
-        held=tuple(_held(book, market.price(book.symbol)) for book in books if book.is_open),
-        champions=_champions(settings),
-        realised=realised,
-        equity=sum((book.equity(market.price(book.symbol)) for book in books), Decimal(0)),
-        trades_difference=realised - sum((Decimal(t["pnl_text"]) for t in trades), Decimal(0)),
-        cash_difference=earned - (broker.account().total(quote) - CASH),
-        orders_fingerprint=_fingerprint(orders.select(ORDER_COLUMNS).rows()),
-        tracking_uri=settings.tracking_uri,
-        state=state,
-    )
-
-
-def _held(book: Position, price: Decimal) -> dict[str, Any]:
-    """Return what is still held at the end, marked at `price`."""
-    return {
-        "strategy": book.strategy,
-        "symbol": book.symbol,
-        "entry_time": book.entry_time,
-        "quantity": book.quantity,
-        "entry_price": book.average_price,
-        "price": price,
-        "pnl": book.received - book.spent + book.holding * price,
-    }
-
-
-def _fingerprint(rows: list[tuple[Any, ...]]) -> str:
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
-
-
-def _champions(settings: Settings) -> dict[str, dict[str, Any]]:
-    from thunes_core.domain.parameters import study_key
-    from thunes_pipelines.resources import wiring
-
-    registry = wiring.registry(settings)
-    found = {
-        study_key(v["strategy"], v["symbol"], v["interval"]): v
-        for v in registry.versions()
-        if "champion" in v["aliases"]
-    }
-    return {
-        study: {**version, "parameters": dict(registry.champion(study).parameters.values)}
-        for study, version in found.items()
-    }
