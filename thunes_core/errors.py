@@ -10,7 +10,8 @@
     │   ├── PromotionRefused     the evidence does not carry the candidate
     │   ├── NoChampion           nothing was promoted yet for this study
     │   ├── NoEvidence           no walk-forward was run yet for this study
-    │   └── LeaseHeld            another tick is trading this account
+    │   ├── LeaseHeld            another tick is trading this account
+    │   └── BreakerOpen          the exchange failed repeatedly: nothing is begun for a minute
     └── OutsideFailed            the outside failed; wait or repair it (exit code 3)
         ├── ExchangeUnavailable  nothing was sent, or a read failed: try again later
         ├── ExchangeRejected     a structured refusal: proof that nothing was done
@@ -73,6 +74,10 @@ class NoEvidence(AnswerIsNo):
 
 class LeaseHeld(AnswerIsNo):
     """Another process holds the trading lease of this account."""
+
+
+class BreakerOpen(AnswerIsNo):
+    """The exchange failed repeatedly and nothing is held: nothing is begun for a while."""
 
 
 class OutsideFailed(ThunesError):

@@ -37,9 +37,13 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The balances of the account as the exchange reports them, by asset."""
+    """The balances of the account as the exchange reports them, by asset.
+
+    `identity` is the exchange's own name of the account; empty where it tells none.
+    """
 
     balances: dict[str, Balance] = field(default_factory=dict)
+    identity: str = ""
 
     def free(self, asset: str) -> Decimal:
         """Free amount of `asset`; zero when there is none."""

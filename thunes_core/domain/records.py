@@ -107,6 +107,20 @@ class EquityMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Arming:
+    """Leave to increase positions with real money, typed by a person; it ends by itself.
+
+    `identity` is the exchange's name of the account it was given for, `until` the machine clock's.
+    `max_notional` caps the total exposure, in quote units.
+    """
+
+    identity: str
+    until: datetime
+    max_notional: Decimal
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditVerdict:
     """Whether the audit chain is whole: rows seen, the head's hash, the first broken row if any."""
 

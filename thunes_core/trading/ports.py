@@ -171,6 +171,14 @@ class Journal(Protocol):
         """Store the trading state with its reason and author."""
         ...
 
+    def breaker_open(self) -> bool:
+        """True while the breaker, shared by all processes, is open (machine clock)."""
+        ...
+
+    def heard_exchange(self, *, answered: bool) -> None:
+        """Tell the breaker whether the exchange answered."""
+        ...
+
     def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
         """Keep the last known good copy of a champion."""
         ...

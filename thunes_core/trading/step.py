@@ -15,6 +15,7 @@ from decimal import Decimal
 from thunes_core.domain.orders import ZERO
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import EquityMark, StateRecord
+from thunes_core.errors import BreakerOpen, ExchangeUnavailable
 from thunes_core.risk.daily_loss import day_of, state_after
 from thunes_core.trading.ports import Journal
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
@@ -27,21 +28,52 @@ RECONCILER = "reconcile"
 def tick(world: World, plan: TradingPlan) -> TickReport:
     """Run one tick and return what it saw and did.
 
-    Raises `LeaseHeld` while another tick runs, `ExchangeUnavailable` when the exchange cannot be
-    read at all, `StoreFailed`; all before anything is sent. Running it again is always safe.
+    Raises `LeaseHeld` while another tick runs, `BreakerOpen` when there is nothing to look after
+    and the exchange failed before, `ExchangeUnavailable` when it cannot be read at all,
+    `StoreFailed`. Running it again is always safe.
     """
     studies = tuple(parse_study(key) for key in plan.studies)
     with leased(world) as journal:
-        desk = open_desk(world, plan, journal, studies)
-        seen = reconcile(desk)
-        _open_books(journal, plan, studies)
-        prices = {symbol: world.market.price(symbol) for symbol in desk.instruments}
-        _sweep_dust(desk, prices)
-        state = _next_state(desk, plan, seen, equity_of(journal, prices))
-        floor = Floor(world, plan, desk, state, seen.account, prices, seen.unresolved)
-        outcomes = [_one(floor, study) for study in studies]
-        _sweep_dust(desk, prices)
-        return _finish(desk, state, seen, outcomes, prices)
+        breaker_open = journal.breaker_open()
+        _require_worth(journal, breaker_open)
+        try:
+            report = _run(world, plan, journal, studies, breaker_open)
+        except ExchangeUnavailable:
+            journal.heard_exchange(answered=False)
+            raise
+        journal.heard_exchange(answered=True)
+        return report
+
+
+def _run(
+    world: World,
+    plan: TradingPlan,
+    journal: Journal,
+    studies: Sequence[Study],
+    breaker_open: bool,
+) -> TickReport:
+    desk = open_desk(world, plan, journal, studies)
+    seen = reconcile(desk)
+    _open_books(journal, plan, studies)
+    prices = {symbol: world.market.price(symbol) for symbol in desk.instruments}
+    _sweep_dust(desk, prices)
+    state = _next_state(desk, plan, seen, equity_of(journal, prices))
+    floor = Floor(world, plan, desk, state, seen.account, prices, seen.unresolved, breaker_open)
+    outcomes = [_one(floor, study) for study in studies]
+    _sweep_dust(desk, prices)
+    return _finish(desk, state, seen, outcomes, prices)
+
+
+def _require_worth(journal: Journal, breaker_open: bool) -> None:
+    """Raise `BreakerOpen` when it is open and there is nothing to look after."""
+    if not breaker_open:
+        return
+    if any(book.is_open for book in journal.positions()) or journal.open_orders():
+        return
+    raise BreakerOpen(
+        "breaker: the exchange failed repeatedly and nothing is held; this tick is skipped; "
+        "within a minute the next one probes"
+    )
 
 
 @contextmanager

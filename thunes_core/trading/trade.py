@@ -43,6 +43,7 @@ class Floor:
     account: Account
     prices: Mapping[str, Decimal]
     unresolved: Mapping[str, str] = field(default_factory=dict)
+    breaker_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,8 @@ def _facts(floor: Floor, study: Study) -> RiskFacts:
         prices=floor.prices,
         account=floor.account,
         unresolved=floor.unresolved,
-        armed=floor.plan.armed,
+        armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
+        breaker_open=floor.breaker_open,
     )
 
 

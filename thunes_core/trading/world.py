@@ -65,7 +65,8 @@ def parse_study(key: str) -> Study:
 class TradingPlan:
     """What to trade and how far: study keys, quote units allotted to each, limits, costs.
 
-    `armed` is False where an order that increases would need arming first.
+    `armed` is False where an order that increases would need arming first. Where `identity` is
+    given, only the account of that name may be increased.
     """
 
     studies: tuple[str, ...]
@@ -74,6 +75,7 @@ class TradingPlan:
     protection: Protection = field(default_factory=Protection)
     costs: Costs = field(default_factory=Costs)
     armed: bool = True
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

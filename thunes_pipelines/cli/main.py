@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 GROUPS = (
+    "arm",
+    "audit",
     "backtest",
     "check_strategy",
     "data",

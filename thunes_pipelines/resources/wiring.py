@@ -15,11 +15,14 @@ from urllib.parse import urlsplit
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
+from thunes_pipelines.resources import arming
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
+    from thunes_core.adapters.binance.broker import BinanceBroker
     from thunes_core.adapters.binance.market import BinanceMarket
     from thunes_core.adapters.ledger import Ledger
+    from thunes_core.domain.records import Arming
     from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
     from thunes_core.trading.world import TickReport, TradingPlan, World
@@ -89,6 +92,11 @@ def broker(settings: Settings) -> Broker:
             cash=settings.allotment_quote * len(settings.symbols) * len(settings.strategies),
             resolution=settings.interval if settings.exchange == "local" else Interval.M1,
         )
+    return binance_broker(settings)
+
+
+def binance_broker(settings: Settings) -> BinanceBroker:
+    """Reach an account at the exchange itself."""
     from thunes_core.adapters.binance.broker import BinanceBroker
 
     key, secret = LOCAL_KEY, LOCAL_SECRET
@@ -145,13 +153,15 @@ def world(settings: Settings, journal: Ledger) -> World:
     )
 
 
-def plan(settings: Settings) -> TradingPlan:
+def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
     """Say what a tick may do: the studies, the money of each, limits, protection and costs.
 
-    On a real exchange's account, orders that increase are refused until the account is armed.
+    On a real exchange's account, orders that increase are refused until the account is armed, and
+    capped by what it was armed for (`given`).
     """
     from thunes_core.trading.world import TradingPlan
 
+    needed = arming.is_needed(settings)
     studies = tuple(
         study_key(strategy, symbol, settings.interval)
         for strategy in settings.strategies
@@ -160,10 +170,11 @@ def plan(settings: Settings) -> TradingPlan:
     return TradingPlan(
         studies=studies,
         allotment_quote=settings.allotment_quote,
-        limits=settings.limits,
+        limits=arming.capped(settings.limits, given) if needed else settings.limits,
         protection=settings.protection,
         costs=settings.costs,
-        armed=settings.broker == "paper" or settings.exchange == "local",
+        armed=given is not None or not needed,
+        identity=given.identity if given is not None and needed else "",
     )
 
 
@@ -172,7 +183,7 @@ def tick(settings: Settings) -> TickReport:
     from thunes_core.trading.step import tick
 
     with closing(ledger(settings)) as journal:
-        return tick(world(settings, journal), plan(settings))
+        return tick(world(settings, journal), plan(settings, journal.arming()))
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from thunes_core.adapters.binance.classify import classify, request_errors
 from thunes_core.adapters.binance.client import make_client, read
@@ -44,6 +45,7 @@ ENGINE_TIMEOUT = timedelta(seconds=10)
 MARGIN = timedelta(seconds=5)
 NO_SUCH_ORDER = (-2013, -2011)
 WRONG_TIMESTAMP = -1021
+WITHOUT_SAPI = ("testnet.binance.vision", "demo-api.binance.com", "127.0.0.1", "localhost")
 
 
 class BinanceBroker:
@@ -170,6 +172,13 @@ class BinanceBroker:
     def account(self) -> Account:
         """Return the balances that are not zero."""
         return parse_account(self._read(self.client.get_account, "account"))
+
+    def key_permissions(self) -> dict[str, Any] | None:
+        """Return what the key may do; None at a host that does not tell (test networks)."""
+        if urlsplit(self.rest_url).hostname in WITHOUT_SAPI:
+            return None
+        told: dict[str, Any] = self._read(self.client.get_account_api_permissions, "key rights")
+        return told
 
     def _trades(self, symbol: str, start: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._read(

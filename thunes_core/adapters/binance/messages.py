@@ -137,7 +137,8 @@ def parse_account(raw: Raw) -> Account:
     balances = (
         Balance(b["asset"], Decimal(b["free"]), Decimal(b["locked"])) for b in raw["balances"]
     )
-    return Account({balance.asset: balance for balance in balances if balance.total})
+    held = {balance.asset: balance for balance in balances if balance.total}
+    return Account(held, identity=str(raw.get("uid", "")))
 
 
 def _status(name: str) -> OrderStatus:

@@ -44,9 +44,11 @@ def append(connection: Connection, time: datetime, event: str, body: Mapping[str
     )
 
 
-def rows(connection: Connection, since: datetime | None = None) -> list[dict[str, Any]]:
-    """Return the events from `since` on, oldest first, bodies parsed."""
-    query = select(audit).order_by(audit.c.seq)
+def rows(
+    connection: Connection, since: datetime | None = None, after: int = 0
+) -> list[dict[str, Any]]:
+    """Return the events from `since` on and beyond number `after`, oldest first."""
+    query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
     if since is not None:
         query = query.where(audit.c.time >= since)
     return [

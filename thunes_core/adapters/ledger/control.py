@@ -11,11 +11,18 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.holders import is_gone
-from thunes_core.adapters.ledger.schema import champions, lease, trading_state
+from thunes_core.adapters.ledger.schema import (
+    arming,
+    breaker,
+    champions,
+    lease,
+    trading_state,
+)
 from thunes_core.domain.parameters import Champion, parse_parameter_set
 from thunes_core.domain.portfolio import TradingState
-from thunes_core.domain.records import Lease, StateRecord
+from thunes_core.domain.records import Arming, Lease, StateRecord
 from thunes_core.errors import LeaseHeld
+from thunes_core.risk.breaker import Breaker
 
 ACCOUNT = "main"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,6 +88,46 @@ def write_state(connection: Connection, record: StateRecord) -> None:
     connection.execute(delete(trading_state))
     connection.execute(insert(trading_state).values(account=ACCOUNT, **values))
     chain.append(connection, record.since, "state", {**values, "before": str(before.state)})
+
+
+def read_arming(connection: Connection) -> Arming | None:
+    """Return the arming that was last given, run out or not; None when there was none."""
+    row = connection.execute(select(arming)).one_or_none()
+    return None if row is None else Arming(row.identity, row.until, row.max_notional, row.author)
+
+
+def write_arming(connection: Connection, given: Arming | None, now: datetime) -> None:
+    """Replace the arming (None disarms), and tell the audit."""
+    connection.execute(delete(arming))
+    if given is None:
+        chain.append(connection, now, "disarmed", {})
+        return
+    values = {
+        "identity": given.identity,
+        "until": given.until,
+        "max_notional": given.max_notional,
+        "author": given.author,
+    }
+    connection.execute(insert(arming).values(account=ACCOUNT, **values))
+    chain.append(connection, now, "armed", values)
+
+
+def read_breaker(connection: Connection) -> Breaker:
+    """Return the breaker; closed while it never failed."""
+    row = connection.execute(select(breaker)).one_or_none()
+    return Breaker() if row is None else Breaker(row.failures, row.opened_at)
+
+
+def write_breaker(connection: Connection, state: Breaker, now: datetime) -> None:
+    """Replace the breaker; opening and closing are told to the audit."""
+    before = read_breaker(connection)
+    connection.execute(delete(breaker))
+    connection.execute(
+        insert(breaker).values(account=ACCOUNT, failures=state.failures, opened_at=state.opened_at)
+    )
+    if (before.opened_at is None) != (state.opened_at is None):
+        body = {"open": state.opened_at is not None, "failures": state.failures}
+        chain.append(connection, now, "breaker", body)
 
 
 def write_champion(connection: Connection, champion: Champion, now: datetime) -> None:

@@ -24,6 +24,7 @@ from thunes_core.domain.orders import Fill, Order, OrderStatus
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import (
+    Arming,
     AuditVerdict,
     DecisionContext,
     EquityMark,
@@ -91,6 +92,34 @@ class Ledger:
         with self._write() as connection:
             control.write_state(connection, record)
         return record
+
+    def arming(self) -> Arming | None:
+        """Return the arming in force (machine clock), or None."""
+        with self._read() as connection:
+            given = control.read_arming(connection)
+        return given if given is not None and self._clock.now() < given.until else None
+
+    def arm(self, given: Arming | None) -> None:
+        """Arm the account, or disarm it with None."""
+        with self._write() as connection:
+            control.write_arming(connection, given, self._clock.now())
+
+    def breaker_open(self) -> bool:
+        """True while the breaker, shared by all processes, is open (machine clock)."""
+        with self._read() as connection:
+            return control.read_breaker(connection).is_open(self._clock.now())
+
+    def heard_exchange(self, *, answered: bool) -> None:
+        """Tell the breaker how an attempt went; a success of a closed one costs no write."""
+        with self._read() as connection:
+            state = control.read_breaker(connection)
+        if answered and not state.failures:
+            return
+        now = self._clock.now()
+        with self._write() as connection:
+            state = control.read_breaker(connection)
+            following = state.succeeded() if answered else state.failed(now)
+            control.write_breaker(connection, following, now)
 
     def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
         """Keep the last known good copy of a champion; one that is kept already costs no write."""
@@ -285,10 +314,10 @@ class Ledger:
             report: dict[str, Any] | None = connection.execute(query).scalar()
         return report
 
-    def audit(self, since: datetime | None = None) -> list[dict[str, Any]]:
-        """Return the audit events from `since` on, oldest first."""
+    def audit(self, since: datetime | None = None, after: int = 0) -> list[dict[str, Any]]:
+        """Return the audit events from `since` on and beyond number `after`, oldest first."""
         with self._read() as connection:
-            return chain.rows(connection, since)
+            return chain.rows(connection, since, after)
 
     def verify_audit(self) -> AuditVerdict:
         """Check the whole audit chain."""

@@ -158,6 +158,22 @@ balances = _table(
     *_money("expected"),
 )
 
+arming = _table(
+    "arming",
+    _text("account", primary_key=True),
+    _text("identity"),
+    Column("until", Moment, nullable=False),
+    *_money("max_notional"),
+    _text("author"),
+)
+
+breaker = _table(
+    "breaker",
+    _text("account", primary_key=True),
+    Column("failures", Whole, nullable=False),
+    Column("opened_at", Moment),
+)
+
 champions = _table(
     "champions",
     _text("study", primary_key=True),
