@@ -1,1 +1,4 @@
-"""Benchmarks: ratios measured in one run, printed and written by the command that measures."""
+"""Speed: against the last runs here (`bench_backtest`, `history`) and against others' code.
+
+`make bench` runs all three. Nothing here belongs to `make test`.
+"""

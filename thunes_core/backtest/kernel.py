@@ -304,9 +304,10 @@ def run_bars(
     t: Terms,
     cash: Floats,
     quantity: Floats,
+    equity: Floats,
     trades: Floats,
 ) -> tuple[int, int, bool]:
-    """Run all bars; fill `cash` and `quantity` per bar close and `trades` per trade.
+    """Run all bars; fill `cash`, `quantity`, `equity` per bar close and `trades` per trade.
 
     Return (closed trades, rejected orders, whether a trade is still open: it stands in the row
     after the closed ones, marked at the last close). `trades` needs len(time) + 1 rows.
@@ -326,8 +327,19 @@ def run_bars(
             previous = target[u - 1]
         cash[u] = b.cash
         quantity[u] = b.quantity
+        equity[u] = b.cash + b.quantity * close[u]
     still_open = b.quantity > 0.0
     if still_open:
         write_trade(trades, count, b, 0, rules.OPEN)
         trades[count, PNL] += b.quantity * close[-1]
     return count, rejected, still_open
+
+
+@compiled
+def deepest_fall(equity: Floats, start_cash: float) -> float:
+    """Return the least equity / peak, at most 1; `start_cash` is the first peak."""
+    peak, worst = start_cash, 1.0
+    for u in range(len(equity)):
+        peak = max(peak, equity[u])
+        worst = min(worst, equity[u] / peak)
+    return worst

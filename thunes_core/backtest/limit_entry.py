@@ -187,6 +187,7 @@ def run_limit_bars(
     t: Terms,
     cash: Floats,
     quantity: Floats,
+    equity: Floats,
     trades: Floats,
 ) -> tuple[int, int, bool]:
     """Run all bars; as `kernel.run_bars`, with increases by limit orders."""
@@ -216,6 +217,7 @@ def run_limit_bars(
             previous = target[u - 1]
         cash[u] = b.cash
         quantity[u] = b.quantity
+        equity[u] = b.cash + b.quantity * close[u]
     still_open = b.quantity > 0.0
     if still_open:
         write_trade(trades, count, b, 0, rules.OPEN)

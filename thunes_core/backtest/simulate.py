@@ -51,15 +51,11 @@ class Run(NamedTuple):
     start_cash: float
     cash: Floats
     quantity: Floats
+    equity: Floats
     trades: Floats
     closed: int
     rejected: int
     still_open: bool
-
-    @property
-    def equity(self) -> Floats:
-        """Cash and position at each bar's close, quote units."""
-        return self.cash + self.quantity * self.bars.close
 
 
 def bar_arrays(bars: pl.DataFrame) -> BarArrays:
@@ -125,9 +121,9 @@ def run_arrays(
 ) -> Run:
     """Run one target over `bars`; no frames, no checks. `entry`: None enters at the market."""
     length = len(bars.time)
-    held_cash, quantity = np.empty(length), np.empty(length)
+    held_cash, quantity, equity = np.empty(length), np.empty(length), np.empty(length)
     trades = np.empty((length + 1, kernel.REASON + 1))
-    given = (
+    given: tuple[Any, ...] = (
         read_only(bars.time, np.int64),
         read_only(bars.open),
         read_only(bars.high),
@@ -135,7 +131,15 @@ def run_arrays(
         read_only(bars.close),
         read_only(target),
     )
-    rest = (bars.interval_us, float(cash), terms, held_cash, quantity, trades)
+    rest: tuple[Any, ...] = (
+        bars.interval_us,
+        float(cash),
+        terms,
+        held_cash,
+        quantity,
+        equity,
+        trades,
+    )
     if entry is None:
         counts = kernel.run_bars(*given, *rest)
     else:
@@ -143,7 +147,7 @@ def run_arrays(
         counts = run_limit_bars(*given, offset, timeout, then_market, *rest)
     closed, rejected, still_open = counts
     kept = trades[: closed + still_open].copy()
-    return Run(bars, float(cash), held_cash, quantity, kept, closed, rejected, still_open)
+    return Run(bars, float(cash), held_cash, quantity, equity, kept, closed, rejected, still_open)
 
 
 def _limit_terms(entry: LimitEntry) -> tuple[float, int, bool]:
@@ -162,7 +166,7 @@ def run_metrics(run: Run) -> metrics.Figures:
         metrics.figures(
             equity[metrics.day_ends(run.bars.time)],
             cash=run.start_cash,
-            drawdown=metrics.max_drawdown(equity, run.start_cash),
+            drawdown=kernel.deepest_fall(equity, run.start_cash) - 1.0,
             **metrics.trade_sums(pnl),
             exposure=np.count_nonzero(run.quantity) / len(equity),
             traded=run.trades[:, [kernel.SPENT, kernel.RECEIVED]].sum(),
