@@ -86,11 +86,15 @@ def read_only(values: npt.NDArray[Any], kind: type[np.generic] = np.float64) -> 
 def target_array(target: pl.Series | npt.NDArray[np.float64], length: int) -> Floats:
     """Return `target` as floats, undefined as 0; `ParametersInvalid` unless one in [0, 1] a bar."""
     raw = target.cast(pl.Float64).to_numpy() if isinstance(target, pl.Series) else target
-    values = np.nan_to_num(np.ascontiguousarray(raw, dtype=np.float64), nan=0.0, posinf=2.0)
-    if values.shape != (length,) or (length and not 0 <= values.min() <= values.max() <= 1):
+    values = np.ascontiguousarray(raw, dtype=np.float64)
+    low, high = values.min(initial=math.inf), values.max(initial=-math.inf)
+    if math.isnan(low):
+        values = np.where(np.isnan(values), 0.0, values)
+        low, high = values.min(), values.max()
+    if values.shape != (length,) or (length and not 0 <= low <= high <= 1):
         raise ParametersInvalid(
             f"target: expected {length} values in [0, 1], one per bar; it was {values.shape} "
-            f"in [{values.min(initial=math.inf)}, {values.max(initial=-math.inf)}]; correct it"
+            f"in [{low}, {high}]; correct it"
         )
     return values
 
@@ -143,8 +147,8 @@ def run_arrays(
     if entry is None:
         counts = kernel.run_bars(*given, *rest)
     else:
-        offset, timeout, then_market = _limit_terms(entry)
-        counts = run_limit_bars(*given, offset, timeout, then_market, *rest)
+        with_limits: tuple[Any, ...] = (*given, *_limit_terms(entry), *rest)
+        counts = run_limit_bars(*with_limits)
     closed, rejected, still_open = counts
     kept = trades[: closed + still_open].copy()
     return Run(bars, float(cash), held_cash, quantity, equity, kept, closed, rejected, still_open)
