@@ -63,4 +63,5 @@ KEEP_TICK_DAYS = 14
 REOPTIMISE_COOL_OFF = timedelta(days=3)
 """One cause asks again for a new search only after this long, on the exchange's clock."""
 
+BARS_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3))
 REPORT_FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26))

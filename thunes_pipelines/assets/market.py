@@ -26,7 +26,7 @@ from thunes_pipelines.assets.market_checks import CROSS_INTERVAL, Ingested
 from thunes_pipelines.checks import warning
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.partitions import BARS_PARTITIONS, MONTH, SYMBOL, month_window
-from thunes_pipelines.policies import EXCHANGE_POOL, MARKET, READ_RETRIES
+from thunes_pipelines.policies import BARS_FRESHNESS, EXCHANGE_POOL, MARKET, READ_RETRIES
 from thunes_pipelines.resources.house import House
 
 OWNERS = ["team:market"]
@@ -101,6 +101,7 @@ def bars_asset(interval: Interval) -> dg.AssetsDefinition:
         retry_policy=READ_RETRIES,
         partitions_def=BARS_PARTITIONS,
         backfill_policy=dg.BackfillPolicy.multi_run(MAX_PARTITIONS_PER_RUN),
+        freshness_policy=BARS_FRESHNESS,
         check_specs=market_checks.specs(key),
         description=(
             f"Closed {interval} bars of one symbol and month, as the exchange reports them now. "

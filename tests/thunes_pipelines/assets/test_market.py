@@ -10,6 +10,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.definitions.automation_tick_evaluation_context import (
+    build_run_requests_with_backfill_policies,
+)
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -22,6 +27,7 @@ from thunes_core.domain.instrument import Instrument
 from thunes_core.errors import ExchangeUnavailable, UnknownName
 from thunes_core.trading.ports import MarketData
 from thunes_pipelines.assets.market import bars_asset, bars_key, clock_skew, instruments
+from thunes_pipelines.partitions import BARS_PARTITIONS
 from thunes_pipelines.resources.house import House
 
 START = datetime(2024, 1, 30, tzinfo=UTC)
@@ -129,6 +135,27 @@ def test_one_run_may_take_several_months(house: FakeHouse, instance: dg.DagsterI
         for event in result.asset_materializations_for_node("bars_1h")
     }
     assert rows == {"2024-01|BTCUSDT": 48, "2024-02|BTCUSDT": 36}
+
+
+def test_a_backfill_of_years_is_a_few_bounded_runs(instance: dg.DagsterInstance) -> None:
+    """Two years of two symbols: one run a symbol and year, together exactly what was asked."""
+    instance.add_dynamic_partitions("symbol", ["ETHUSDT"])
+    months = [f"{year}-{month:02d}" for year in (2022, 2023) for month in range(1, 13)]
+    wanted = {f"{month}|{symbol}" for month in months for symbol in ("BTCUSDT", "ETHUSDT")}
+    graph = dg.Definitions(assets=[ASSET], resources={"house": House()}).resolve_asset_graph()
+    with partition_loading_context(dynamic_partitions_store=instance):
+        runs = build_run_requests_with_backfill_policies(
+            [AssetKeyPartitionKey(bars_key(Interval.H1), key) for key in wanted], graph, instance
+        )
+        ranges = [
+            dg.PartitionKeyRange(
+                run.tags[ASSET_PARTITION_RANGE_START_TAG], run.tags[ASSET_PARTITION_RANGE_END_TAG]
+            )
+            for run in runs
+        ]
+        taken = [key for one in ranges for key in BARS_PARTITIONS.get_partition_keys_in_range(one)]
+    assert len(runs) == 4
+    assert sorted(taken) == sorted(wanted)
 
 
 def test_a_broken_row_fails_the_blocking_check_and_is_kept_aside(
