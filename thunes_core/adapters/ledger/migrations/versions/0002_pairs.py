@@ -1,4 +1,7 @@
-"""Orders that cancel each other share a list id."""
+"""Orders that cancel each other share a list id.
+
+Add here: nothing; a later migration changes it. Keep out: the present schema (`schema.py`).
+"""
 
 from __future__ import annotations
 

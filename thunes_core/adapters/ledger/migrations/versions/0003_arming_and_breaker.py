@@ -1,4 +1,7 @@
-"""Arming of the account, and the breaker that all processes share."""
+"""Arming of the account, and the breaker that all processes share.
+
+Add here: nothing; a later migration changes it. Keep out: the present schema (`schema.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""Every read of the ledger, each one transaction that waits for no writer.
+
+Add here: a read that others need. Keep out: SQL (beside), writes (see `ledger`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection, Engine, Table, select
+
+from thunes_core.adapters.ledger import books, chain, control, orderbook, schema
+from thunes_core.adapters.ledger.connect import reading, store_errors
+from thunes_core.adapters.ledger.frames import read_frame
+from thunes_core.clock import Clock, SystemClock
+from thunes_core.domain.parameters import Champion
+from thunes_core.domain.portfolio import Position
+from thunes_core.domain.records import Arming, AuditVerdict, OrderRecord, StateRecord
+
+
+class LedgerReads:
+    """What the ledger knows. Raises `StoreFailed`."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with store_errors(), self._reader.connect() as connection:
+            yield connection
+
+    def trading_state(self) -> StateRecord:
+        """Return the trading state in force."""
+        with self._read() as connection:
+            return control.read_state(connection)
+
+    def arming(self) -> Arming | None:
+        """Return the arming in force (machine clock), or None."""
+        with self._read() as connection:
+            given = control.read_arming(connection)
+        return given if given is not None and self._clock.now() < given.until else None
+
+    def breaker_open(self) -> bool:
+        """True while the breaker, shared by all processes, is open (machine clock)."""
+        with self._read() as connection:
+            return control.read_breaker(connection).is_open(self._clock.now())
+
+    def remembered_champion(self, study: str) -> Champion | None:
+        """Return the copy of the champion of `study`, or None."""
+        with self._read() as connection:
+            return control.read_champion(connection, study)
+
+    def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:
+        """True when that bar was decided on."""
+        with self._read() as connection:
+            return orderbook.is_decided(connection, strategy, symbol, bar)
+
+    def order(self, client_order_id: str) -> OrderRecord | None:
+        """Return one order, or None."""
+        with self._read() as connection:
+            return orderbook.find_order(connection, client_order_id)
+
+    def order_by_exchange_id(self, symbol: str, exchange_order_id: str) -> OrderRecord | None:
+        """Return the order that the exchange calls by that id, or None."""
+        with self._read() as connection:
+            return orderbook.find_by_exchange_id(connection, symbol, exchange_order_id)
+
+    def open_orders(self) -> list[OrderRecord]:
+        """Return every order that is not settled, oldest first."""
+        with self._read() as connection:
+            return orderbook.unsettled(connection)
+
+    def orders_of(self, strategy: str, symbol: str, bar: datetime) -> list[OrderRecord]:
+        """Return the orders of one decision."""
+        with self._read() as connection:
+            return orderbook.of_decision(connection, strategy, symbol, bar)
+
+    def last_exit(self, strategy: str, symbol: str) -> OrderRecord | None:
+        """Return the newest order that sold something and was to leave nothing, or None."""
+        with self._read() as connection:
+            return orderbook.last_exit(connection, strategy, symbol)
+
+    def positions(self) -> list[Position]:
+        """Return every book."""
+        with self._read() as connection:
+            return books.read_positions(connection)
+
+    def position(self, strategy: str, symbol: str) -> Position | None:
+        """Return one book, or None before it was opened."""
+        with self._read() as connection:
+            return books.read_position(connection, strategy, symbol)
+
+    def has_fill(self, symbol: str, trade_id: str) -> bool:
+        """True when that fill is stored."""
+        with self._read() as connection:
+            return books.has_fill(connection, symbol, trade_id)
+
+    def cursor(self, symbol: str) -> str | None:
+        """Return the newest trade id seen of `symbol`."""
+        with self._read() as connection:
+            return books.read_cursor(connection, symbol)
+
+    def expected_balances(self) -> dict[str, Decimal]:
+        """Return what each asset's total must be, as far as our own fills explain it."""
+        with self._read() as connection:
+            return books.read_balances(connection)
+
+    def day_start(self, day: datetime) -> Decimal | None:
+        """Return the equity at 00:00 UTC of `day`, or None."""
+        with self._read() as connection:
+            return books.read_day_start(connection, day)
+
+    def last_tick(self) -> dict[str, Any] | None:
+        """Return the report of the newest tick, or None."""
+        query = select(schema.ticks.c.report).order_by(schema.ticks.c.id.desc()).limit(1)
+        with self._read() as connection:
+            report: dict[str, Any] | None = connection.execute(query).scalar()
+        return report
+
+    def audit(self, since: datetime | None = None, after: int = 0) -> list[dict[str, Any]]:
+        """Return the audit events from `since` on and beyond number `after`, oldest first."""
+        with self._read() as connection:
+            return chain.rows(connection, since, after)
+
+    def verify_audit(self) -> AuditVerdict:
+        """Check the whole audit chain."""
+        with self._read() as connection:
+            return chain.verify(connection)
+
+    def _frame(
+        self, table: Table, moment: str, since: datetime | None, until: datetime | None
+    ) -> pl.DataFrame:
+        with self._read() as connection:
+            return read_frame(connection, table, moment, since, until)
+
+    def decisions(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return decisions by `decided_at`."""
+        return self._frame(schema.decisions, "decided_at", since, until)
+
+    def orders(self, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
+        """Return orders by `intended_at`, refused ones included."""
+        return self._frame(schema.orders, "intended_at", since, until)
+
+    def fills(self, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
+        """Return fills by `time`."""
+        return self._frame(schema.fills, "time", since, until)
+
+    def trades(self, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
+        """Return closed trades by `exit_time`."""
+        return self._frame(schema.trades, "exit_time", since, until)
+
+    def equity(self, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
+        """Return equity marks by `time`."""
+        return self._frame(schema.equity, "time", since, until)
