@@ -120,7 +120,9 @@ class _Source:
         async with self.gate:
             await self._take_weight()
             try:
-                async with self.session.get(self.url, params=asked) as answer:
+                async with self.session.get(
+                    self.url, params=asked, allow_redirects=False
+                ) as answer:
                     body = await answer.read()
             except (aiohttp.ClientError, TimeoutError) as error:
                 said = f"{type(error).__name__} at {self.url}"

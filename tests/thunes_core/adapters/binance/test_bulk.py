@@ -104,10 +104,11 @@ def test_a_passing_failure_is_asked_again() -> None:
         (Reply(429, {"code": -1003, "msg": "slow down"}), ExchangeUnavailable, 1),
         (Reply(400, {"code": -1100, "msg": "illegal"}), ExchangeRejected, 1),
         (Reply(404, "<html>"), ExchangeUnavailable, 1),
+        (Reply(302, "", {"Location": "http://127.0.0.1:9/"}), ExchangeUnavailable, 1),
         (Reply(200, "<html>"), ExchangeUnavailable, 1),
         (Reply(200, "[[1,2]]"), ExchangeUnavailable, 1),
     ],
-    ids=["500", "429", "400", "404", "html", "shape"],
+    ids=["500", "429", "400", "404", "redirect", "html", "shape"],
 )
 def test_every_failure_is_named_and_bounded(
     reply: Reply, error: type[Exception], reads: int
