@@ -138,12 +138,14 @@ def test_a_filter_error_of_an_order_forgets_the_listings(
     """The broker that is told of a broken filter makes all processes ask again."""
     listings = Listings(tmp_path / "a.json", clock=clock)
     listings.put(info("BTCUSDT").body)
-    broker = BinanceBroker("http://127.0.0.1:9", "key", "secret", listings=listings)
     answer = json.dumps({"code": code, "msg": "Filter failure: LOT_SIZE"})
 
     def refuse() -> None:
         raise BinanceAPIException(None, 400, answer)
 
-    with pytest.raises(ExchangeRejected, match="Filter failure"):
-        broker._once(refuse, "order x")
+    with scripted([Reply(body={"serverTime": 1})]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
+        with pytest.raises(ExchangeRejected, match="Filter failure"):
+            broker._once(refuse, "order x")
+        broker.close()
     assert (listings.get(["BTCUSDT"]) is not None) is kept
