@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,6 +23,7 @@ import numba
 _HOW = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
 F = TypeVar("F", bound=Callable[..., Any])
 _HERE = Path(__file__).resolve().parent
+_KEPT = 4
 _MARK = "from thunes_core.backtest.compiled import compiled"
 
 
@@ -52,7 +54,17 @@ def _cache_folder() -> Path:
     digest = hashlib.sha256("".join(_compiled_sources()).encode()).hexdigest()[:12]
     places = (_HERE / "__pycache__", Path("~/.cache/thunes").expanduser())
     root = next((p for p in places if _is_writable(p)), Path(tempfile.gettempdir()))
-    return root / f"compiled-{digest}"
+    folder = root / f"compiled-{digest}"
+    if not folder.exists():
+        _forget_old(root)
+    return folder
+
+
+def _forget_old(root: Path) -> None:
+    """Keep the newest folders only: sources change often while they are worked on."""
+    newest_first = sorted(root.glob("compiled-*"), key=lambda f: f.stat().st_mtime, reverse=True)
+    for old in newest_first[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_writable(folder: Path) -> bool:

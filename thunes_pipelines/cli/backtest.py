@@ -14,7 +14,7 @@ import polars as pl
 import typer
 from rich.table import Table
 
-from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
+from thunes_core.domain.limits import Conditions, Costs, LimitEntry, LotRules, Protection
 from thunes_core.domain.results import BacktestResult
 from thunes_core.errors import BadInput
 from thunes_pipelines.cli import options as o
@@ -62,6 +62,9 @@ def backtest_command(
     step_size: o.StepSize = 0.0,
     min_quantity: o.MinQuantity = 0.0,
     min_notional: o.MinNotional = 0.0,
+    limit_offset: o.LimitOffset = None,
+    limit_timeout: o.LimitTimeout = 1,
+    limit_then_market: o.ThenMarket = False,
     json: Annotated[str | None, typer.Option(help="File for the result; - is stdout.")] = None,
     html: Annotated[Path | None, typer.Option(help="File for a page with charts.")] = None,
 ) -> None:
@@ -74,13 +77,18 @@ def backtest_command(
     )
     lots = LotRules(step_size, min_quantity, min_notional)
     title = f"{strategy or targets} {held['symbol'][0]} {held['interval'][0]}"
-    _run_and_show(held, target, Conditions(cash, costs, protection, lots), title, json, html)
+    entry = None
+    if limit_offset is not None:
+        entry = LimitEntry(limit_offset, limit_timeout, limit_then_market)
+    given = Conditions(cash, costs, protection, lots)
+    _run_and_show(held, target, given, entry, title, json, html)
 
 
 def _run_and_show(
     bars: pl.DataFrame,
     target: pl.Series,
     given: Conditions,
+    entry: LimitEntry | None,
     title: str,
     json: str | None,
     html: Path | None,
@@ -90,7 +98,13 @@ def _run_and_show(
 
     def run(costs: Costs) -> BacktestResult:
         return backtest(
-            bars, target, cash=given.cash, costs=costs, protection=given.protection, lots=given.lots
+            bars,
+            target,
+            cash=given.cash,
+            costs=costs,
+            protection=given.protection,
+            lots=given.lots,
+            entry=entry,
         )
 
     result, at_twice = run(given.costs), run(given.costs.times(2.0))

@@ -32,3 +32,13 @@ Cooldown = Annotated[int, typer.Option(min=0, help="No increase for so long afte
 StepSize = Annotated[float, typer.Option(min=0, help="Lot step, base units; 0 is off.")]
 MinQuantity = Annotated[float, typer.Option(min=0, help="Smallest order, base units; 0 is off.")]
 MinNotional = Annotated[float, typer.Option(min=0, help="Smallest order, quote units; 0 is off.")]
+LimitOffset = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=0.999, help="Enter by limit orders so far below the close; else at the market."
+    ),
+]
+LimitTimeout = Annotated[int, typer.Option(min=1, help="Bars that a limit entry rests.")]
+ThenMarket = Annotated[
+    bool, typer.Option("--limit-then-market", help="Buy at the market what was not filled in time.")
+]

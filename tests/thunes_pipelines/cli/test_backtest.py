@@ -144,6 +144,21 @@ def test_costs_exits_and_lots_reach_the_simulation(file, tmp_path):
     assert orjson.loads(out.read_bytes())["rejected_orders"] > 0
 
 
+def test_limit_entries_reach_the_simulation(file, tmp_path):
+    """With an offset no entry is dearer than the close before it less the offset."""
+    out = tmp_path / "out.json"
+    run("backtest", "--bars", file, "--strategy", "sma_crossover", "--params",
+        '{"fast": 3, "slow": 9}', "--limit-offset", "0.005", "--limit-timeout", "4",
+        "--json", out)  # fmt: skip
+    trades = orjson.loads(out.read_bytes())["trades"]
+    closes = pl.read_parquet(file)["close"]
+    assert trades
+    assert all(trade["entry_price"] <= closes.max() * 0.995 for trade in trades)
+    assert {t["entry_price"] for t in trades}.isdisjoint(
+        set((pl.read_parquet(file)["open"] * 1.0005).to_list())
+    )
+
+
 def test_a_page_with_charts_is_written(file, tmp_path):
     """`--html` writes one self-contained file."""
     page = tmp_path / "page.html"
