@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from sqlalchemy import text, update
 
+from tests.databases import LEDGERS, fresh_url
 from tests.worlds import HOUR, START
 from thunes_core.adapters.ledger import Ledger, open_ledger
 from thunes_core.adapters.ledger import schema as tables
@@ -37,12 +38,26 @@ def clock():
     return FixedClock(START)
 
 
+@pytest.fixture(params=LEDGERS)
+def ledger(request, tmp_path, clock):
+    """Return an empty ledger of its own, in every database that is there."""
+    with fresh_url(request.param, tmp_path) as url:
+        made = open_ledger(url, clock=clock, synchronous="OFF")
+        yield made
+        made.close()
+
+
 @pytest.fixture()
-def ledger(tmp_path, clock):
-    """Return an empty ledger in a folder of its own."""
+def file_ledger(tmp_path, clock):
+    """Return an empty ledger in a SQLite file."""
     made = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=clock, synchronous="OFF")
     yield made
     made.close()
+
+
+def address(ledger: Ledger) -> str:
+    """Return the URL that a ledger was opened with."""
+    return ledger._engine.url.render_as_string(hide_password=False)
 
 
 def decision(bar=START, *requests: OrderRequest) -> Decision:
@@ -284,12 +299,12 @@ def test_frames_are_cut_at_since_and_before_until(ledger):
     assert ledger.equity(since=START + 9 * HOUR).schema == cut.schema
 
 
-def test_the_audit_chain_is_whole_and_every_kind_of_damage_shows(ledger, tmp_path):
+def test_the_audit_chain_is_whole_and_every_kind_of_damage_shows(file_ledger, tmp_path):
     """Changed, removed, reordered: the first broken row is named."""
     for number in range(5):
-        ledger.note(START, "event", {"n": number})
-    assert ledger.verify_audit().rows == 5
-    assert ledger.verify_audit().whole
+        file_ledger.note(START, "event", {"n": number})
+    assert file_ledger.verify_audit().rows == 5
+    assert file_ledger.verify_audit().whole
     damage = {
         "UPDATE audit SET body = '{\"n\":9}' WHERE seq = 3": 3,
         "DELETE FROM audit WHERE seq = 2": 3,
@@ -311,11 +326,11 @@ def test_the_audit_chain_is_whole_and_every_kind_of_damage_shows(ledger, tmp_pat
         other.close()
 
 
-def test_two_processes_worth_of_writers_keep_one_chain(ledger, tmp_path):
+def test_two_processes_worth_of_writers_keep_one_chain(ledger):
     """Writers queue: no row is lost and no two follow the same one."""
 
     def write(name: str) -> None:
-        own = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", synchronous="OFF")
+        own = open_ledger(address(ledger), synchronous="OFF")
         for number in range(20):
             own.note(START, name, {"n": number})
         own.close()
@@ -353,10 +368,10 @@ def test_a_reader_sees_the_state_before_a_running_write(ledger):
         assert ledger.position("s", "BTCUSDT") == BOOK
 
 
-def test_reopening_keeps_everything(ledger, tmp_path):
+def test_reopening_keeps_everything(ledger):
     """Migrations do not touch what is current."""
     ledger.save_position(BOOK)
-    again = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    again = open_ledger(address(ledger))
     assert again.positions() == [BOOK]
     again.close()
 
