@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,20 @@ def test_the_known_gaps_of_the_long_hourly_series_are_found() -> None:
     bars = real("bars/binance_spot__BTCUSDT__1h__djienne", "BTCUSDT", Interval.H1)
     found = gaps(bars, Interval.H1)
     assert (len(found), sum(g.bars for g in found)) == (27, 127)
+
+
+def test_restated_history_is_taken_over_and_the_old_version_kept(tmp_path: Path) -> None:
+    """A dump of June 2021 against a later one: one hour of 2021-04-23 was restated since."""
+    store, then = BarStore(tmp_path), datetime(2021, 6, 8, tzinfo=UTC)
+    dump = real_path("dirty/binance_spot__BTCUSDT__1h__ga_rd")
+    ingest_file(dump, store, "BTCUSDT", Interval.H1, now=then)
+    later = real_path("bars/binance_spot__BTCUSDT__1h__nic")
+    result = ingest_file(later, store, "BTCUSDT", Interval.H1)
+    assert (result.revised, result.withdrawn) == (1, 0)
+    hour = datetime(2021, 4, 23, 1, tzinfo=UTC)
+    window = (hour, hour + Interval.H1.duration)
+    now, past = (
+        store.read("BTCUSDT", Interval.H1, *window, as_of=moment)["close"].to_list()
+        for moment in (None, then)
+    )
+    assert (now, past) == ([51048.59], [51080.59])
