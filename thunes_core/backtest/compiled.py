@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -35,7 +36,7 @@ def compiled(function: F) -> F:
     more to call than to compute. So a compiled function cannot make arrays: the caller gives them.
     """
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = before or str(_cache_folder())
+    numba.config.CACHE_DIR = str(_cache_folder(before))
     try:
         return cast(F, numba.njit(**_HOW)(function))
     finally:
@@ -49,10 +50,14 @@ def _compiled_sources() -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _cache_folder() -> Path:
-    """Return the first writable place: beside this package, else the user's cache, else temp."""
+def _cache_folder(wanted: str) -> Path:
+    """Return where these sources' code lives: under `wanted` (NUMBA_CACHE_DIR) if given.
+
+    Else in the first writable place: beside this package, in the user's cache, in temp.
+    """
     digest = hashlib.sha256("".join(_compiled_sources()).encode()).hexdigest()[:12]
-    places = (_HERE / "__pycache__", Path("~/.cache/thunes").expanduser())
+    own = (_HERE / "__pycache__", Path("~/.cache/thunes").expanduser())
+    places = (Path(wanted),) if wanted else own
     root = next((p for p in places if _is_writable(p)), Path(tempfile.gettempdir()))
     folder = root / f"compiled-{digest}"
     if not folder.exists():
@@ -62,9 +67,10 @@ def _cache_folder() -> Path:
 
 def _forget_old(root: Path) -> None:
     """Keep the newest folders only: sources change often while they are worked on."""
-    newest_first = sorted(root.glob("compiled-*"), key=lambda f: f.stat().st_mtime, reverse=True)
-    for old in newest_first[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    with suppress(OSError):  # another process may be forgetting them too
+        found = sorted(root.glob("compiled-*"), key=lambda f: f.stat().st_mtime, reverse=True)
+        for old in found[_KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_writable(folder: Path) -> bool:
