@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.shared_data import shared
@@ -189,3 +190,21 @@ def test_restated_history_is_taken_over_and_the_old_version_kept(tmp_path: Path)
         for moment in (None, then)
     )
     assert (now, past) == ([51048.59], [51080.59])
+
+
+def test_every_published_outage_is_found_as_a_gap() -> None:
+    """Whole hours inside the outages that users reported to python-binance are missing bars."""
+    bars = real("bars/binance_spot__BTCUSDT__1h__nic", "BTCUSDT", Interval.H1)
+    found, hour = gaps(bars, Interval.H1), Interval.H1.duration
+    missing = {g.start + n * hour for g in found for n in range(g.bars)}
+    listed = pl.read_csv(
+        shared("fixtures/oracle/binance_outages_from_issues.csv"), try_parse_dates=True
+    )
+    inside = set()
+    for since, until, _ in listed.iter_rows():
+        at = Interval.H1.floor(since.replace(tzinfo=UTC)) + hour
+        while at + hour <= until.replace(tzinfo=UTC) + timedelta(seconds=1):
+            inside.add(at)
+            at += hour
+    assert len(inside) > 90
+    assert inside <= missing
