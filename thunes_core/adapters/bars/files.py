@@ -24,9 +24,10 @@ _POLL_SECONDS = 0.02
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write `frame` beside `path` and move it into place: readers see the old or the new file.
 
-    The content is on disk before it is moved. Raises `StoreFailed`; then `path` is as before.
+    The content is on disk before it is moved. The caller holds the lock of `path`, so what a killed
+    writer left beside it is overwritten. Raises `StoreFailed`; then `path` is as before.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -261,6 +263,33 @@ def test_a_reader_never_sees_half_a_month(tmp_path: Path) -> None:
         seen.add(tuple(store.read("BTCUSDT", Interval.H1)["close"].to_list()))
     writer.join()
     assert seen <= {(1.0,) * 4, (2.0,) * 4}
+
+
+def rewrite_for_ever(root: str, started: Any) -> None:
+    """Replace a month again and again; runs in a process of its own."""
+    store, turn = BarStore(root), 0
+    while True:
+        put(store, bars_of([float(turn % 7 + 1)] * 4), at=SEEN + timedelta(seconds=turn))
+        turn += 1
+        if turn == 3:
+            started.set()
+
+
+def test_a_killed_writer_leaves_whole_files_and_no_lock(tmp_path: Path) -> None:
+    """SIGKILL in the middle of writing, twice: every bar reads, and the next writer goes on."""
+    spawn = multiprocessing.get_context("spawn")
+    for _ in range(2):
+        started = spawn.Event()
+        writer = spawn.Process(target=rewrite_for_ever, args=(str(tmp_path), started))
+        writer.start()
+        started.wait(30)
+        writer.kill()
+        writer.join()
+        closes = BarStore(tmp_path).read("BTCUSDT", Interval.H1)["close"].to_list()
+        assert closes == [closes[0]] * 4
+        put(BarStore(tmp_path), bars_of([9.0] * 4), at=LATER)
+    assert BarStore(tmp_path).read("BTCUSDT", Interval.H1)["close"].to_list() == [9.0] * 4
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 @settings(max_examples=40, deadline=None)
