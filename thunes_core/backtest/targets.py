@@ -24,6 +24,9 @@ from thunes_core.strategies.sma_crossover import SmaCrossover
 POOL = 4_000_000
 """Room for changes while crossovers are made: 16 MB."""
 
+WORTHWHILE = 8
+"""Fewer crossovers are made faster one by one."""
+
 _OFTEN = 2.0
 """Crosses a bar, times √(fast × slow), that are expected at most; a random walk has 0.7."""
 
@@ -46,7 +49,8 @@ def changes_of(
 
     All strategies are of one class. `columns` are those of `bars` and remember indicators.
     """
-    if strategies and all(type(s) is SmaCrossover for s in strategies):
+    many = len(strategies) >= WORTHWHILE
+    if many and all(type(s) is SmaCrossover for s in strategies):
         return _of_crossovers([s for s in strategies if isinstance(s, SmaCrossover)], columns, skip)
     return _joined(_changes_of_each(strategies, bars, columns, skip))
 

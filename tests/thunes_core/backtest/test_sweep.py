@@ -27,6 +27,7 @@ from thunes_core.backtest.sweep import (
     sweep,
     sweep_batches,
 )
+from thunes_core.backtest.targets import WORTHWHILE
 from thunes_core.backtest.terrain import terrain_of
 from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
 from thunes_core.errors import ParametersInvalid, UnknownName
@@ -102,13 +103,14 @@ def test_leaping_gives_the_hand_made_answers(case):
 def test_compiled_crossovers_change_where_the_strategy_does(seed, fast, more, skip):
     """The changes of the compiled SMA crossover are those of the strategy, warm-up included."""
     frame = frame_of(random_bars(np.random.default_rng(seed), 200, 3))
-    found = evaluate(
-        prepare(frame, skip=skip), "sma_crossover", [{"fast": fast, "slow": fast + more}]
-    )
-    target = build("sma_crossover", {"fast": fast, "slow": fast + more}).target_exposure(frame)
-    expected = backtest(frame[skip:], target[skip:]).metrics
-    for name, value in expected.items():
-        assert found.metrics[name][0] == pytest.approx(value, rel=1e-12, nan_ok=True), name
+    wanted = [{"fast": fast, "slow": fast + more + i} for i in range(WORTHWHILE)]
+    found = evaluate(prepare(frame, skip=skip), "sma_crossover", wanted)
+    for row, values in enumerate(wanted):
+        target = build("sma_crossover", values).target_exposure(frame)
+        expected = backtest(frame[skip:], target[skip:]).metrics
+        for name, value in expected.items():
+            got = found.metrics[name][row]
+            assert got == pytest.approx(value, rel=1e-12, nan_ok=True), name
 
 
 def test_crossovers_that_turn_at_every_bar_find_room():
@@ -116,9 +118,9 @@ def test_crossovers_that_turn_at_every_bar_find_room():
     flip = np.where(np.arange(6000) % 2, 101.0, 99.0)
     time = np.arange(6000) * 3_600_000_000
     frame = frame_of(BarArrays(time, flip, flip, flip, flip, 3_600_000_000))
-    rows = sweep(frame, "sma_crossover", {"fast": [1], "slow": [2, 3, 50]})
+    rows = sweep(frame, "sma_crossover", {"fast": [1], "slow": [2, *range(41, 51)]})
     plain = backtest_strategy(frame, build("sma_crossover", {"fast": 1, "slow": 50}))
-    assert rows["trades"][2] == plain.metrics["trades"] == pytest.approx(2975, abs=1)
+    assert rows["trades"][-1] == plain.metrics["trades"] == pytest.approx(2975, abs=1)
 
 
 @pytest.mark.parametrize("name", sorted(registered()))
