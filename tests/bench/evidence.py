@@ -29,10 +29,11 @@ from rich.table import Table
 from tests.planted import HOURS_A_YEAR, NOISE, Planted, market
 from thunes_core.backtest import metrics
 from thunes_core.research.evidence import judge
+from thunes_core.research.fitting import try_build
 from thunes_core.research.neighbours import even_sample
 from thunes_core.research.splits import Span
 from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
-from thunes_core.research.windows import Terms, Window, try_build
+from thunes_core.research.windows import Terms, Window
 from thunes_core.strategies.base import strategy_class
 
 EDGES = {"sma_crossover": Planted(4.0, 1_000), "donchian_breakout": Planted(4.35, 1_000)}

@@ -114,6 +114,8 @@ def _write(folder: Path, result: WalkForwardResult) -> None:
     tables = (result.stitched, pl.concat(tests), result.trial_table)
     for name, table in zip(_TABLES, tables, strict=True):
         table.write_parquet(folder / f"{name}.parquet", compression="zstd")
+    for name, body in result.files.items():
+        (folder / name).write_bytes(body)
     (folder / "walk.json").write_text(json.dumps(_document(result), sort_keys=True, indent=1))
 
 
@@ -135,6 +137,7 @@ def _document(result: WalkForwardResult) -> dict[str, Any]:
         "chosen_until": _text(result.chosen_until),
         "trials": result.trials,
         "data_fingerprint": result.data_fingerprint,
+        "files": sorted(result.files),
         "folds": [_fold_document(fold) for fold in result.folds],
     }
 
@@ -166,6 +169,7 @@ def _read(folder: Path) -> WalkForwardResult:
         trials=kept["trials"],
         data_fingerprint=kept["data_fingerprint"],
         trial_table=trials,
+        files={name: (folder / name).read_bytes() for name in kept["files"]},
         bars_from=_moment(kept["bars_from"]),
         chosen_from=_moment(kept["chosen_from"]),
         chosen_until=_moment(kept["chosen_until"]),

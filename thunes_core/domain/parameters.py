@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from thunes_core.errors import ParametersInvalid
 
 Value = int | float | str | bool
+LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,20 @@ class ParameterSet:
         )
 
     @property
+    def shown(self) -> dict[str, Value]:
+        """The values as people read them: a long text, such as a fitted model, by its hash."""
+        return {name: _shortened(value) for name, value in self.values.items()}
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def _shortened(value: Value) -> Value:
+    if not isinstance(value, str) or len(value) <= LONGEST_SHOWN:
+        return value
+    return f"sha256:{hashlib.sha256(value.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,9 @@ class WalkForwardResult:
     `chosen` is the parameter set re-fitted on the newest training window: the candidate.
     `trials` counts every trial of all folds and of the final fit. `trial_table` has a row for each:
     fold, number, the parameters, sharpe, total_return, max_drawdown, trades (null where the
-    strategy refused the combination), feasible. `bars_from` is the first bar;
-    `chosen_from` and `chosen_until` (end excluded) the newest training window. Times UTC.
+    strategy refused the combination), feasible. `files` document the final fit, by name.
+    `bars_from` is the first bar; `chosen_from` and `chosen_until` (end excluded) the newest
+    training window. Times UTC.
     """
 
     strategy: str
@@ -82,6 +83,7 @@ class WalkForwardResult:
     trials: int
     data_fingerprint: str
     trial_table: pl.DataFrame = field(default_factory=pl.DataFrame)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     bars_from: datetime | None = None
     chosen_from: datetime | None = None
     chosen_until: datetime | None = None

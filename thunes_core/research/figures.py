@@ -21,16 +21,18 @@ from thunes_core.domain.parameters import ParameterSet, Value
 from thunes_core.domain.results import WalkForwardResult
 from thunes_core.errors import BadInput
 from thunes_core.research.bootstrap import sharpe_band
+from thunes_core.research.fitting import fitting_of, searched_values, try_build
 from thunes_core.research.neighbours import even_sample, neighbours
 from thunes_core.research.overfitting import cross_validated, parameter_spread, pbo
 from thunes_core.research.splits import Span
 from thunes_core.research.stitching import stitch
-from thunes_core.research.windows import Terms, Window, longest_warmup, try_build
+from thunes_core.research.windows import Terms, Window, longest_warmup
 from thunes_core.strategies.base import build_from, strategy_class
 
 Figures = dict[str, float]
-SAMPLED_SETS = 64
-"""How many parameter sets, spread evenly over the space, stand for the choice there was."""
+SAMPLED_SETS, SAMPLED_MODELS = 64, 16
+"""How many parameter sets, spread evenly over the space, stand for the choice there was;
+fewer where each has to be fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Case:
     def __init__(self, result: WalkForwardResult, bars: pl.DataFrame, terms: Terms) -> None:
         self.result, self.bars, self.terms = result, bars, terms
         self.space = strategy_class(result.strategy).space
-        self._lead = longest_warmup(result.strategy)
+        self._lead, self._fitting = longest_warmup(result.strategy), fitting_of(result.strategy)
 
     def window(self, start: datetime | None, end: datetime | None) -> Window:
         """Return the window of bars from `start` to `end` (excluded); None is the far end."""
@@ -77,11 +79,11 @@ class Case:
         return stitch(tests, terms.cash)
 
     def daily_returns(self, window: Window, sets: Iterable[Mapping[str, Value]]) -> Floats:
-        """Run every set that the strategy accepts over `window`; return (days, sets)."""
+        """Run every set that is accepted honestly over `window`; return (days, sets)."""
         columns = [
-            window.daily_returns(window.run(strategy, self.terms))
+            window.daily_returns(run)
             for values in sets
-            if (strategy := try_build(self.result.strategy, values)) is not None
+            if (run := window.honest_run(self._fitting, values, self.terms)) is not None
         ]
         return np.column_stack(columns) if columns else np.empty((window.days, 0))
 
@@ -102,7 +104,9 @@ def stitched_figures(case: Case) -> Figures:
         "sharpe_high": band.high,
         "bootstrap": band.gained,
         "efficiency": efficiency(result),
-        "spread": parameter_spread(case.space, [f.parameters.values for f in result.folds]),
+        "spread": parameter_spread(
+            case.space, [searched_values(f.parameters) for f in result.folds]
+        ),
         "folds_positive": sum(f.test_metrics["total_return"] > 0 for f in result.folds)
         / len(result.folds),
     }
@@ -153,9 +157,12 @@ def luck_figures(case: Case, luck: Luck) -> Figures:
 
 def _sample(case: Case) -> Iterable[dict[str, Value]]:
     """Return up to `SAMPLED_SETS` evenly spread sets that the strategy accepts, seeded."""
-    layout = even_sample(case.space, 4 * SAMPLED_SETS, seed=1)
+    count = (
+        SAMPLED_MODELS if hasattr(strategy_class(case.result.strategy), "fitted") else SAMPLED_SETS
+    )
+    layout = even_sample(case.space, 4 * count, seed=1)
     accepted = (v for v in layout if try_build(case.result.strategy, v) is not None)
-    return [values for values, _ in zip(accepted, range(SAMPLED_SETS), strict=False)]
+    return [values for values, _ in zip(accepted, range(count), strict=False)]
 
 
 def _choice_figures(sampled: Floats) -> Figures:
@@ -187,7 +194,7 @@ def trial_variance(table: pl.DataFrame) -> float:
 def _chosen_returns(case: Case, sets: Iterable[Mapping[str, Value]] = ()) -> Floats:
     """Run the choice, then `sets`, on the newest training window; return (days, 1 + sets)."""
     window = case.window(case.result.chosen_from, case.result.chosen_until)
-    return case.daily_returns(window, [case.result.chosen.values, *sets])
+    return case.daily_returns(window, [searched_values(case.result.chosen), *sets])
 
 
 def plateau_figures(case: Case) -> Figures:
@@ -196,7 +203,7 @@ def plateau_figures(case: Case) -> Figures:
     `plateau` is the median neighbour's Sharpe over the choice's own, at most 1; `needle` would be
     near 0. NaN where the choice earned nothing there or has no neighbours.
     """
-    beside = neighbours(case.space, case.result.chosen.values)
+    beside = neighbours(case.space, searched_values(case.result.chosen))
     sharpes = metrics.annual_sharpe(_chosen_returns(case, beside).T)
     own, others = float(sharpes[0]), np.nan_to_num(sharpes[1:], nan=0.0)
     if not own > 0 or not len(others):

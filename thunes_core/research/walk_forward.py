@@ -19,14 +19,16 @@ from pathlib import Path
 import polars as pl
 
 from thunes_core.backtest import metrics
+from thunes_core.backtest.simulate import run_metrics
 from thunes_core.domain.bars import Interval, fingerprint, require_valid
-from thunes_core.domain.parameters import ParameterSet, Value, study_key
+from thunes_core.domain.parameters import Value, study_key
 from thunes_core.domain.results import BacktestResult, FoldResult, WalkForwardResult
 from thunes_core.errors import BadInput
+from thunes_core.research.fitting import Fitted, fitting_of, searched_values
 from thunes_core.research.search import Outcome, SearchOptions, Tried, best, search
 from thunes_core.research.splits import Plan, Split, walk_forward_plan
 from thunes_core.research.stitching import stitch, trial_table
-from thunes_core.research.windows import Terms, Window, longest_warmup, try_build
+from thunes_core.research.windows import Terms, Window, longest_reach, longest_warmup
 from thunes_core.strategies.base import build_from, strategy_class
 
 RULES = 1
@@ -79,7 +81,7 @@ def walk_forward(
         tried, fold = walk.fold(split)
         folds.append(fold)
         searched.append(tried)
-    newest, chosen = walk.newest()
+    newest, fitted = walk.newest()
     stitched, trades = stitch(walk.tests, options.terms.cash)
     return WalkForwardResult(
         strategy=strategy,
@@ -88,10 +90,11 @@ def walk_forward(
         folds=tuple(folds),
         stitched=stitched,
         metrics=metrics.metrics_of(stitched, trades, cash=options.terms.cash),
-        chosen=chosen,
+        chosen=fitted.parameters,
         trials=sum(len(tried) for tried in (*searched, newest)),
         data_fingerprint=fingerprint(bars),
         trial_table=trial_table([*searched, newest]),
+        files=fitted.files,
         bars_from=_moment(bars, 0),
         chosen_from=_moment(bars, walk.plan.newest.start),
         chosen_until=_moment(bars, walk.plan.newest.stop),
@@ -111,23 +114,29 @@ class _Walk:
     ) -> None:
         self._bars, self._strategy, self._study = bars, strategy, study
         self._options, self._progress = options, progress
-        self._lead = longest_warmup(strategy)
+        self._lead, self._fitting = longest_warmup(strategy), fitting_of(strategy)
         self.plan: Plan = walk_forward_plan(
             len(bars),
             folds=options.folds,
             train_share=options.train_share,
-            purge=self._lead if options.purge_bars is None else options.purge_bars,
+            purge=self._purge(),
             anchored=options.anchored,
         )
         self.tests: list[BacktestResult] = []
 
+    def _purge(self) -> int:
+        """Return the rows between train and test: as asked, or what a warm-up or label reaches."""
+        asked = self._options.purge_bars
+        return max(self._lead, longest_reach(self._strategy)) if asked is None else asked
+
     def fold(self, split: Split) -> tuple[list[Tried], FoldResult]:
         """Choose on the fold's training window and test the choice."""
         train = Window(self._bars, split.train, self._lead)
-        tried, chosen = self._choose(train, split.number, f"fold {split.number}")
-        strategy = build_from(chosen)
-        test = Window(self._bars, split.test, self._lead).backtest(strategy, self._options.terms)
+        tried, fitted = self._choose(train, split.number, f"fold {split.number}")
+        chosen, terms = fitted.parameters, self._options.terms
+        test = Window(self._bars, split.test, self._lead).backtest(build_from(chosen), terms)
         self.tests.append(test)
+        seen = train.honest_run(self._fitting, searched_values(chosen), terms)
         fold = FoldResult(
             number=split.number,
             train_start=_moment(self._bars, split.train.start),
@@ -136,18 +145,18 @@ class _Walk:
             test_end=_moment(self._bars, split.test.stop),
             parameters=chosen,
             trials=len(tried),
-            train_metrics=train.backtest(strategy, self._options.terms).metrics,
+            train_metrics=run_metrics(seen) if seen else {},
             test_metrics=test.metrics,
             test_equity=test.equity,
         )
         return tried, fold
 
-    def newest(self) -> tuple[list[Tried], ParameterSet]:
+    def newest(self) -> tuple[list[Tried], Fitted]:
         """Choose on the newest training window: the candidate."""
         window = Window(self._bars, self.plan.newest, self._lead)
         return self._choose(window, len(self.plan.splits) + 1, "final fit")
 
-    def _choose(self, train: Window, number: int, name: str) -> tuple[list[Tried], ParameterSet]:
+    def _choose(self, train: Window, number: int, name: str) -> tuple[list[Tried], Fitted]:
         options, seed = self._options, self._options.seed * 1_000 + number
         tried = search(
             strategy_class(self._strategy).space,
@@ -161,13 +170,12 @@ class _Walk:
                 f"{self._strategy}: expected at least one combination that the strategy accepts; "
                 f"none of {len(tried)} was; raise the number of trials"
             )
-        return tried, ParameterSet(self._strategy, dict(found.values))
+        return tried, train.fit(self._fitting, found.values)
 
     def _evaluate(self, train: Window, values: Mapping[str, Value]) -> Outcome | None:
-        strategy = try_build(self._strategy, values)
-        if strategy is None:
+        run = train.honest_run(self._fitting, values, self._options.terms)
+        if run is None:
             return None
-        run = train.run(strategy, self._options.terms)
         equity = run.equity
         sharpe = metrics.sharpe(train.daily_returns_of(equity, run.start_cash))
         drawdown = metrics.max_drawdown(equity, run.start_cash)

@@ -28,12 +28,12 @@ from thunes_core.backtest.simulate import (
     trades_frame,
 )
 from thunes_core.domain.limits import Costs, LotRules, Protection
-from thunes_core.domain.parameters import Choice, Value
+from thunes_core.domain.parameters import Choice, IntRange, Value
 from thunes_core.domain.results import BacktestResult
-from thunes_core.errors import ParametersInvalid
-from thunes_core.indicators.columns import Columns, columns_of
+from thunes_core.indicators.columns import columns_of
+from thunes_core.research.fitting import Fitted, Fitting, Material, exposure_of, try_build
 from thunes_core.research.splits import Span
-from thunes_core.strategies.base import FromColumns, Strategy, build, strategy_class
+from thunes_core.strategies.base import Strategy, strategy_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,34 @@ class Window:
         self._skip = span.start - first
         self.bars: pl.DataFrame = bars[span.start : span.stop]
         self._arrays: BarArrays = bar_arrays(self.bars)
-        self._columns: Columns = columns_of(self.led)
+        self._material = Material(self.led, columns_of(self.led), self._skip)
         self._day_ends: npt.NDArray[np.int64] = metrics.day_ends(self._arrays.time)
 
     def run(self, strategy: Strategy, terms: Terms) -> Run:
         """Run `strategy` from flat over the window."""
-        target = target_array(self._exposure(strategy)[self._skip :], len(self._arrays.time))
+        return self.run_exposure(exposure_of(strategy, self._material), terms)
+
+    def run_exposure(self, exposure: Floats, terms: Terms) -> Run:
+        """Run an exposure per row, lead included, from flat over the window."""
+        target = target_array(exposure[self._skip :], len(self._arrays.time))
         rules = terms_of(terms.costs, terms.protection, terms.lots)
         return run_arrays(self._arrays, target, rules, terms.cash)
 
+    def honest_run(self, fitting: Fitting, values: Mapping[str, Value], terms: Terms) -> Run | None:
+        """Run what `values` would have done here without having seen it; None when refused."""
+        exposure = fitting.exposure(self._material, values)
+        return None if exposure is None else self.run_exposure(exposure, terms)
+
+    def fit(self, fitting: Fitting, values: Mapping[str, Value]) -> Fitted:
+        """Return the parameter set that this window gives."""
+        return fitting.fit(self._material, values)
+
     def backtest(self, strategy: Strategy, terms: Terms) -> BacktestResult:
         """Run `strategy` and return frames and metrics."""
-        run = self.run(strategy, terms)
+        return self.result(self.run(strategy, terms))
+
+    def result(self, run: Run) -> BacktestResult:
+        """Return the frames and metrics of a run."""
         return BacktestResult(
             equity_frame(self.bars, run), trades_frame(run), run_metrics(run), run.rejected
         )
@@ -91,18 +107,12 @@ class Window:
         """Count the UTC days that have bars."""
         return len(self._day_ends)
 
-    def _exposure(self, strategy: Strategy) -> Floats:
-        if isinstance(strategy, FromColumns):
-            return strategy.exposure(self._columns)
-        return strategy.target_exposure(self.led).to_numpy()
 
-
-def try_build(strategy: str, values: Mapping[str, Value]) -> Strategy | None:
-    """Build a strategy; None for a combination that it refuses (fast above slow, say)."""
-    try:
-        return build(strategy, values)
-    except ParametersInvalid:
-        return None
+def longest_reach(strategy: str) -> int:
+    """Return the most bars that a label of the strategy's space looks ahead; 0 without labels."""
+    horizon = strategy_class(strategy).space.dimensions.get("horizon")
+    learns = hasattr(strategy_class(strategy), "fitted")
+    return horizon.high + 1 if learns and isinstance(horizon, IntRange) else 0
 
 
 def longest_warmup(strategy: str) -> int:

@@ -158,6 +158,17 @@ def _typed(key: str, kind: type, value: Any) -> Any:
     return value
 
 
+def require_in_space(parameters: ParameterSet) -> None:
+    """Raise `ParametersInvalid` unless the set names exactly what is searched, inside its bounds.
+
+    What a strategy class lists as `fitted` is no dimension of the search: the strategy itself
+    checks it when it is built.
+    """
+    cls = strategy_class(parameters.strategy)
+    fitted = getattr(cls, "fitted", ())
+    cls.space.require({k: v for k, v in parameters.values.items() if k not in fitted})
+
+
 def build_from(parameters: ParameterSet) -> Strategy:
     """Make the strategy that a parameter set names."""
     return build(parameters.strategy, parameters.values)

@@ -14,7 +14,7 @@ from thunes_core.domain.bars import empty, fingerprint
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
-from thunes_core.strategies.base import Strategy, build_from, strategy_class
+from thunes_core.strategies.base import Strategy, build_from, require_in_space
 from thunes_core.trading.ports import Journal, ParameterSource
 from thunes_core.trading.world import Study, World
 
@@ -47,7 +47,7 @@ def look(world: World, journal: Journal, study: Study, book: Position, now: date
     Raises `NoChampion`, `ParametersInvalid`, or what reading the bars raises.
     """
     champion, note = find_champion(world.parameters, journal, study, now, needed=book.is_open)
-    strategy_class(champion.parameters.strategy).space.require(champion.parameters.values)
+    require_in_space(champion.parameters)
     strategy = build_from(champion.parameters)
     bars = _closed_bars(world, study, strategy, book, now)
     if bars.is_empty():

@@ -21,7 +21,7 @@ def of_walk(result: WalkForwardResult, folder: str) -> dict[str, Any]:
     return {
         **numbers(result.metrics),
         "trials": result.trials,
-        "chosen": dg.MetadataValue.json(dict(result.chosen.values)),
+        "chosen": dg.MetadataValue.json(result.chosen.shown),
         "folds": dg.MetadataValue.md(content.fold_table(result)),
         "equity": picture(equity_drawdown_png(result.stitched, f"{title}: stitched tests")),
         "folds_picture": picture(folds_png(result.folds, title)),
@@ -51,7 +51,7 @@ def of_champion(settled: Settled, url: str) -> dict[str, Any]:
         "version_before": settled.before or "none",
         "outcome": "promoted" if settled.is_new else "kept",
         "why": settled.why,
-        "parameters": dg.MetadataValue.json(dict(champion.parameters.values)),
+        "parameters": dg.MetadataValue.json(champion.parameters.shown),
         "fingerprint": champion.parameters.fingerprint,
         "mlflow_run": dg.MetadataValue.url(url),
     }

@@ -133,7 +133,7 @@ def _document(result: WalkForwardResult, evidence: Evidence) -> dict[str, Any]:
     return {
         "study": study_key(result.strategy, result.symbol, result.interval),
         "metrics": _numbers(result.metrics),
-        "chosen": dict(result.chosen.values),
+        "chosen": result.chosen.shown,
         "fingerprint": result.chosen.fingerprint,
         "trials": result.trials,
         "data_fingerprint": result.data_fingerprint,
@@ -142,7 +142,7 @@ def _document(result: WalkForwardResult, evidence: Evidence) -> dict[str, Any]:
                 "number": fold.number,
                 "train": [fold.train_start, fold.train_end],
                 "test": [fold.test_start, fold.test_end],
-                "parameters": dict(fold.parameters.values),
+                "parameters": fold.parameters.shown,
                 "train_metrics": _numbers(fold.train_metrics),
                 "test_metrics": _numbers(fold.test_metrics),
             }
@@ -174,7 +174,7 @@ def _show(result: WalkForwardResult, evidence: Evidence) -> None:
             str(fold.number),
             f"{fold.test_start:%Y-%m-%d}",
             f"{fold.test_end:%Y-%m-%d}",
-            ", ".join(f"{k} {v:.4g}" for k, v in fold.parameters.values.items()),
+            ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.shown.items()),
             f"{fold.train_metrics['sharpe']:.2f}",
             f"{fold.test_metrics['sharpe']:.2f}",
             f"{fold.test_metrics['total_return']:.2%}",
@@ -182,7 +182,11 @@ def _show(result: WalkForwardResult, evidence: Evidence) -> None:
     console.print(table)
     console.print(findings_table([finding_dict(f) for f in evidence.findings]))
     verdict = "the evidence carries it" if evidence.passed else "do nothing: the evidence is thin"
-    console.print(f"candidate {dict(result.chosen.values)}: {verdict}")
+    console.print(f"candidate {result.chosen.shown}: {verdict}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def findings_table(findings: Iterable[Mapping[str, Any]]) -> Table:

@@ -22,7 +22,7 @@ from thunes_core.domain.parameters import (
     split_study_key,
 )
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
-from thunes_core.strategies.base import build_from, strategy_class
+from thunes_core.strategies.base import build_from, require_in_space
 from thunes_pipelines.resources.signing import is_signed
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ FINGERPRINT = "thunes.fingerprint"
 PROMOTED = "thunes.promoted"
 """Tag of a promoted version: the signature of `promotion_facts`."""
 TIMEOUT_SECONDS = (2.0, 5.0)
+_PIECE = 5_000
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
@@ -86,7 +87,7 @@ def trusted(study: str, published: Published) -> Champion:
 
 
 def _within_bounds(parameters: ParameterSet) -> ParameterSet:
-    strategy_class(parameters.strategy).space.require(parameters.values)
+    require_in_space(parameters)
     build_from(parameters)
     return parameters
 
@@ -105,6 +106,27 @@ def no_champion(study: str) -> NoChampion:
         f"{study}: expected a version with the alias `{CHAMPION}`; there is none; run the job "
         "`reoptimise`, or promote one with `thunes registry promote`"
     )
+
+
+def cut_up(text: str) -> dict[str, str]:
+    """Cut canonical JSON into parameters short enough for MLflow, which would truncate a long one.
+
+    >>> list(cut_up("x" * 12_000))
+    ['parameters', 'parameters.1', 'parameters.2']
+    """
+    starts = range(0, max(len(text), 1), _PIECE)
+    return {
+        PARAMETERS if not n else f"{PARAMETERS}.{n}": text[start : start + _PIECE]
+        for n, start in enumerate(starts)
+    }
+
+
+def joined(params: Mapping[str, str]) -> str:
+    """Return the text that was cut up; empty when its begin is missing."""
+    text, number = params.get(PARAMETERS, ""), 1
+    while (piece := params.get(f"{PARAMETERS}.{number}")) is not None:
+        text, number = text + piece, number + 1
+    return text
 
 
 def without_password(url: str) -> str:
@@ -156,7 +178,7 @@ class RestChampions:
             Published(
                 str(version["version"]),
                 str(version.get("run_id", "")),
-                params.get(PARAMETERS, ""),
+                joined(params),
                 tags.get(FINGERPRINT, ""),
                 tags.get(PROMOTED, ""),
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from tests.thunes_core.strategies.frames import bars_of, random_bars, real_bars
 from thunes_core.domain.bars import empty
 from thunes_core.domain.parameters import Choice, FloatRange, ParameterSet
 from thunes_core.errors import ParametersInvalid
+from thunes_core.indicators.features import feature_names
 from thunes_core.strategies.base import Strategy, build, build_from, registered, strategy_class
 
 NAMES = sorted(registered())
@@ -25,7 +27,22 @@ def quick(name: str) -> Strategy:
     return build(name, QUICK.get(name, {}))
 
 
+MODEL = json.dumps(
+    {
+        "kind": "logistic",
+        "features": feature_names(),
+        "platt": [1.0, 0.0],
+        "deciles": [],
+        "mean": [0.0] * len(feature_names()),
+        "scale": [1.0] * len(feature_names()),
+        "weights": [0.0, 1.0] + [0.0] * (len(feature_names()) - 2),
+        "bias": 0.0,
+    }
+)
+"""A fitted model by hand: a rise is likely when the last six bars rose."""
+
 QUICK = {
+    "learned_direction": {"smooth": 2, "model": MODEL},
     "sma_crossover": {"fast": 3, "slow": 8},
     "ema_crossover": {"fast": 3, "slow": 8},
     "rsi_reversion": {"period": 3},

@@ -13,6 +13,8 @@ from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailabl
 from thunes_pipelines.resources.champions import (
     Published,
     champion_source,
+    cut_up,
+    joined,
     promotion_facts,
     trusted,
 )
@@ -165,3 +167,11 @@ def test_a_password_in_the_address_is_in_no_message():
         champion_source("http://bob:hunter2@127.0.0.1:9", "", KEY).champion(STUDY)
     assert "hunter2" not in str(told.value)
     assert "127.0.0.1:9" in str(told.value)
+
+
+def test_a_long_parameter_set_is_cut_up_and_joined_whole():
+    """MLflow would truncate a long text in silence: it travels in pieces."""
+    text = "".join(str(n) for n in range(4_000))
+    assert joined(cut_up(text)) == text
+    assert all(len(piece) <= 5_000 for piece in cut_up(text).values())
+    assert joined({}) == ""

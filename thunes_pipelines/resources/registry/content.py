@@ -64,7 +64,8 @@ def version_tags(
 
 def _trial_number(result: WalkForwardResult) -> int | None:
     """Return the number of the final fit's trial that was chosen."""
-    same = [pl.col(name) == value for name, value in result.chosen.values.items()]
+    space = strategy_class(result.strategy).space.dimensions
+    same = [pl.col(name) == result.chosen.values[name] for name in space]
     found = result.trial_table.filter(pl.col("fold") == 0, *same)["number"]
     return None if found.is_empty() else int(found[0])
 
@@ -109,7 +110,7 @@ def fold_table(result: WalkForwardResult) -> str:
 
 def _fold_line(fold: FoldResult) -> str:
     test = fold.test_metrics
-    chosen = ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.values.items())
+    chosen = ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.shown.items())
     return (
         f"| {fold.number} | {fold.train_start:%Y-%m-%d} | {fold.test_start:%Y-%m-%d} "
         f"| {fold.test_end:%Y-%m-%d} | {chosen} | {fold.train_metrics['sharpe']:.2f} "
@@ -127,7 +128,7 @@ def note(result: WalkForwardResult, evidence: Evidence, why: str) -> str:
     return "\n\n".join(
         [
             f"**{result.strategy} {result.symbol} {result.interval}**, tested {span}, "
-            f"{result.trials} trials. Chosen: `{dict(result.chosen.values)}`",
+            f"{result.trials} trials. Chosen: `{result.chosen.shown}`",
             f"Ruling: {why}",
             evidence_table(evidence),
             fold_table(result),
@@ -145,7 +146,7 @@ def fold_frame(result: WalkForwardResult) -> pl.DataFrame:
                 "train_end": fold.train_end,
                 "test_start": fold.test_start,
                 "test_end": fold.test_end,
-                **fold.parameters.values,
+                **fold.parameters.shown,
                 **{f"train_{name}": value for name, value in fold.train_metrics.items()},
                 **{f"test_{name}": value for name, value in fold.test_metrics.items()},
             }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from thunes_core.clock import SystemClock, to_millis
 from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
-from thunes_pipelines.resources.champions import FINGERPRINT, PARAMETERS
+from thunes_pipelines.resources.champions import FINGERPRINT, cut_up
 from thunes_pipelines.resources.registry import content
 from thunes_pipelines.resources.registry.connection import Connection, is_there_already
 
@@ -49,7 +49,7 @@ class RunWriter:
         note = content.note(result, evidence, self._walk.tags[content.WHY])
         with self._run(name, {**self._walk.tags, "mlflow.note.content": note}) as run_id:
             self._log_bars(run_id)
-            self._log(run_id, result.chosen.values, figures, content.daily_curve(result.stitched))
+            self._log(run_id, result.chosen.shown, figures, content.daily_curve(result.stitched))
             self._log_files(run_id, content.artefacts(result, evidence))
             for fold in result.folds:
                 self._log_fold(run_id, fold)
@@ -77,13 +77,15 @@ class RunWriter:
             source_run_id=run_id,
             tags={"mlflow.model.isExternal": "true", FINGERPRINT: chosen.fingerprint},
             params={
-                PARAMETERS: chosen.canonical(),
-                **{k: str(v) for k, v in chosen.values.items()},
+                **cut_up(chosen.canonical()),
+                **{k: str(v) for k, v in chosen.shown.items()},
             },
             model_type=MODEL_TYPE,
         )
         with tempfile.TemporaryDirectory() as folder:
-            _write_files(Path(folder), {"parameters.json": chosen.canonical()})
+            _write_files(
+                Path(folder), {"parameters.json": chosen.canonical(), **self._walk.result.files}
+            )
             self._client.log_model_artifacts(model.model_id, folder)
         self._client.finalize_logged_model(model.model_id, "READY")
         for name, value in content.finite(self._walk.evidence.figures).items():
@@ -151,7 +153,7 @@ class RunWriter:
         ]
         tags = {"mlflow.parentRunId": parent, "thunes.fold": str(fold.number)}
         with self._run(f"fold {fold.number}", tags) as run_id:
-            self._log(run_id, fold.parameters.values, figures, curves)
+            self._log(run_id, fold.parameters.shown, figures, curves)
 
     def _log(
         self,

@@ -20,10 +20,10 @@ from thunes_core.research.promotion import Outcome, PromotionPolicy, Ruling, rul
 from thunes_pipelines.resources.champions import (
     CHAMPION,
     FINGERPRINT,
-    PARAMETERS,
     PROMOTED,
     Published,
     champion_of,
+    joined,
     no_champion,
     promotion_facts,
     trusted,
@@ -238,7 +238,7 @@ class Registry:
         return Published(
             str(version.version),
             str(version.run_id),
-            model.params.get(PARAMETERS, ""),
+            joined(model.params),
             version.tags.get(FINGERPRINT, ""),
             version.tags.get(PROMOTED, ""),
         )
