@@ -225,4 +225,11 @@ def _one_column(path: Path) -> Any:
         raise BadInput(
             f"{path}: expected one column of numbers; it has {len(numbers)}; keep one column"
         )
-    return frame[numbers[0]].cast(pl.Float64).drop_nulls().to_numpy()
+    returns = frame[numbers[0]].cast(pl.Float64).drop_nulls()
+    wrong = int((~returns.is_finite() | (returns < -1)).sum())
+    if wrong or not len(returns):
+        raise BadInput(
+            f"{path}: expected finite daily returns from -1 up; {wrong} of {len(returns)} are not; "
+            "correct the file"
+        )
+    return returns.to_numpy()

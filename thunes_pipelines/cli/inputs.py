@@ -100,6 +100,8 @@ def _as_bars(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         said = " ".join(str(error).split())[:160]
         raise BarsInvalid(f"{path}: columns have the wrong type ({said}); correct them") from error
+    if not len(bars):
+        raise BarsInvalid(f"{path}: expected bars; it holds no row; give a file with rows")
     kinds = bars.select("symbol", "interval").unique()
     if len(kinds) != 1:
         raise BarsInvalid(
@@ -125,11 +127,11 @@ def parse_time(text: str | None, option: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput(
             f"{option}: expected ISO 8601 such as 2025-01-31 or 2025-01-31T12:00; it was {text!r}"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def parse_object(text: str, option: str) -> dict[str, Any]:
@@ -153,7 +155,15 @@ def read_targets(path: Path, bars: pl.DataFrame) -> pl.Series:
     missing = [name for name in ("open_time", "target") if name not in frame.columns]
     if missing:
         raise BadInput(f"{path}: expected columns open_time and target; {missing} lack; add them")
-    given = frame.select(open_time=_time_of(frame["open_time"]), target="target", known=True)
+    try:
+        given = frame.select(
+            open_time=_time_of(frame["open_time"]),
+            target=pl.col("target").cast(pl.Float64),
+            known=True,
+        )
+    except pl.exceptions.PolarsError as error:
+        said = " ".join(str(error).split())[:160]
+        raise BadInput(f"{path}: columns have the wrong type ({said}); correct them") from error
     joined = bars.select("open_time").join(given, on="open_time", how="left", maintain_order="left")
     started = joined["known"].fill_null(value=False).cum_max()
     holes = int((started & joined["known"].is_null()).sum())

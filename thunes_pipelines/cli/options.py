@@ -5,10 +5,24 @@ Add here: an option that a second command needs. Keep out: what a command does.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def _finite(value: float | None) -> float | None:
+    """Refuse NaN and infinity: a range lets NaN through, and it would silently trade nothing."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a finite number; it was {value}")
+    return value
+
+
+def _number(**settings: Any) -> Any:
+    """Return an option that takes finite numbers only."""
+    return typer.Option(callback=_finite, **settings)
+
 
 BarsFile = Annotated[Path | None, typer.Option("--bars", help="Parquet or CSV file of bars.")]
 Start = Annotated[
@@ -16,25 +30,25 @@ Start = Annotated[
     typer.Option(help="First open time, included (ISO 8601, UTC). Earlier bars are cut."),
 ]
 End = Annotated[str | None, typer.Option(help="Open time to stop before (excluded).")]
-Cash = Annotated[float, typer.Option(min=1e-9, help="Starting cash, quote units.")]
-TakerFee = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the traded value.")]
-MakerFee = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the traded value.")]
-Slippage = Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of the price.")]
-StopLoss = Annotated[float, typer.Option(min=0, max=1, help="Fraction below the entry; 0 is off.")]
-TakeProfit = Annotated[float, typer.Option(min=0, help="Fraction above the entry; 0 is off.")]
+Cash = Annotated[float, _number(min=1e-9, help="Starting cash, quote units.")]
+TakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
+MakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
+Slippage = Annotated[float, _number(min=0, max=0.5, help="Fraction of the price.")]
+StopLoss = Annotated[float, _number(min=0, max=1, help="Fraction below the entry; 0 is off.")]
+TakeProfit = Annotated[float, _number(min=0, help="Fraction above the entry; 0 is off.")]
 TrailingStop = Annotated[
-    float, typer.Option(min=0, max=1, help="Fraction below the highest high; 0 is off.")
+    float, _number(min=0, max=1, help="Fraction below the highest high; 0 is off.")
 ]
 TrailingActivation = Annotated[
-    float, typer.Option(min=0, help="Gain from which the trail counts; 0 is at once.")
+    float, _number(min=0, help="Gain from which the trail counts; 0 is at once.")
 ]
 Cooldown = Annotated[int, typer.Option(min=0, help="No increase for so long after a loss.")]
-StepSize = Annotated[float, typer.Option(min=0, help="Lot step, base units; 0 is off.")]
-MinQuantity = Annotated[float, typer.Option(min=0, help="Smallest order, base units; 0 is off.")]
-MinNotional = Annotated[float, typer.Option(min=0, help="Smallest order, quote units; 0 is off.")]
+StepSize = Annotated[float, _number(min=0, help="Lot step, base units; 0 is off.")]
+MinQuantity = Annotated[float, _number(min=0, help="Smallest order, base units; 0 is off.")]
+MinNotional = Annotated[float, _number(min=0, help="Smallest order, quote units; 0 is off.")]
 LimitOffset = Annotated[
     float | None,
-    typer.Option(
+    _number(
         min=0, max=0.999, help="Enter by limit orders so far below the close; else at the market."
     ),
 ]

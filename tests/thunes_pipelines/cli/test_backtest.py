@@ -337,3 +337,41 @@ def test_metrics_want_one_column_and_both_figures_of_luck(tmp_path):
     assert code_and_message("metrics", "--returns", path)[0] == 2
     pl.DataFrame({"a": [0.1, 0.2]}).write_parquet(path)
     assert code_and_message("metrics", "--returns", path, "--trials", "5")[0] == 2
+
+
+@pytest.mark.parametrize("option", ["--cash", "--taker-fee", "--stop-loss", "--step-size"])
+def test_a_number_that_is_none_ends_as_two(file, option):
+    """NaN passes every range, so it is refused by itself."""
+    arguments = ("backtest", "--bars", file, "--strategy", "sma_crossover", option, "nan")
+    code, said = code_and_message(*arguments)
+    assert code == 2
+    assert "finite" in said
+
+
+def test_a_time_beyond_the_calendar_ends_as_two(file):
+    """A time that UTC cannot hold is bad input."""
+    late = ("--start", "9999-12-31T23:59:59-10:00")
+    assert code_and_message("backtest", "--bars", file, "--strategy", "x", *late)[0] == 2
+
+
+def test_targets_that_are_no_numbers_end_as_two(file, tmp_path):
+    """Texts in place of targets or of times are bad input."""
+    times = bars()["open_time"]
+    path = tmp_path / "targets.parquet"
+    for column in ({"target": "x"}, {"open_time": "x", "target": 1.0}):
+        pl.DataFrame({"open_time": times}).with_columns(
+            **{name: pl.lit(value) for name, value in column.items()}
+        ).write_parquet(path)
+        code, said = code_and_message("backtest", "--bars", file, "--targets", path)
+        assert code == 2
+        assert "wrong type" in said
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.5])
+def test_returns_that_cannot_be_end_as_two(tmp_path, value):
+    """A return is finite, and loses no more than everything."""
+    path = tmp_path / "returns.parquet"
+    pl.DataFrame({"r": [0.1, value, 0.2]}).write_parquet(path)
+    code, said = code_and_message("metrics", "--returns", path)
+    assert code == 2
+    assert "1 of 3" in said
