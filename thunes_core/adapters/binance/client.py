@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
@@ -115,12 +116,18 @@ def _read_errors() -> tuple[type[Exception], ...]:
     return BinanceAPIException, BinanceRequestException, RequestException
 
 
+def _shown(url: str) -> str:
+    """Return an address fit for messages: no query, no user, no password."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _failure(error: Exception) -> Failure:
     """Return what python-binance and requests tell of a failed read."""
     message = getattr(error, "message", None)
     if message is None:
         url = getattr(getattr(error, "request", None), "url", None) or ""
-        return Failure(0, 0, f"{type(error).__name__} at {url.split('?')[0]}")
+        return Failure(0, 0, f"{type(error).__name__} at {_shown(url)}")
     headers = getattr(getattr(error, "response", None), "headers", {})
     return Failure(
         getattr(error, "status_code", 0),

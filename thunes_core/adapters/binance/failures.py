@@ -79,8 +79,8 @@ def failure_of_answer(status: int, body: bytes, retry_after: str = "?") -> Failu
 
 
 def short(text: str) -> str:
-    """Return `text` as one line of at most 200 characters."""
-    return " ".join(text.split())[:200]
+    """Return `text` as one line of at most 200 characters, none of which steers a terminal."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:200]
 
 
 def understood(parse: Callable[[], T], *, what: str) -> T:

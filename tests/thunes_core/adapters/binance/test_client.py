@@ -15,6 +15,7 @@ from requests import TooManyRedirects
 from tests.thunes_core.adapters.binance.scripted import Reply, scripted
 from thunes_core.adapters.binance.classify import classify
 from thunes_core.adapters.binance.client import make_client, read
+from thunes_core.adapters.binance.failures import short
 from thunes_core.errors import (
     ExchangeRejected,
     ExchangeUnavailable,
@@ -164,3 +165,16 @@ def test_no_answer_makes_a_request_go_to_another_host(status: int) -> None:
             assert len(server.asked) == 1
         assert elsewhere.asked == []
     assert isinstance(classify(told.value, "order x"), OutcomeUnknown)
+
+
+def test_no_password_of_the_address_is_shown() -> None:
+    """An unreachable address is told without its user and password."""
+    client = make_client("http://user:hidden@127.0.0.1:9")
+    with pytest.raises(ExchangeUnavailable, match=r"127\.0\.0\.1:9/api") as caught:
+        read(client.get_server_time, what="server time")
+    assert "hidden" not in str(caught.value)
+
+
+def test_nothing_that_steers_a_terminal_is_shown() -> None:
+    """Control characters of a garbled answer are left out of messages."""
+    assert short("a\x1b[31m\n b\x00c") == "a [31m b c"
