@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -90,13 +91,22 @@ def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
 
     The system releases it when the process dies, so no stale lock remains.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with _opened(path) as file:
         _wait_for(file.fileno(), path, seconds)
         try:
             yield
         finally:
             fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError as error:
+        raise StoreFailed(
+            f"bars lake: {path} cannot be written ({error}); free space or correct its permissions"
+        ) from error
 
 
 def _wait_for(descriptor: int, path: Path, seconds: float) -> None:

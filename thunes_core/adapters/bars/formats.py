@@ -60,14 +60,15 @@ def open_file(path: Path) -> Opened:
     if not path.is_file():
         raise UnknownName(f"{path}: expected a file of bars; there is none; give the path of one")
     try:
-        rows = _read(path)
+        return _ours(_read(path), path)
+    except BarsInvalid:
+        raise
     except (OSError, ValueError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
         said = " ".join(str(error).split())[:120] or type(error).__name__
         raise BarsInvalid(
             f"{path}: expected a whole Parquet, feather, CSV or zip file of bars; "
             f"it cannot be read ({said}); fetch it again"
         ) from None
-    return _ours(rows, path)
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -223,3 +223,12 @@ def test_no_file_and_no_symbol_are_unknown_names(tmp_path: Path) -> None:
         imported(tmp_path / "nowhere.parquet")
     with pytest.raises(UnknownName, match="2 to 20 capital letters"):
         imported(tmp_path / "nowhere.parquet", symbol="../x")
+
+
+@pytest.mark.parametrize("times", ["no time", [1]])
+def test_times_of_no_kind_are_one_clear_sentence(tmp_path: Path, times: object) -> None:
+    """Texts or lists where times should be end as invalid bars."""
+    path = tmp_path / "bars.parquet"
+    BARS.with_columns(open_time=pl.lit(times)).write_parquet(path)
+    with pytest.raises(BarsInvalid, match=r"bars\.parquet"):
+        imported(path)

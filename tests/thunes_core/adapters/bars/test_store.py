@@ -352,3 +352,10 @@ def test_edges_may_come_in_any_zone(store: BarStore) -> None:
     put(store, bars_of([1, 2, 3]))
     start = (START + HOUR).astimezone(ZoneInfo("Asia/Seoul"))
     assert store.read("BTCUSDT", Interval.H1, start)["close"].to_list() == [2, 3]
+
+
+def test_a_lake_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A file where the lake's folder should be ends as a failed store, before any work."""
+    (tmp_path / "lake").touch()
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        put(BarStore(tmp_path / "lake"), bars_of([1, 2]))
