@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -93,7 +94,7 @@ def walk_forward_command(
 
 def pbo_command(
     matrix: Annotated[Path, typer.Option(help="Parquet or CSV: a row a period, a column a trial.")],
-    blocks: Annotated[int, typer.Option(min=2, help="Even number of blocks.")] = 12,
+    blocks: Annotated[int, typer.Option(min=2, max=24, help="Even number of blocks.")] = 12,
     json: Json = False,
 ) -> None:
     """Measure the probability of backtest overfitting of a matrix of returns (CSCV)."""
@@ -116,7 +117,9 @@ class _progress:  # noqa: N801 - used as a context, like contextlib's own
 
     def __init__(self, how: WalkForwardOptions, *, quiet: bool) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=console, disable=quiet)
+        self._bar = Progress(
+            *columns, TimeElapsedColumn(), console=Console(stderr=True), disable=quiet
+        )
         self._task = self._bar.add_task("walk-forward", total=how.trials * (how.folds + 1))
 
     def __enter__(self) -> Any:
