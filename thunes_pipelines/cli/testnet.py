@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 def testnet(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8799, help="Port to listen on; 0 takes a free one."),
+    port: int = typer.Option(8799, min=0, max=65535, help="Port to listen on; 0 takes a free one."),
     bars: list[Path] = typer.Option(
         [], help="Candles to replay (Parquet, CSV, archive zip); repeatable."
     ),

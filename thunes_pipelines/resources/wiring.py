@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
+from thunes_core.errors import SettingsInvalid
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 from thunes_pipelines.resources import arming
 
@@ -40,7 +41,13 @@ def ledger(settings: Settings) -> Ledger:
     """Open the ledger, creating or migrating its schema."""
     from thunes_core.adapters.ledger import open_ledger
 
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsInvalid(
+            f"THUNES_HOME: expected a folder that can be made and written; {settings.home} "
+            f"cannot ({error.strerror}); correct it or its permissions"
+        ) from error
     return open_ledger(settings.ledger_address)
 
 
