@@ -167,7 +167,7 @@ def mark(y: Board, column: int, k: int) -> None:
 
 
 @compiled
-def do_opens(y: Board, time: int, k: int, cash: float, count: int) -> tuple[float, int, int]:
+def fill_opens(y: Board, time: int, k: int, cash: float, count: int) -> tuple[float, int, int]:
     """Visit every open of time `k`; return shared cash, closed trades and rejected orders."""
     rejected = 0
     for s in range(len(y.places)):
@@ -187,7 +187,7 @@ def do_opens(y: Board, time: int, k: int, cash: float, count: int) -> tuple[floa
 
 
 @compiled
-def do_insides(y: Board, time: int, k: int, cash: float, count: int) -> tuple[float, int]:
+def fill_insides(y: Board, time: int, k: int, cash: float, count: int) -> tuple[float, int]:
     """Protect every position inside its bar of time `k`; return shared cash and closed trades."""
     for s in range(len(y.places)):
         i = y.places[s, k]
@@ -214,8 +214,8 @@ def run_portfolio(
     count = rejected = still_open = 0
     for k in range(len(time)):
         mark(y, OPEN, k)
-        cash, count, refused = do_opens(y, time[k], k, cash, count)
-        cash, count = do_insides(y, time[k], k, cash, count)
+        cash, count, refused = fill_opens(y, time[k], k, cash, count)
+        cash, count = fill_insides(y, time[k], k, cash, count)
         mark(y, CLOSE, k)
         rejected += refused
         for s in range(len(y.places)):
