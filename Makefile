@@ -51,7 +51,7 @@ imports: $(DEV)
 	@$(BIN)/lint-imports
 
 docs: $(DEV)  ## the examples in docstrings run
-	@$(BIN)/python -m pytest --doctest-modules thunes_core
+	@$(BIN)/python -m pytest --doctest-modules --ignore-glob="*/migrations/*" thunes_core
 
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
 	@$(BIN)/python -m tests.bench.evidence
