@@ -26,8 +26,8 @@ def to_unit(dimension: Dimension, value: Value) -> float:
 def from_unit(dimension: Dimension, unit: float) -> Value:
     """Return the value nearest to `unit` in [0, 1] on the dimension's scale.
 
-    >>> from_unit(IntRange(5, 60), 0.5)
-    32
+    >>> from_unit(IntRange(5, 60), 0.6)
+    38
     """
     if isinstance(dimension, Choice):
         return dimension.options[
