@@ -77,7 +77,9 @@ bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against ot
 
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock
-	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra dev --extra ccxt --extra scale -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra ccxt -c requirements-dev.lock pyproject.toml -o requirements-ccxt.lock
+	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --extra scale -c requirements-dev.lock pyproject.toml -o requirements-scale.lock
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 tests/peers/requirements.in -o requirements-peers.lock
 
 clean:
