@@ -56,7 +56,7 @@ def breaker(_request: OrderRequest, facts: RiskFacts) -> str | None:
 
 
 def trading_status(_request: OrderRequest, facts: RiskFacts) -> str | None:
-    """The symbol itself must be trading."""
+    """The symbol itself must be trading: an exit tried in vain would cost its protection."""
     status = facts.instrument.status
     return None if status == "TRADING" else f"{facts.instrument.symbol} is in status {status}"
 
@@ -125,6 +125,7 @@ def _above(what: str, value: Decimal, limit: Decimal) -> str | None:
 
 ALWAYS: tuple[tuple[Refusal, Check], ...] = (
     (Refusal.HALTED, halted),
+    (Refusal.FILTER, trading_status),
     (Refusal.FILTER, filters),
 )
 """Asked of every order: what makes it impossible."""
@@ -133,7 +134,6 @@ ENTRIES: tuple[tuple[Refusal, Check], ...] = (
     (Refusal.REDUCING, reducing),
     (Refusal.NOT_ARMED, armed),
     (Refusal.BREAKER_OPEN, breaker),
-    (Refusal.FILTER, trading_status),
     (Refusal.UNRESOLVED_ORDER, unresolved),
     (Refusal.STALE_BAR, stale_bar),
     (Refusal.BAD_BARS, bad_bars),

@@ -23,13 +23,15 @@ from thunes_core.trading.guard import guard, release, resting_orders
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import NO_EXIT, watch_bars, watch_price
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import drop
+from thunes_core.trading.resolve import drop, drop_lost, resolve
 from thunes_core.trading.send import intent_of, send
 from thunes_core.trading.stops import wanted
 from thunes_core.trading.world import Study, TradingPlan, World
 
 Verdict = ApprovedOrder | RefusedOrder
 SOLD_ALREADY = "sold_already"
+CLEAR_UP_ROUNDS = 4
+A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
         done = _look_and_act(floor, study, book)
     except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
-    return replace(done, notes=(*done.notes, *_protect(floor, study)))
+    return replace(done, notes=(*done.notes, *_protect(floor, study), *_clear_up(floor, study)))
 
 
 def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -86,6 +88,32 @@ def _protect(floor: Floor, study: Study) -> list[str]:
     protected = wanted(book, floor.plan.protection, instrument)
     facts = _facts(floor, study)
     return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
+
+
+def _clear_up(floor: Floor, study: Study) -> list[str]:
+    """Wait, ask and protect again until nothing of the study is unclear, a few times at most.
+
+    Until outcome and fills are known, a position may be held that nothing protects.
+    """
+    pause, desk, notes = floor.world.pause, floor.desk, list[str]()
+    for _ in range(CLEAR_UP_ROUNDS):
+        if pause is None or not _is_unclear(desk, study):
+            break
+        pause(desk.broker.settle_time / 2 + A_MOMENT)
+        now = desk.market.server_time()
+        notes += resolve(desk.broker, desk.journal, now)
+        book_new_fills(desk, [study.symbol])
+        notes += drop_lost(desk.broker, desk.journal, now)
+        notes += _protect(floor, study)
+    return notes
+
+
+def _is_unclear(desk: Desk, study: Study) -> bool:
+    return any(
+        record.status.is_in_flight or record.status.is_final
+        for record in desk.journal.open_orders()
+        if (record.strategy, record.request.symbol) == (study.strategy, study.symbol)
+    )
 
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:

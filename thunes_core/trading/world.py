@@ -5,7 +5,7 @@ Add here: a port or an option of the tick. Keep out: acting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -32,7 +32,8 @@ class World:
     """The ports of one account. `bars` defaults to the market's own klines, `doubts` to none.
 
     `holder` names this process for the lease; a lease not given back runs out after `lease_ttl`
-    (machine clock).
+    (machine clock). `pause` waits until the exchange's clock has moved so far, or gives up; with it
+    a tick clears up unknown outcomes itself instead of leaving them to the next.
     """
 
     market: MarketData
@@ -43,6 +44,7 @@ class World:
     doubts: BarDoubts | None = None
     holder: str = "thunes"
     lease_ttl: timedelta = timedelta(seconds=120)
+    pause: Callable[[timedelta], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

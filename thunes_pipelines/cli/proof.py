@@ -1,4 +1,4 @@
-"""The command `parity`: the live path gives the backtest's orders, one for one.
+"""The commands `parity` and `soak`: what trading promises, shown to hold.
 
 Add here: a command that proves something about trading. Keep out: how it is proved (services).
 """
@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.progress import Progress
+from rich.table import Table
 
 from thunes_core.domain.limits import Costs, Protection
+from thunes_core.errors import BadInput
 from thunes_pipelines.cli import options as o
 from thunes_pipelines.cli.inputs import parse_object, parse_time, read_bars
 from thunes_pipelines.cli.output import console, emit_json
 
 SHOWN = 10
+BROKEN_PROMISES = ("lost", "doubled", "unknown_left", "discrepancies", "unexplained_errors")
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command("parity")(parity_command)
+    app.command("soak")(soak_command)
 
 
 def parity_command(
@@ -70,3 +75,46 @@ def _print(ticks: int, orders: int, differences: tuple[dict[str, object], ...]) 
         console.print(difference)
     if not differences:
         console.print("[green]the live path gives the orders of the backtest[/]")
+
+
+def soak_command(
+    hours: Annotated[float, typer.Option(min=1, help="Hours of the exchange's clock.")] = 168.0,
+    seed: Annotated[int, typer.Option(help="Draws market, faults and kills.")] = 1,
+    faults: Annotated[
+        Path | None, typer.Option(help="JSON list of faults instead of the seed's.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Trade for days in minutes on a testnet that attacks, and compare ledger and exchange."""
+    from thunes_pipelines.services.soak import SoakPlan, run_soak
+
+    plan = SoakPlan(hours, seed, faults=_read_faults(faults) if faults else None)
+    with Progress(console=console, disable=json, transient=True) as progress:
+        task = progress.add_task("ticks", total=plan.ticks)
+        found = run_soak(plan, lambda done, _of: progress.update(task, completed=done))
+    if json:
+        emit_json(found)
+    else:
+        _print_soak(found)
+    if any(found[name] for name in BROKEN_PROMISES) or not found["audit_whole"]:
+        raise typer.Exit(1)
+
+
+def _read_faults(path: Path) -> list[Any]:
+    from thunes_core.testnet.faults import read_faults
+
+    try:
+        return list(read_faults(orjson.loads(path.read_bytes())))
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise BadInput(f"faults: {path} cannot be read ({error}); give a JSON list") from error
+
+
+def _print_soak(found: dict[str, Any]) -> None:
+    table = Table(title="soak", show_header=False, title_justify="left")
+    for name, value in found.items():
+        if name != "gates":
+            table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+    for gate in found["gates"].values():
+        mark = "[green]pass[/]" if gate["passed"] else "[yellow]no[/]"
+        console.print(f"{mark} {gate['name']}: {gate['sentence']}")

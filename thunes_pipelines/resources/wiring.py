@@ -8,10 +8,14 @@ Add here: the choice of an adapter. Keep out: everything an adapter does.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from thunes_core.clock import monotonic_seconds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
 from thunes_core.errors import SettingsInvalid
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
     from thunes_core.trading.world import TickReport, TradingPlan, World
     from thunes_pipelines.resources.registry import Registry
+
+POLL_SECONDS = 0.25
 
 
 def bar_store(settings: Settings) -> BarStore:
@@ -157,7 +163,22 @@ def world(settings: Settings, journal: Ledger) -> World:
         parameters=parameter_source(settings),
         doubts=bar_store(settings).holds,
         holder=this_process(),
+        pause=_pause_at(market(settings)),
     )
+
+
+def _pause_at(exchange: MarketData) -> Callable[[timedelta], None]:
+    """Return a pause that ends when the exchange's clock has moved, or as much real time passed.
+
+    An accelerated testnet makes it short, a stopped one does not make it endless.
+    """
+
+    def pause(length: timedelta) -> None:
+        end, most = exchange.server_time() + length, monotonic_seconds() + length.total_seconds()
+        while monotonic_seconds() < most and exchange.server_time() < end:
+            time.sleep(POLL_SECONDS)
+
+    return pause
 
 
 def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
