@@ -7,8 +7,10 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 BARS ?=
+HOURS ?= 168
+SEED ?= 1
 
-.PHONY: bench-data demo up test check format lint types imports docs peers bench lock clean
+.PHONY: bench-data demo up test check soak format lint types imports docs peers bench lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -52,6 +54,9 @@ imports: $(DEV)
 
 docs: $(DEV)  ## the examples in docstrings run
 	@$(BIN)/python -m pytest --doctest-modules --ignore-glob="*/migrations/*" thunes_core
+
+soak: $(RUN)  ## HOURS of paper trading on a testnet that attacks: ledger and exchange must agree
+	@$(BIN)/thunes soak --hours $(HOURS) --seed $(SEED)
 
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
 	@$(BIN)/python -m tests.bench.evidence

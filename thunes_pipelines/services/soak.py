@@ -22,7 +22,7 @@ from thunes_core.clock import FixedClock, from_millis, to_millis
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import Protection, RiskLimits
 from thunes_core.domain.parameters import Champion, ParameterSet, study_key
-from thunes_core.errors import BreakerOpen, OutsideFailed
+from thunes_core.errors import BreakerOpen, OutsideFailed, ThunesError
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_pipelines.services.mortal import Fate, Killed, Mortal
 from thunes_pipelines.services.soak_faults import scripted
@@ -42,6 +42,17 @@ IDLE = Decimal(10_000)
 """What the account holds beyond the allotments, so that a doubled order could be paid."""
 CALLS_IN_A_TICK = 60
 QUIET_TICKS = 12
+UNEXPLAINED = (
+    ThunesError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a tick must not end in: counted and shown, so that the other hours are judged as well."""
 RESTART_AFTER = timedelta(seconds=30)
 """How long a supervisor takes to start a killed process again."""
 
@@ -156,7 +167,7 @@ class _Run:
                 self.tally.skipped += 1
             except OutsideFailed:
                 self.tally.outside_errors += 1
-            except Exception as error:  # noqa: BLE001, RUF100 - counted as unexplained and shown
+            except UNEXPLAINED as error:
                 self.tally.unexplained.append(f"{type(error).__name__}: {error}")
         return False
 
