@@ -11,7 +11,7 @@ from typing import Any
 
 from thunes_core.errors import BadInput
 from thunes_core.testnet.conditions import give
-from thunes_core.testnet.faults import read_draw, read_faults
+from thunes_core.testnet.fault_scripts import read_draw, read_draws, read_faults
 from thunes_core.testnet.matching import Exchange
 
 Body = Mapping[str, Any]
@@ -46,10 +46,9 @@ def show_faults(exchange: Exchange, _: Body) -> dict[str, Any]:
 
 
 def add_faults(exchange: Exchange, body: Body) -> dict[str, Any]:
-    """Add scripted faults (`faults`), or draw them (`seed`, `rate`, `kinds`, `on`)."""
-    if "faults" in body:
-        for fault in read_faults(body):
-            give(exchange, fault)
+    """Add scripted faults (`faults`), or draw them (`draws`; or `seed`, `rate`, `kinds`, `on`)."""
+    if "faults" in body or "draws" in body:
+        plan(exchange, body)
     elif "rate" in body:
         exchange.faults.draw(read_draw(body))
     else:
@@ -57,6 +56,16 @@ def add_faults(exchange: Exchange, body: Body) -> dict[str, Any]:
             'faults: expected {"faults": [...]} or {"seed": n, "rate": x}; it was neither'
         )
     return exchange.faults.document()
+
+
+def plan(exchange: Exchange, script: Any) -> None:
+    """Give the exchange a script's faults and draws; none of them when one cannot be read."""
+    faults = read_faults(script)
+    draws = read_draws(script)
+    for fault in faults:
+        give(exchange, fault)
+    for draw in draws:
+        exchange.faults.draw(draw)
 
 
 def clear_faults(exchange: Exchange, _: Body) -> dict[str, Any]:

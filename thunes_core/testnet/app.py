@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from thunes_core.domain.limits import Costs
 from thunes_core.errors import BadInput, OutsideFailed
@@ -126,6 +127,15 @@ class _Protocol(HttpToolsProtocol):
         """Hand the transport to the application."""
         super().on_message_begin()
         self.scope["thunes.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+class _SocketProtocol(WebSocketsSansIOProtocol):
+    """WebSockets that let the application cut the connection."""
+
+    async def run_asgi(self) -> None:
+        """Hand the transport to the application."""
+        self.scope["thunes.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+        await super().run_asgi()
 
 
 def _admin_call(exchange: Exchange) -> HttpCall:
@@ -267,7 +277,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         lifespan="off",
         loop="asyncio",
         http=_Protocol,
-        ws="websockets-sansio",
+        ws=_SocketProtocol,
         ws_ping_interval=20.0,
         ws_ping_timeout=60.0,
         timeout_graceful_shutdown=1,

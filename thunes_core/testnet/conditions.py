@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thunes_core.errors import BadInput
-from thunes_core.testnet.faults import REQUEST_KINDS, Fault, FaultKind
+from thunes_core.testnet.faults import MESSAGE_KINDS, REQUEST_KINDS, Fault, FaultKind
 from thunes_core.testnet.listing import TRADING
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ Act = Callable[[], None]
 
 def give(exchange: Exchange, fault: Fault) -> None:
     """Let a fault wait for its requests, or begin and end by the exchange's clock."""
-    if fault.kind in REQUEST_KINDS:
-        exchange.faults.add(fault)
+    if fault.kind in REQUEST_KINDS | MESSAGE_KINDS:
+        _let_wait(exchange, fault)
         return
     begin, end = _acts(exchange, fault)
     begins_ms = exchange.present_ms + round(fault.at_seconds * 1000)
@@ -34,6 +34,15 @@ def give(exchange: Exchange, fault: Fault) -> None:
     exchange.schedule(begins_ms, begin_and_note)
     if fault.for_seconds > 0:
         exchange.schedule(begins_ms + round(fault.for_seconds * 1000), end)
+
+
+def _let_wait(exchange: Exchange, fault: Fault) -> None:
+    """Let a fault wait for what it strikes: now, or from `at_seconds` on."""
+    if fault.at_seconds > 0:
+        at_ms = exchange.present_ms + round(fault.at_seconds * 1000)
+        exchange.schedule(at_ms, lambda: exchange.faults.add(fault))
+    else:
+        exchange.faults.add(fault)
 
 
 def _acts(exchange: Exchange, fault: Fault) -> tuple[Act, Act]:

@@ -1,21 +1,20 @@
 """What can go wrong on purpose: scripted one by one, or drawn from a seed.
 
-Request faults strike the next requests they match; condition faults hold for a time of the
-exchange's clock. Scripts are JSON: a list of objects with the fields of `Fault`.
+Request faults strike the next requests they match, message faults the next messages of a stream;
+condition faults hold for a time of the exchange's clock. Scripts are JSON: a list of objects with
+the fields of `Fault`, or an object with such a list under `faults` and with `draws`.
 
 Add here: another way in which an exchange fails. Keep out: how the failure is carried out
-(`rest` for requests, `conditions` for the rest).
+(`rest` for requests, `line` for messages, `conditions` for the rest).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
-
-from thunes_core.errors import BadInput
 
 
 class FaultKind(StrEnum):
@@ -38,6 +37,12 @@ class FaultKind(StrEnum):
     STATUS = "status"
     DROP_STREAMS = "drop_streams"
     SILENT_STREAMS = "silent_streams"
+    CUT_STREAM = "cut_stream"
+    STALL_STREAM = "stall_stream"
+    LOSE_MESSAGE = "lose_message"
+    DUPLICATE_MESSAGE = "duplicate_message"
+    REORDER_MESSAGE = "reorder_message"
+    DELAY_MESSAGE = "delay_message"
 
 
 REQUEST_KINDS = frozenset(
@@ -62,6 +67,16 @@ DRAWN_KINDS = (
     FaultKind.LATE,
     FaultKind.GARBAGE,
 )
+MESSAGE_KINDS = frozenset(
+    {
+        FaultKind.CUT_STREAM,
+        FaultKind.STALL_STREAM,
+        FaultKind.LOSE_MESSAGE,
+        FaultKind.DUPLICATE_MESSAGE,
+        FaultKind.REORDER_MESSAGE,
+        FaultKind.DELAY_MESSAGE,
+    }
+)
 ORDER_REQUESTS = "POST /api/v3/order"
 STATUSES = (500, 502, 503, 504)
 
@@ -75,6 +90,9 @@ class Fault:
     the HTTP status of errors. `seconds`: how long a hang lasts (real seconds), how late a late
     request is executed, how long a ban, how far reads lag, the skew (exchange seconds).
     `code` and `message` are what a refusal says.
+    Message faults: `on` is the beginning of a stream's name (`btcusdt@kline`, `userData` for the
+    account's events) or empty for every message; `skip`, `times` and `seconds` as above, in
+    exchange seconds.
     Condition faults: begin `at_seconds` after they are given, end after `for_seconds` (0: never).
     `symbol` and `symbol_status` (HALT, BREAK, CANCEL_ONLY) are for the kind `status`.
     """
@@ -96,19 +114,28 @@ class Fault:
         """True when a request is one of those that `on` means."""
         return f"{method} {path}".startswith(self.on)
 
+    def strikes_message(self, stream: str) -> bool:
+        """True when a message of `stream` is one of those that `on` means."""
+        return self.on == ORDER_REQUESTS or stream.startswith(self.on)
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Faults drawn from a seed: each matching request is struck with probability `rate`."""
+    """Faults drawn from a seed: each matching request or message is struck with chance `rate`."""
 
     seed: int
     rate: float
     kinds: tuple[FaultKind, ...] = DRAWN_KINDS
     on: str = ORDER_REQUESTS
 
-    def next_for(self, method: str, path: str, number: int) -> Fault | None:
-        """Return the fault of the `number`-th request that was asked about, or None."""
-        if not f"{method} {path}".startswith(self.on):
+    @property
+    def strikes_messages(self) -> bool:
+        """True when it is about messages of streams, not requests."""
+        return self.kinds[0] in MESSAGE_KINDS
+
+    def next_for(self, name: str, number: int) -> Fault | None:
+        """Return the fault of the `number`-th request or message that was asked about, or None."""
+        if not name.startswith(self.on):
             return None
         chance = random.Random(f"{self.seed}|{number}")
         if chance.random() >= self.rate:
@@ -136,45 +163,74 @@ class Conditions:
         self.stream_drops += 1
 
 
-class Faults:
-    """The faults that wait, and those that happened."""
+class _Queue:
+    """Faults of one sort (of requests, of messages): those that wait, and the draw."""
 
     def __init__(self) -> None:
-        self._waiting: list[list[Any]] = []
-        self._draw: Draw | None = None
+        self.waiting: list[list[Any]] = []
+        self.draw: Draw | None = None
         self._asked = 0
-        self.happened: list[dict[str, Any]] = []
 
     def add(self, fault: Fault) -> None:
-        """Let a request fault wait for the requests it matches."""
-        self._waiting.append([fault, fault.skip, fault.times])
+        """Let a fault wait."""
+        self.waiting.append([fault, fault.skip, fault.times])
 
-    def draw(self, draw: Draw | None) -> None:
-        """Draw faults from now on, or stop drawing with None."""
-        self._draw, self._asked = draw, 0
+    def start(self, draw: Draw) -> None:
+        """Draw from now on."""
+        self.draw, self._asked = draw, 0
 
     def clear(self) -> None:
-        """Forget the faults that wait, and stop drawing."""
-        self._waiting.clear()
-        self._draw = None
+        """Forget what waits, and stop drawing."""
+        self.waiting.clear()
+        self.draw = None
 
-    def next_for(self, method: str, path: str) -> Fault | None:
-        """Return the fault that strikes this request, or None."""
-        for entry in self._waiting:
+    def next_for(self, name: str, strikes: Callable[[Fault], bool]) -> Fault | None:
+        """Return the fault that strikes what is called `name`, or None."""
+        for entry in self.waiting:
             fault: Fault = entry[0]
-            if not fault.matches(method, path):
+            if not strikes(fault):
                 continue
             if entry[1] > 0:
                 entry[1] -= 1
                 continue
             entry[2] -= 1
             if entry[2] == 0:
-                self._waiting.remove(entry)
+                self.waiting.remove(entry)
             return fault
-        if self._draw is None:
+        if self.draw is None:
             return None
         self._asked += 1
-        return self._draw.next_for(method, path, self._asked)
+        return self.draw.next_for(name, self._asked)
+
+
+class Faults:
+    """The faults that wait, and those that happened."""
+
+    def __init__(self) -> None:
+        self._requests = _Queue()
+        self._messages = _Queue()
+        self.happened: list[dict[str, Any]] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault wait for the requests or messages it matches."""
+        (self._messages if fault.kind in MESSAGE_KINDS else self._requests).add(fault)
+
+    def draw(self, draw: Draw) -> None:
+        """Draw faults of requests, or of messages, from now on."""
+        (self._messages if draw.strikes_messages else self._requests).start(draw)
+
+    def clear(self) -> None:
+        """Forget the faults that wait, and stop drawing."""
+        self._requests.clear()
+        self._messages.clear()
+
+    def next_for(self, method: str, path: str) -> Fault | None:
+        """Return the fault that strikes this request, or None."""
+        return self._requests.next_for(f"{method} {path}", lambda f: f.matches(method, path))
+
+    def next_message(self, stream: str) -> Fault | None:
+        """Return the fault that strikes the next message of `stream`, or None."""
+        return self._messages.next_for(stream, lambda f: f.strikes_message(stream))
 
     def note(self, fault: Fault, time_ms: int, **facts: Any) -> None:
         """Remember that `fault` happened."""
@@ -183,68 +239,16 @@ class Faults:
     def document(self) -> dict[str, Any]:
         """Return what waits, what is drawn and what happened."""
         return {
-            "waiting": [asdict(entry[0]) for entry in self._waiting],
-            "draw": asdict(self._draw) if self._draw else None,
+            "waiting": [
+                asdict(entry[0])
+                for queue in (self._requests, self._messages)
+                for entry in queue.waiting
+            ],
+            "draw": _document(self._requests.draw),
+            "message_draw": _document(self._messages.draw),
             "happened": self.happened,
         }
 
 
-def read_fault(document: Any) -> Fault:
-    """Return the fault that a JSON object describes; `BadInput` names what is wrong with it."""
-    if not isinstance(document, Mapping):
-        raise BadInput(f"fault: expected an object; it was {type(document).__name__}")
-    known = {f.name: f for f in fields(Fault)}
-    strange = sorted(document.keys() - known.keys())
-    if strange:
-        raise BadInput(f"fault: expected fields {', '.join(known)}; {strange} are not among them")
-    given = dict(document)
-    if given.get("kind") not in list(FaultKind):
-        kinds = ", ".join(FaultKind)
-        raise BadInput(f"fault: expected a kind of {kinds}; it was {given.get('kind')!r}")
-    given["kind"] = FaultKind(given["kind"])
-    wrong = [n for n, v in given.items() if not isinstance(v, _TYPES[n])]
-    if wrong:
-        raise BadInput(f"fault: expected numbers and texts in their places; wrong are {wrong}")
-    return Fault(**given)
-
-
-_NUMBER = (int, float)
-_TYPES: Mapping[str, Any] = {
-    "kind": str,
-    "on": str,
-    "skip": int,
-    "times": int,
-    "status": int,
-    "seconds": _NUMBER,
-    "at_seconds": _NUMBER,
-    "for_seconds": _NUMBER,
-    "symbol": str,
-    "symbol_status": str,
-    "code": int,
-    "message": str,
-}
-
-
-def read_faults(document: Any) -> list[Fault]:
-    """Return the faults of a script: a list, or an object with a list under `faults`."""
-    listed = document.get("faults") if isinstance(document, Mapping) else document
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        raise BadInput("faults: expected a list of faults; it was something else")
-    return [read_fault(one) for one in listed]
-
-
-def read_draw(document: Mapping[str, Any]) -> Draw:
-    """Return the draw that `{"seed": n, "rate": x, "kinds": [...], "on": "..."}` describes."""
-    rate, kinds = document.get("rate", 0.05), document.get("kinds", DRAWN_KINDS)
-    fit = isinstance(rate, _NUMBER) and 0 <= rate <= 1 and isinstance(kinds, Sequence)
-    if not fit or any(k not in list(REQUEST_KINDS) for k in kinds):
-        raise BadInput(
-            f"draw: expected a rate in [0, 1] and kinds of {', '.join(sorted(REQUEST_KINDS))}; "
-            f"it was {document!r}"
-        )
-    return Draw(
-        int(document.get("seed", 1)),
-        float(rate),
-        tuple(FaultKind(k) for k in kinds),
-        str(document.get("on", ORDER_REQUESTS)),
-    )
+def _document(draw: Draw | None) -> dict[str, Any] | None:
+    return asdict(draw) if draw else None

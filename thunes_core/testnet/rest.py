@@ -135,9 +135,11 @@ class Door:
 
     def _execute_late(self, fault: Fault, request: Request) -> None:
         """Execute `request` later, unless its recvWindow is over by then."""
-        window = Parameters(dict(parse_qsl(f"{request.query}&{request.body}"))).text("recvWindow")
+        texts = dict(parse_qsl(f"{request.query}&{request.body}"))
+        window = texts.get("recvWindow", "")
+        window_ms = int(window) if window.isdecimal() else DEFAULT_WINDOW_MS
         delay_ms = round(fault.seconds * 1000)
-        if delay_ms <= int(window or DEFAULT_WINDOW_MS):
+        if delay_ms <= window_ms:
             self.exchange.schedule(
                 self.exchange.present_ms + delay_ms, lambda: _forget(self._answer(request))
             )

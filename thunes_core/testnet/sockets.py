@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from thunes_core.testnet.line import Line, Named
 from thunes_core.testnet.market_events import Stream, events_between, parse_stream
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.rest import Door
@@ -24,6 +25,7 @@ from thunes_core.testnet.socket_api import ApiSession
 PERIOD_SECONDS = 0.025
 MOST_STREAMS = 1024
 MOST_MESSAGES_A_SECOND = 5
+USER_DATA = "userData"
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
 
@@ -35,6 +37,7 @@ class Connection:
         self.socket = socket
         self.exchange = exchange
         self._drops = exchange.conditions.stream_drops
+        self._line = Line(exchange.faults)
 
     async def serve(self) -> None:
         """Serve the socket until either side ends it."""
@@ -56,9 +59,12 @@ class Connection:
             while self._drops == self.exchange.conditions.stream_drops:
                 with self.exchange.lock:
                     self.exchange.advance()
-                    messages = self.news()
+                    messages = self._line.carry(self.news(), self.exchange.present_ms)
                 for message in messages:
                     await self.send(message)
+                if self._line.is_cut:
+                    self.socket.scope["thunes.transport"].abort()
+                    return
                 await asyncio.sleep(PERIOD_SECONDS)
             await self.send(self.farewell())
             await self.socket.close(GOING_AWAY)
@@ -75,8 +81,8 @@ class Connection:
         """Take a message of the client."""
         raise NotImplementedError
 
-    def news(self) -> list[Any]:
-        """Return what there is to send; called with the exchange's lock held."""
+    def news(self) -> list[Named]:
+        """Return what there is to send, with its stream's name; called with the lock held."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -104,7 +110,7 @@ class MarketConnection(Connection):
         self._streams[name] = stream
         return True
 
-    def news(self) -> list[Any]:
+    def news(self) -> list[Named]:
         """Return the events of every subscription since the last look."""
         after, until = self._seen_ms, self.exchange.present_ms
         self._seen_ms = until
@@ -116,8 +122,8 @@ class MarketConnection(Connection):
             for event in events_between(self.exchange, stream, after, until)
         ]
         if not self._combined:
-            return [event for _, event in found]
-        return [{"stream": name, "data": event} for name, event in found]
+            return found
+        return [(name, {"stream": name, "data": event}) for name, event in found]
 
     def farewell(self) -> Any:
         """Return the shutdown notice, wrapped on combined streams."""
@@ -194,9 +200,9 @@ class ApiConnection(Connection):
         elif answer:
             await self.send(answer)
 
-    def news(self) -> list[Any]:
+    def news(self) -> list[Named]:
         """Return the account's events, one for each subscription."""
-        return self._session.events()
+        return [(USER_DATA, event) for event in self._session.events()]
 
     def farewell(self) -> Any:
         """Return the shutdown notice; it has no subscription id."""

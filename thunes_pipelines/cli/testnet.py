@@ -147,16 +147,15 @@ def _keys(public_key: Path | None) -> dict[str, Key]:
 
 
 def _plan_faults(exchange: Exchange, script: Path | None, rate: float, seed: int) -> None:
-    from thunes_core.testnet.conditions import give
-    from thunes_core.testnet.faults import read_draw, read_faults
+    from thunes_core.testnet.admin import plan
+    from thunes_core.testnet.fault_scripts import read_draw
 
     if script is not None:
         try:
             document = orjson.loads(_read(script, "faults"))
         except orjson.JSONDecodeError:
             raise BadInput(f"faults: expected JSON in {script}; it cannot be read") from None
-        for fault in read_faults(document):
-            give(exchange, fault)
+        plan(exchange, document)
     if rate:
         exchange.faults.draw(read_draw({"seed": seed, "rate": rate}))
 

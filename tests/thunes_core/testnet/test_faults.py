@@ -16,7 +16,8 @@ from tests.thunes_core.testnet.markets import RISING, START_MS, exchange, step
 from thunes_core.errors import BadInput
 from thunes_core.testnet.app import RunningTestnet
 from thunes_core.testnet.conditions import give
-from thunes_core.testnet.faults import Draw, Fault, FaultKind, read_draw, read_faults
+from thunes_core.testnet.fault_scripts import read_draw, read_draws, read_faults
+from thunes_core.testnet.faults import Draw, Fault, FaultKind
 from thunes_core.testnet.matching import Exchange
 
 K = FaultKind
@@ -164,7 +165,7 @@ def test_bans_and_throttles() -> None:
 def drawn(seed: int, rate: float = 0.5) -> list[str | None]:
     """Return the kinds that a seed draws for fifty orders."""
     draw = Draw(seed, rate)
-    faults = [draw.next_for("POST", "/api/v3/order", n) for n in range(50)]
+    faults = [draw.next_for("POST /api/v3/order", n) for n in range(50)]
     return [f and str(f.kind) for f in faults]
 
 
@@ -174,7 +175,7 @@ def test_drawn_faults_follow_their_seed_and_rate() -> None:
     assert 10 < sum(1 for f in drawn(1) if f) < 40
     assert not any(drawn(1, 0.0))
     assert len({f for seed in range(5) for f in drawn(seed) if f}) == 6
-    assert Draw(1, 1.0).next_for("GET", "/api/v3/order", 1) is None
+    assert Draw(1, 1.0).next_for("GET /api/v3/order", 1) is None
 
 
 @pytest.mark.parametrize(
@@ -186,17 +187,25 @@ def test_drawn_faults_follow_their_seed_and_rate() -> None:
         ([{"kind": "error", "wehn": 1}], "wehn"),
         ([{"kind": "error", "times": "x"}], "wrong are"),
         ({"faults": 5}, "expected a list"),
+        ({"faults": [], "draws": 5}, "draws: expected a list"),
+        ([{"kind": "error", "times": -1}], "times from 0"),
+        ([{"kind": "error", "status": 200}], "status from 500"),
+        ([{"kind": "hang", "seconds": -1}], "seconds from 0"),
+        ([{"kind": "lag", "for_seconds": 1e300}], "for_seconds from 0"),
     ],
 )
 def test_scripts_that_cannot_be_read_are_bad_input(script: Any, message: str) -> None:
     """One sentence names what is wrong."""
     with pytest.raises(BadInput, match=message):
         read_faults(script)
+        read_draws(script)
 
 
-@pytest.mark.parametrize("draw", [{"rate": 2}, {"rate": "x"}, {"kinds": ["lag"]}, {"kinds": 5}])
+@pytest.mark.parametrize(
+    "draw", [{"rate": 2}, {"rate": "x"}, {"kinds": ["lag"]}, {"kinds": 5}, {"seed": "x"}]
+)
 def test_draws_that_cannot_be_read_are_bad_input(draw: dict[str, Any]) -> None:
-    """A rate is a probability, and only request faults are drawn."""
+    """A rate is a probability; conditions are not drawn, nor both sorts at once."""
     with pytest.raises(BadInput, match="expected a rate"):
         read_draw(draw)
 
