@@ -11,7 +11,7 @@ from typing import Any
 
 from thunes_core.errors import BadInput
 from thunes_core.testnet.conditions import give
-from thunes_core.testnet.fault_scripts import read_draw, read_draws, read_faults
+from thunes_core.testnet.faults import read_draw, read_draws, read_faults
 from thunes_core.testnet.matching import Exchange
 
 Body = Mapping[str, Any]

@@ -4,17 +4,19 @@ Request faults strike the next requests they match, message faults the next mess
 condition faults hold for a time of the exchange's clock. Scripts are JSON: a list of objects with
 the fields of `Fault`, or an object with such a list under `faults` and with `draws`.
 
-Add here: another way in which an exchange fails. Keep out: how the failure is carried out
-(`rest` for requests, `line` for messages, `conditions` for the rest).
+Add here: another way in which an exchange fails. Keep out: which fault is next (`fault_queue`), how
+it is carried out (`rest` for requests, `line` for messages, `conditions` for the rest).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
+
+from thunes_core.errors import BadInput
 
 
 class FaultKind(StrEnum):
@@ -163,92 +165,101 @@ class Conditions:
         self.stream_drops += 1
 
 
-class _Queue:
-    """Faults of one sort (of requests, of messages): those that wait, and the draw."""
-
-    def __init__(self) -> None:
-        self.waiting: list[list[Any]] = []
-        self.draw: Draw | None = None
-        self._asked = 0
-
-    def add(self, fault: Fault) -> None:
-        """Let a fault wait."""
-        self.waiting.append([fault, fault.skip, fault.times])
-
-    def start(self, draw: Draw) -> None:
-        """Draw from now on."""
-        self.draw, self._asked = draw, 0
-
-    def clear(self) -> None:
-        """Forget what waits, and stop drawing."""
-        self.waiting.clear()
-        self.draw = None
-
-    def next_for(self, name: str, strikes: Callable[[Fault], bool]) -> Fault | None:
-        """Return the fault that strikes what is called `name`, or None."""
-        for entry in self.waiting:
-            fault: Fault = entry[0]
-            if not strikes(fault):
-                continue
-            if entry[1] > 0:
-                entry[1] -= 1
-                continue
-            entry[2] -= 1
-            if entry[2] == 0:
-                self.waiting.remove(entry)
-            return fault
-        if self.draw is None:
-            return None
-        self._asked += 1
-        return self.draw.next_for(name, self._asked)
+def read_fault(document: Any) -> Fault:
+    """Return the fault that a JSON object describes; `BadInput` names what is wrong with it."""
+    if not isinstance(document, Mapping):
+        raise BadInput(f"fault: expected an object; it was {type(document).__name__}")
+    known = {f.name: f for f in fields(Fault)}
+    strange = sorted(document.keys() - known.keys())
+    if strange:
+        raise BadInput(f"fault: expected fields {', '.join(known)}; {strange} are not among them")
+    given = dict(document)
+    if given.get("kind") not in list(FaultKind):
+        kinds = ", ".join(FaultKind)
+        raise BadInput(f"fault: expected a kind of {kinds}; it was {given.get('kind')!r}")
+    given["kind"] = FaultKind(given["kind"])
+    wrong = [n for n, v in given.items() if not isinstance(v, _TYPES[n])]
+    if wrong:
+        raise BadInput(f"fault: expected numbers and texts in their places; wrong are {wrong}")
+    _require_range(given)
+    return Fault(**given)
 
 
-class Faults:
-    """The faults that wait, and those that happened."""
-
-    def __init__(self) -> None:
-        self._requests = _Queue()
-        self._messages = _Queue()
-        self.happened: list[dict[str, Any]] = []
-
-    def add(self, fault: Fault) -> None:
-        """Let a fault wait for the requests or messages it matches."""
-        (self._messages if fault.kind in MESSAGE_KINDS else self._requests).add(fault)
-
-    def draw(self, draw: Draw) -> None:
-        """Draw faults of requests, or of messages, from now on."""
-        (self._messages if draw.strikes_messages else self._requests).start(draw)
-
-    def clear(self) -> None:
-        """Forget the faults that wait, and stop drawing."""
-        self._requests.clear()
-        self._messages.clear()
-
-    def next_for(self, method: str, path: str) -> Fault | None:
-        """Return the fault that strikes this request, or None."""
-        return self._requests.next_for(f"{method} {path}", lambda f: f.matches(method, path))
-
-    def next_message(self, stream: str) -> Fault | None:
-        """Return the fault that strikes the next message of `stream`, or None."""
-        return self._messages.next_for(stream, lambda f: f.strikes_message(stream))
-
-    def note(self, fault: Fault, time_ms: int, **facts: Any) -> None:
-        """Remember that `fault` happened."""
-        self.happened.append({"time_ms": time_ms, "kind": str(fault.kind), **facts})
-
-    def document(self) -> dict[str, Any]:
-        """Return what waits, what is drawn and what happened."""
-        return {
-            "waiting": [
-                asdict(entry[0])
-                for queue in (self._requests, self._messages)
-                for entry in queue.waiting
-            ],
-            "draw": _document(self._requests.draw),
-            "message_draw": _document(self._messages.draw),
-            "happened": self.happened,
-        }
+MOST_SECONDS = 1e9
 
 
-def _document(draw: Draw | None) -> dict[str, Any] | None:
-    return asdict(draw) if draw else None
+def _require_range(given: Mapping[str, Any]) -> None:
+    """Refuse figures that nothing can be done with; only a skew may be below zero."""
+    for name, low, high in (
+        ("skip", 0, 10**9),
+        ("times", 0, 10**9),
+        ("status", 500, 599),
+        ("seconds", -MOST_SECONDS, MOST_SECONDS),
+        ("at_seconds", 0, MOST_SECONDS),
+        ("for_seconds", 0, MOST_SECONDS),
+    ):
+        lowest = 0 if name == "seconds" and given["kind"] is not FaultKind.SKEW else low
+        if not lowest <= given.get(name, lowest) <= high:
+            raise BadInput(
+                f"fault: expected {name} from {lowest:g} to {high:g}; it was {given[name]!r}"
+            )
+
+
+_NUMBER = (int, float)
+_TYPES: Mapping[str, Any] = {
+    "kind": str,
+    "on": str,
+    "skip": int,
+    "times": int,
+    "status": int,
+    "seconds": _NUMBER,
+    "at_seconds": _NUMBER,
+    "for_seconds": _NUMBER,
+    "symbol": str,
+    "symbol_status": str,
+    "code": int,
+    "message": str,
+}
+
+
+def read_faults(document: Any) -> list[Fault]:
+    """Return the faults of a script: a list, or an object with a list under `faults`."""
+    listed = document
+    if isinstance(document, Mapping):
+        listed = document.get("faults", [] if "draws" in document else None)
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        raise BadInput("faults: expected a list of faults; it was something else")
+    return [read_fault(one) for one in listed]
+
+
+def read_draws(document: Any) -> list[Draw]:
+    """Return the draws of a script: what an object has under `draws`."""
+    listed = document.get("draws", []) if isinstance(document, Mapping) else []
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise BadInput("draws: expected a list of objects; it was something else")
+    return [read_draw(one) for one in listed]
+
+
+def read_draw(document: Mapping[str, Any]) -> Draw:
+    """Return the draw that `{"seed": n, "rate": x, "kinds": [...], "on": "..."}` describes.
+
+    The kinds are all of requests, or all of messages.
+    """
+    rate, kinds = document.get("rate", 0.05), document.get("kinds", DRAWN_KINDS)
+    seed = document.get("seed", 1)
+    fit = isinstance(rate, _NUMBER) and 0 <= rate <= 1 and isinstance(kinds, list | tuple)
+    sorts = (REQUEST_KINDS, MESSAGE_KINDS)
+    if not fit or not isinstance(seed, int) or not any(set(map(str, kinds)) <= s for s in sorts):
+        raise BadInput(
+            "draw: expected a rate in [0, 1], a whole seed and kinds of "
+            f"{', '.join(sorted(REQUEST_KINDS))}, or of {', '.join(sorted(MESSAGE_KINDS))}; "
+            f"it was {dict(document)!r}"
+        )
+    chosen = tuple(FaultKind(k) for k in kinds)
+    about_messages = bool(chosen) and chosen[0] in MESSAGE_KINDS
+    return Draw(
+        seed,
+        float(rate),
+        chosen or DRAWN_KINDS,
+        str(document.get("on", "" if about_messages else ORDER_REQUESTS)),
+    )

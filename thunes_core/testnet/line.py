@@ -12,7 +12,8 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from thunes_core.testnet.faults import Fault, FaultKind, Faults
+from thunes_core.testnet.fault_queue import Faults
+from thunes_core.testnet.faults import Fault, FaultKind
 
 Named = tuple[str, Any]
 

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from hashlib import sha256
-from typing import Protocol
 
 from thunes_core.domain.orders import OrderType, TimeInForce
 from thunes_core.testnet.admission import admitted
 from thunes_core.testnet.clock import ExchangeClock
-from thunes_core.testnet.faults import Conditions, Faults
+from thunes_core.testnet.fault_queue import Faults
+from thunes_core.testnet.faults import Conditions
 from thunes_core.testnet.limits import RateLimits
 from thunes_core.testnet.liquidity import Book, offers_to
 from thunes_core.testnet.market import Market
@@ -41,20 +41,9 @@ from thunes_core.testnet.series import Crossing
 from thunes_core.testnet.settlement import Settlement
 from thunes_core.testnet.triggers import crosses, is_past_stop, next_crossing
 from thunes_core.testnet.wallet import PastWallets, Wallet
+from thunes_core.testnet.watchers import Watcher
 
 _USUAL = Options()
-
-
-class Watcher(Protocol):
-    """Someone who is told what happens to the account."""
-
-    def order_changed(self, order: ExchangeOrder, change: Change, trade: Trade | None) -> None:
-        """Learn what happened to an order."""
-        ...
-
-    def money_came(self, asset: str, amount: Decimal) -> None:
-        """Learn of a deposit, or of a withdrawal (below zero)."""
-        ...
 
 
 class Exchange:

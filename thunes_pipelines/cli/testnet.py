@@ -148,7 +148,7 @@ def _keys(public_key: Path | None) -> dict[str, Key]:
 
 def _plan_faults(exchange: Exchange, script: Path | None, rate: float, seed: int) -> None:
     from thunes_core.testnet.admin import plan
-    from thunes_core.testnet.fault_scripts import read_draw
+    from thunes_core.testnet.faults import read_draw
 
     if script is not None:
         try:

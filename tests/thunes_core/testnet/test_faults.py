@@ -16,8 +16,7 @@ from tests.thunes_core.testnet.markets import RISING, START_MS, exchange, step
 from thunes_core.errors import BadInput
 from thunes_core.testnet.app import RunningTestnet
 from thunes_core.testnet.conditions import give
-from thunes_core.testnet.fault_scripts import read_draw, read_draws, read_faults
-from thunes_core.testnet.faults import Draw, Fault, FaultKind
+from thunes_core.testnet.faults import Draw, Fault, FaultKind, read_draw, read_draws, read_faults
 from thunes_core.testnet.matching import Exchange
 
 K = FaultKind

@@ -14,7 +14,8 @@ import websockets
 from tests.thunes_core.testnet.markets import HOUR_MS, START_MS
 from tests.thunes_core.testnet.test_sockets import BTC, connected, run, step, streams
 from thunes_core.testnet.app import RunningTestnet
-from thunes_core.testnet.faults import MESSAGE_KINDS, Draw, Fault, FaultKind, Faults
+from thunes_core.testnet.fault_queue import Faults
+from thunes_core.testnet.faults import MESSAGE_KINDS, Draw, Fault, FaultKind
 from thunes_core.testnet.line import Line
 
 NAME = "btcusdt@kline_1m"
