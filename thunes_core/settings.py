@@ -42,6 +42,9 @@ _HOSTS = {
 }
 
 
+CCXT = "ccxt:"
+_TRADED = {**_HOSTS, "ccxt:binance": _HOSTS["binance"]}
+"""Where orders are possible; through CCXT only where it was tried (docs/exchanges.md)."""
 _OWN_KEYS = ("binance_api_key", "binance_api_secret", "binance_private_key_file")
 _STREAMS = {
     "binance": "wss://stream.binance.com:9443",
@@ -142,8 +145,11 @@ class Settings(BaseSettings):
     def _keys(self) -> Settings:
         if self.broker != "exchange" or self.exchange == "local":
             return self
-        if self.exchange not in _HOSTS:
-            raise ValueError(f"orders on {self.exchange} are not possible; use broker 'paper'")
+        if self.exchange not in _TRADED:
+            raise ValueError(
+                f"orders on {self.exchange} were never tried and are not sent; use broker 'paper', "
+                f"or one of {', '.join(_TRADED)}"
+            )
         if not (
             self.binance_api_key and (self.binance_api_secret or self.binance_private_key_file)
         ):
@@ -188,14 +194,19 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, toml
 
     @property
+    def ccxt_id(self) -> str:
+        """What CCXT calls the exchange; empty where it is not reached through CCXT."""
+        return self.exchange.removeprefix(CCXT) if self.exchange.startswith(CCXT) else ""
+
+    @property
     def rest_url(self) -> str:
-        """Base URL of the exchange's REST interface."""
-        return self.binance_rest_url or _HOSTS.get(self.exchange, LOCAL_TESTNET_URL)
+        """Base URL of the exchange's REST interface; empty where CCXT alone knows it."""
+        return self.binance_rest_url or _TRADED.get(self.exchange, "")
 
     @property
     def stream_url(self) -> str:
         """Base URL of the exchange's market streams."""
-        own = f"ws{self.rest_url.removeprefix('http')}"
+        own = f"ws{self.rest_url.removeprefix('http')}" if self.rest_url else ""
         return self.binance_stream_url or _STREAMS.get(self.exchange, own)
 
     @property

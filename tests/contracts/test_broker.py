@@ -1,4 +1,4 @@
-"""What every broker promises (`trading.ports.Broker`), on paper and on the local testnet alike."""
+"""What every broker promises (`trading.ports.Broker`): paper, and the testnet by two roads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 from tests.worlds import HOUR, START, BarsMarket, candles_of
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.ccxt.broker import CcxtBroker
+from thunes_core.adapters.ccxt.client import Keys
+from thunes_core.adapters.ccxt.market import CcxtMarket
 from thunes_core.adapters.paper import PaperBroker
 from thunes_core.clock import to_millis
 from thunes_core.domain.limits import Costs
@@ -51,10 +54,23 @@ def paper(tmp_path) -> Iterator[Bench]:
 
 
 def testnet(_tmp_path) -> Iterator[Bench]:
-    """Stand an account at the local testnet on the same bars."""
-    market = replayed_market([candles_of(ROWS)], start=START)
-    with serve_in_thread(market, cash=1000, costs=COSTS) as net:
-        public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
+    """Stand an account at the local testnet on the same bars, reached through python-binance."""
+    yield from stand(BinanceMarket, lambda url: BinanceBroker(url, LOCAL_KEY, LOCAL_SECRET))
+
+
+def ccxt(_tmp_path) -> Iterator[Bench]:
+    """The same, reached through CCXT."""
+    keys = Keys(LOCAL_KEY, LOCAL_SECRET)
+    yield from stand(
+        lambda url: CcxtMarket("binance", url), lambda url: CcxtBroker("binance", url, keys)
+    )
+
+
+def stand(market_at: Callable[[str], Any], broker_at: Callable[[str], Any]) -> Iterator[Bench]:
+    """Serve the bars as a testnet and reach it by both of these."""
+    replayed = replayed_market([candles_of(ROWS)], start=START)
+    with serve_in_thread(replayed, cash=1000, costs=COSTS) as net:
+        public, broker = market_at(net.url), broker_at(net.url)
 
         def stand_at(bar: int) -> None:
             with net.exchange.lock:
@@ -69,9 +85,9 @@ def testnet(_tmp_path) -> Iterator[Bench]:
 testnet.__test__ = False  # type: ignore[attr-defined] # its name says what it serves
 
 
-@pytest.fixture(params=[paper, testnet], ids=["paper", "testnet"])
+@pytest.fixture(params=[paper, testnet, ccxt], ids=["paper", "testnet", "ccxt"])
 def bench(request, tmp_path) -> Iterator[Bench]:
-    """Give every test both brokers."""
+    """Give every test all brokers."""
     yield from request.param(tmp_path)
 
 
@@ -113,7 +129,7 @@ def test_fills_carry_our_id_their_fee_and_the_order_they_belong_to(bench):
 def test_a_fresh_object_still_knows_our_id_of_a_fill(bench):
     """After a restart nothing is remembered in the process."""
     bench.broker.submit(order())
-    if isinstance(bench.broker, BinanceBroker):
+    if not isinstance(bench.broker, PaperBroker):
         bench.broker._client_ids.clear()
     (fill,) = bench.broker.fills("BTCUSDT")
     assert fill.client_order_id == "th-1"
@@ -244,10 +260,30 @@ def test_the_settle_time_is_told(bench):
     assert timedelta(0) <= bench.broker.settle_time <= timedelta(minutes=1)
 
 
-def test_an_exchange_that_is_not_there_is_unavailable():
+@pytest.mark.parametrize(
+    "broker",
+    [
+        BinanceBroker("http://127.0.0.1:9", LOCAL_KEY, LOCAL_SECRET),
+        CcxtBroker("binance", "http://127.0.0.1:9", Keys(LOCAL_KEY, LOCAL_SECRET)),
+    ],
+    ids=["python-binance", "ccxt"],
+)
+def test_an_exchange_that_is_not_there_is_unavailable(broker):
     """No connection is proof that nothing was sent."""
-    broker = BinanceBroker("http://127.0.0.1:9", LOCAL_KEY, LOCAL_SECRET)
     broker._synced_at = float("inf")
+    if isinstance(broker, CcxtBroker):
+        broker.connection.exchange.set_markets([known_market()])
+        broker.markets._by_name = {"BTCUSDT": broker.connection.exchange.markets["BTC/USDT"]}
     with pytest.raises(ExchangeUnavailable, match="nothing was sent"):
         broker.submit(order())
     broker.close()
+
+
+def known_market() -> dict[str, Any]:
+    """Return a market as CCXT tells it."""
+    return {
+        "id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT",
+        "spot": True, "type": "spot", "contract": False, "linear": None,
+        "precision": {"amount": "0.001", "price": "0.01"}, "limits": {},
+        "info": {"orderTypes": ["MARKET"]},
+    }  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 from tests.thunes_core.adapters.bars.frames import bars_of
 from tests.worlds import START, BarsMarket
 from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.ccxt.market import CcxtMarket
 from thunes_core.domain.bars import SCHEMA, Interval, require_valid
 from thunes_core.errors import UnknownName
 from thunes_core.testnet.app import serve_in_thread
@@ -39,7 +40,28 @@ def on_testnet() -> Iterator[Any]:
         market.close()
 
 
-@pytest.fixture(params=[on_bars, on_testnet], ids=["fake", "testnet"])
+def through_ccxt(exchange_id: str) -> Iterator[Any]:
+    """Reach the local testnet through CCXT."""
+    with serve_in_thread(replayed_market([BARS]), start=NOW) as net:
+        market = CcxtMarket(exchange_id, net.url)
+        yield market
+        market.close()
+
+
+def on_ccxt() -> Iterator[Any]:
+    """Take it for Binance."""
+    yield from through_ccxt("binance")
+
+
+def on_ccxt_us() -> Iterator[Any]:
+    """Take it for Binance US, which speaks alike."""
+    yield from through_ccxt("binanceus")
+
+
+@pytest.fixture(
+    params=[on_bars, on_testnet, on_ccxt, on_ccxt_us],
+    ids=["fake", "testnet", "ccxt:binance", "ccxt:binanceus"],
+)
 def market(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Return each market in turn, its clock at the close of bar 1,199."""
     yield from request.param()

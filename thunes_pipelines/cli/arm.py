@@ -60,14 +60,15 @@ def _ask(settings: Settings, minutes: int, max_notional: float) -> Arming:
         raise BadInput("arm: expected --minutes and --max-notional above 0; give both")
     if not sys.stdin.isatty():
         raise AnswerIsNo("arm: expected a person at a terminal; type the command yourself")
-    with closing(wiring.binance_broker(settings)) as broker:
+    with closing(wiring.account(settings)) as broker:
         for doubt in arming.require_safe_key(broker):
             console.print(f"[yellow]not checked:[/] {doubt}")
         identity = broker.account().identity
     if not identity:
         raise AnswerIsNo("arm: expected the exchange to name the account; it named none")
     typed = typer.prompt(
-        f"Real money at {settings.rest_url}: {minutes} minutes, up to {max_notional:g} in all.\n"
+        f"Real money at {settings.rest_url or settings.exchange}: {minutes} minutes, up to "
+        f"{max_notional:g} in all.\n"
         f"Type the account's number {identity} to arm it",
         default="",
         show_default=False,

@@ -17,6 +17,7 @@ from thunes_core.settings import Settings
 
 if TYPE_CHECKING:
     from thunes_core.adapters.binance.broker import BinanceBroker
+    from thunes_core.adapters.ccxt.broker import CcxtBroker
 
 
 def is_needed(settings: Settings) -> bool:
@@ -50,7 +51,7 @@ def capped(limits: RiskLimits, arming: Arming | None) -> RiskLimits:
     )
 
 
-def require_safe_key(broker: BinanceBroker) -> list[str]:
+def require_safe_key(broker: BinanceBroker | CcxtBroker) -> list[str]:
     """Raise `AnswerIsNo` for a key that may do more than trade; return what is in doubt."""
     permissions = broker.key_permissions()
     if permissions is None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.binance.broker import BinanceBroker
     from thunes_core.adapters.binance.market import BinanceMarket
+    from thunes_core.adapters.ccxt.broker import CcxtBroker
+    from thunes_core.adapters.ccxt.market import CcxtMarket
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.domain.records import Arming
     from thunes_core.reporting.alerts import Alerts
@@ -66,7 +68,7 @@ def alerts(settings: Settings) -> Alerts:
 
 def market(settings: Settings) -> MarketData:
     """Reach the public side of the exchange."""
-    return binance_market(settings)
+    return ccxt_market(settings) if settings.ccxt_id else binance_market(settings)
 
 
 def binance_market(settings: Settings) -> BinanceMarket:
@@ -74,6 +76,13 @@ def binance_market(settings: Settings) -> BinanceMarket:
     from thunes_core.adapters.binance.market import BinanceMarket
 
     return BinanceMarket(settings.rest_url, **_shared(settings))
+
+
+def ccxt_market(settings: Settings) -> CcxtMarket:
+    """Reach an exchange through CCXT."""
+    from thunes_core.adapters.ccxt.market import CcxtMarket
+
+    return CcxtMarket(settings.ccxt_id, settings.binance_rest_url, **_shared(settings))
 
 
 def _shared(settings: Settings) -> dict[str, Any]:
@@ -86,10 +95,12 @@ def _shared(settings: Settings) -> dict[str, Any]:
     from thunes_core.adapters.binance.listings import Listings
     from thunes_core.adapters.limiter import WeightLimiter
 
-    folder = settings.home / "shared" / urlsplit(settings.rest_url).netloc.replace(":", "_")
+    host = urlsplit(settings.rest_url).netloc or settings.ccxt_id
+    folder = settings.home / "shared" / host.replace(":", "_")
+    kept = "ccxt-markets.json" if settings.ccxt_id else "listings.json"
     return {
         "limiter": WeightLimiter(folder / "weights"),
-        "listings": Listings(folder / "listings.json"),
+        "listings": Listings(folder / kept),
     }
 
 
@@ -105,18 +116,33 @@ def broker(settings: Settings) -> Broker:
             cash=settings.allotment_quote * len(settings.symbols) * len(settings.strategies),
             resolution=settings.interval if settings.exchange == "local" else Interval.M1,
         )
-    return binance_broker(settings)
+    return account(settings)
 
 
-def binance_broker(settings: Settings) -> BinanceBroker:
+def account(settings: Settings) -> BinanceBroker | CcxtBroker:
     """Reach an account at the exchange itself."""
-    from thunes_core.adapters.binance.broker import BinanceBroker
-
     key, secret = LOCAL_KEY, LOCAL_SECRET
     if settings.binance_api_key:
         key = settings.binance_api_key.get_secret_value()
     if settings.binance_api_secret:
         secret = settings.binance_api_secret.get_secret_value()
+    if settings.ccxt_id:
+        return _ccxt_broker(settings, key, secret)
+    return _binance_broker(settings, key, secret)
+
+
+def _ccxt_broker(settings: Settings, key: str, secret: str) -> CcxtBroker:
+    from thunes_core.adapters.ccxt.broker import CcxtBroker
+    from thunes_core.adapters.ccxt.client import keys_of
+
+    keys = keys_of(key, secret, settings.binance_private_key_file)
+    shared = _shared(settings)
+    return CcxtBroker(settings.ccxt_id, settings.binance_rest_url, keys, **shared)
+
+
+def _binance_broker(settings: Settings, key: str, secret: str) -> BinanceBroker:
+    from thunes_core.adapters.binance.broker import BinanceBroker
+
     return BinanceBroker(
         settings.rest_url,
         api_key=key,

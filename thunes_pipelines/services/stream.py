@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from thunes_core.clock import to_millis
+from thunes_core.errors import SettingsInvalid
 from thunes_core.settings import Settings
 from thunes_pipelines.resources import wiring
 
@@ -29,8 +30,14 @@ def follow(settings: Settings, told: Told, seconds: float | None = None) -> Tall
 
     `told` is called with the closed bars of one symbol, as soon as the board shows them. Bars
     missed since the newest stored one are asked for first. Returns what happened. Raises
-    `ExchangeUnavailable` when the exchange cannot be asked for its clock, and `StoreFailed`.
+    `SettingsInvalid` where the exchange has no stream that THUNES reads, `ExchangeUnavailable` when
+    it cannot be asked for its clock, and `StoreFailed`.
     """
+    if settings.ccxt_id:
+        raise SettingsInvalid(
+            f"stream: expected an exchange that speaks Binance's streams; {settings.exchange} is "
+            "read by REST only; leave `thunes stream` out, ticks and ingestion do without it"
+        )
     from thunes_core.adapters.stream.board import Board
     from thunes_core.adapters.stream.feed import Feed
     from thunes_core.adapters.stream.link import opener

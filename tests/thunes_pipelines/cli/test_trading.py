@@ -126,7 +126,7 @@ def real(monkeypatch, **permissions) -> None:
         account=lambda: Account(identity="4711"),
         close=lambda: None,
     )
-    monkeypatch.setattr(wiring, "binance_broker", lambda _settings: broker)
+    monkeypatch.setattr(wiring, "account", lambda _settings: broker)
 
 
 def at_terminal(monkeypatch) -> None:

@@ -36,13 +36,21 @@ def classify(error: Exception, what: str) -> ThunesError:
     """Return the error that says what `error` proves of the request `what`."""
     status, code = getattr(error, "status_code", 0), getattr(error, "code", 0) or 0
     said = " ".join(str(getattr(error, "message", None) or error).split())[:200]
-    if never_left(error):
+    return proved(what, status, code, said or type(error).__name__, left=not never_left(error))
+
+
+def proved(what: str, status: int, code: int, said: str, *, left: bool) -> ThunesError:
+    """Return the error that an HTTP `status` (0: no answer) with the exchange's `code` proves.
+
+    `left` is False where no connection could be made.
+    """
+    if not left:
         return ExchangeUnavailable(f"{what}: no connection to the exchange; nothing was sent")
     if status in TOO_MANY_REQUESTS:
         return ExchangeUnavailable(f"{what}: the exchange asks to wait (HTTP {status}: {said})")
     if 400 <= status < 500 and code and code not in UNKNOWN_CODES:
         return ExchangeRejected(f"{what}: the exchange refused it ({code}: {said})", code)
-    kind = f"HTTP {status} {code}" if status else type(error).__name__
+    kind = f"HTTP {status} {code}" if status else "no answer"
     return OutcomeUnknown(f"{what}: the outcome is not known ({kind}: {said}); ask, never repeat")
 
 

@@ -1,0 +1,310 @@
+"""The private side of an account through CCXT: orders, fills, balances. Implements `Broker`.
+
+An order request is sent once, and its answer is classified by what it proves, from the HTTP status
+and the exchange's code (CCXT's own classes do not tell: it calls 429, 5xx and −1007 all network
+errors). CCXT rounds what it sends: an order that it would change is refused before it is sent.
+
+What CCXT has no common word for (pairs, replacing in one request, fills by id) is said in Binance's
+words, the one exchange on whose protocol this was tried; see docs/exchanges.md.
+
+Add here: a private request the core needs. Keep out: decisions, retries of orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from thunes_core.adapters.binance.broker import (
+    ENGINE_TIMEOUT,
+    MARGIN,
+    NO_SUCH_ORDER,
+    PAGE_ROWS,
+    RECEIVE_WINDOW,
+    SYNC_SECONDS,
+    WITHOUT_SAPI,
+    WRONG_TIMESTAMP,
+)
+from thunes_core.adapters.binance.classify import never_left, proved
+from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
+from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
+from thunes_core.adapters.ccxt.client import Connection, Keys, connect
+from thunes_core.adapters.ccxt.markets import Markets
+from thunes_core.adapters.ccxt.messages import parse_account, parse_fill, parse_order, unify
+from thunes_core.adapters.limiter import WeightLimiter
+from thunes_core.clock import monotonic_seconds, to_millis
+from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderRequest
+from thunes_core.domain.portfolio import Account
+from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
+
+T = TypeVar("T")
+BAD_PRECISION = -1111
+
+
+class CcxtBroker:
+    """One spot account at an exchange that CCXT calls `exchange_id` and that speaks as Binance.
+
+    `limiter` and `listings` are shared with the other processes on this machine; a filter error
+    makes all of them ask for the listings again. One object serves one thread.
+    """
+
+    settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
+
+    def __init__(
+        self,
+        exchange_id: str,
+        rest_url: str | None,
+        keys: Keys,
+        limiter: WeightLimiter | None = None,
+        listings: Listings | None = None,
+    ) -> None:
+        self._asked = (exchange_id, rest_url)
+        self._keys = keys
+        self._limiter = limiter
+        self._listings = listings
+        self._synced_at = float("-inf")
+        self._client_ids: dict[tuple[str, str], str] = {}
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection, made on first use: importing CCXT takes its time."""
+        exchange_id, rest_url = self._asked
+        made = connect(exchange_id, rest_url, self._keys, self._limiter)
+        made.exchange.options["recvWindow"] = int(RECEIVE_WINDOW.total_seconds() * 1000)
+        return made
+
+    @cached_property
+    def markets(self) -> Markets:
+        """What the exchange lists."""
+        return Markets(self.connection, self._listings)
+
+    def close(self) -> None:
+        """Close the connections; the object may be used again."""
+        self.connection.exchange.session.close()
+
+    def submit(self, approved: ApprovedOrder) -> Order:
+        """Send one approved order, once; the errors say what is proved of it."""
+        request, what = approved.request, f"order {approved.request.client_order_id}"
+        unified, asked = self.markets.unified(request.symbol), unify(request)
+        self._require_exact(unified, request, what)
+        (order,) = self._once(
+            request.symbol,
+            lambda: [
+                self._exchange.create_order(
+                    unified, asked.type, asked.side, asked.amount, asked.price, asked.params
+                )
+            ],
+            what,
+        )
+        return order
+
+    def submit_pair(self, stop: ApprovedOrder, target: ApprovedOrder) -> tuple[Order, Order]:
+        """Send an OCO of two sells, once: whichever executes first cancels the other."""
+        what, symbol = f"pair {stop.request.list_id}", stop.request.symbol
+        parameters = self._named(symbol, pair_parameters(stop.request, target.request))
+        found = self._once(
+            symbol,
+            lambda: self._parsed(
+                symbol, self._exchange.privatePostOrderListOco(parameters)["orderReports"]
+            ),
+            what,
+        )
+        by_id = {order.client_order_id: order for order in found}
+        try:
+            return by_id[stop.request.client_order_id], by_id[target.request.client_order_id]
+        except KeyError as error:
+            raise _unreadable(what) from error
+
+    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+        """Cancel an open order and send another in one request, once; return the new one."""
+        symbol = approved.request.symbol
+        asked = self._named(symbol, replace_parameters(client_order_id, approved.request))
+        (order,) = self._once(
+            symbol,
+            lambda: self._parsed(
+                symbol, [self._exchange.privatePostOrderCancelReplace(asked)["newOrderResponse"]]
+            ),
+            f"replacement of {client_order_id}",
+        )
+        return order
+
+    def cancel(self, symbol: str, client_order_id: str) -> Order:
+        """Cancel an open order, and the one it cancels; return its last state.
+
+        CCXT reads the answer to a cancel by the id of the cancel: the order is asked for instead.
+        """
+        unified, what = self.markets.unified(symbol), f"cancel of {client_order_id}"
+
+        def cancel() -> Sequence[Any]:
+            self._exchange.cancel_order("", unified, {"clientOrderId": client_order_id})
+            return ()
+
+        self._once(symbol, cancel, what)
+        try:
+            found = self.order(symbol, client_order_id)
+        except (ExchangeUnavailable, ExchangeRejected) as error:
+            raise OutcomeUnknown(f"{what}: done, but its last state is not known yet") from error
+        if found is None:
+            raise OutcomeUnknown(f"{what}: done, but the exchange does not show the order yet")
+        return found
+
+    def order(self, symbol: str, client_order_id: str) -> Order | None:
+        """Return the newest order with that id, or None when the exchange shows none now."""
+        unified, asked = self.markets.unified(symbol), {"clientOrderId": client_order_id}
+        try:
+            return self._read(
+                lambda: self._remember(
+                    symbol, self._exchange.fetch_order("", unified, dict(asked))
+                ),
+                f"order {client_order_id}",
+            )
+        except ExchangeRejected as error:
+            if error.code in NO_SUCH_ORDER:
+                return None
+            raise
+
+    def open_orders(self, symbol: str | None = None) -> list[Order]:
+        """Return all open orders."""
+        unified = self.markets.unified(symbol) if symbol else None
+        return self._orders(lambda: self._exchange.fetch_open_orders(unified), "open orders")
+
+    def orders_since(self, symbol: str, since: datetime) -> list[Order]:
+        """Return every order of `symbol` sent at or after `since`, open or not."""
+        unified = self.markets.unified(symbol)
+        return self._orders(
+            lambda: self._exchange.fetch_orders(unified, to_millis(since), PAGE_ROWS),
+            f"orders of {symbol}",
+        )
+
+    def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
+        """Return all fills with a trade id above the cursor, oldest first, complete."""
+        start = max(int(after_trade_id) + 1 if after_trade_id is not None else 0, 0)
+        found: list[Fill] = []
+        while True:
+            page = self._trades(symbol, start)
+            found += [
+                parse_fill(row, symbol, self._client_id(symbol, str(row["order"]))) for row in page
+            ]
+            if len(page) < PAGE_ROWS:
+                return found
+            start = int(page[-1]["id"]) + 1
+
+    def account(self) -> Account:
+        """Return the balances that are not zero."""
+        return self._read(lambda: parse_account(self._exchange.fetch_balance()), "account")
+
+    def key_permissions(self) -> dict[str, Any] | None:
+        """Return what the key may do; None at a host that does not tell (test networks)."""
+        if urlsplit(self._exchange.urls["api"]["public"]).hostname in WITHOUT_SAPI:
+            return None
+        told: dict[str, Any] = self._read(
+            self._exchange.sapiGetAccountApiRestrictions, "key rights"
+        )
+        return told
+
+    @property
+    def _exchange(self) -> Any:
+        return self.connection.exchange
+
+    def _orders(self, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
+        self.markets.all()
+        return self._read(
+            lambda: [self._remember(self.markets.ours(row["symbol"]), row) for row in request()],
+            what,
+        )
+
+    def _trades(self, symbol: str, start: int) -> list[dict[str, Any]]:
+        unified = self.markets.unified(symbol)
+        rows: list[dict[str, Any]] = self._read(
+            lambda: self._exchange.fetch_my_trades(unified, None, PAGE_ROWS, {"fromId": start}),
+            f"trades of {symbol}",
+        )
+        return sorted((row for row in rows if int(row["id"]) >= start), key=lambda r: int(r["id"]))
+
+    def _client_id(self, symbol: str, order_id: str) -> str:
+        """Return our id of an order; trades carry only the exchange's, so it may have to ask."""
+        key, unified = (symbol, order_id), self.markets.unified(symbol)
+        if key not in self._client_ids:
+            self._read(
+                lambda: self._remember(symbol, self._exchange.fetch_order(order_id, unified)),
+                f"order {order_id} of {symbol}",
+            )
+        return self._client_ids[key]
+
+    def _remember(self, symbol: str, raw: Any) -> Order:
+        order = parse_order(raw, symbol)
+        self._client_ids[symbol, order.exchange_order_id] = order.client_order_id
+        return order
+
+    def _parsed(self, symbol: str, raws: Sequence[Any]) -> list[Any]:
+        market = self.markets.market(symbol)
+        return [self._exchange.parse_order(raw, market) for raw in raws]
+
+    def _named(self, symbol: str, parameters: dict[str, str]) -> dict[str, str]:
+        return {**parameters, "symbol": str(self.markets.market(symbol)["id"])}
+
+    def _require_exact(self, unified: str, request: OrderRequest, what: str) -> None:
+        """Raise `ExchangeRejected` where CCXT would send another quantity or price."""
+        from ccxt import InvalidOrder
+
+        prices = [price for price in (request.price, request.stop_price) if price is not None]
+        try:
+            sent = [self._exchange.amount_to_precision(unified, str(request.quantity))]
+            sent += [self._exchange.price_to_precision(unified, str(price)) for price in prices]
+        except InvalidOrder as error:
+            raise ExchangeRejected(f"{what}: not sent, {error}", BAD_PRECISION) from error
+        if [Decimal(text) for text in sent] != [request.quantity, *prices]:
+            raise ExchangeRejected(
+                f"{what}: not sent, CCXT would make {', '.join(sent)} of "
+                f"{', '.join(str(v) for v in (request.quantity, *prices))}; round to the steps",
+                BAD_PRECISION,
+            )
+
+    def _once(self, symbol: str, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
+        """Make one request that changes orders, and read the orders in its answer."""
+        from ccxt import BaseError
+
+        self._sync()
+        sent = self.connection.wire.sent
+        try:
+            return [self._remember(symbol, raw) for raw in request()]
+        except BaseError as error:
+            if self.connection.wire.sent == sent:
+                raise ExchangeRejected(f"{what}: not sent, CCXT refuses it: {error}") from error
+            found = self.connection.failure(error)
+            self._heed(found.code)
+            left = not never_left(error.__cause__ or error)
+            raise proved(what, found.status, found.code, found.said, left=left) from error
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise _unreadable(what) from error
+
+    def _heed(self, code: int) -> None:
+        if code == WRONG_TIMESTAMP:
+            self._synced_at = float("-inf")
+        if code in FILTER_ERRORS:
+            self.markets.forget()
+
+    def _read(self, request: Callable[[], T], what: str) -> T:
+        self._sync()
+        try:
+            return self.connection.read(request, what=what)
+        except ExchangeRejected as error:
+            if error.code != WRONG_TIMESTAMP:
+                raise
+        self._synced_at = float("-inf")
+        self._sync()
+        return self.connection.read(request, what=what)
+
+    def _sync(self) -> None:
+        if monotonic_seconds() - self._synced_at < SYNC_SECONDS:
+            return
+        self.connection.read(self._exchange.load_time_difference, what="server time")
+        self._synced_at = monotonic_seconds()
+
+
+def _unreadable(what: str) -> OutcomeUnknown:
+    return OutcomeUnknown(f"{what}: the answer cannot be read as an order; ask, never repeat")
