@@ -18,6 +18,12 @@ from thunes_core.indicators.crossing import ROUNDING
 Events = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
 TILE = 1024
+"""Bars worked on at a time; their means stay in the cache."""
+
+WORDS = 8
+"""Words of eight flags that are looked at together."""
+
+_EIGHT_TRUE = np.uint64(0x0101010101010101)
 
 
 @compiled
@@ -56,21 +62,32 @@ def _mean_tile(total: Floats, rest: Floats, span: int, start: int, stop: int, ou
 
 @compiled
 def _note_flags(
-    flags: npt.NDArray[np.uint8], size: int, start: int, last: int, bars: Events, count: int
+    flags: npt.NDArray[np.uint8], size: int, bar: int, last: int, bars: Events, count: int
 ) -> int:
-    """Append the bars at which a flag differs from the one before it; eight flags at a time."""
+    """Append the bars at which one of the first `size` flags differs from the one before it.
+
+    `bar` is that of the first flag, `last` the flag before it. Flags that do not turn, as most do
+    not, are passed over together; near those that do, every bar is written and the next overwrites
+    it unless it counts: a branch that nobody can predict would cost more.
+    """
     words = flags.view(np.uint64)
+    used = (size + 7) >> 3
     before = np.uint64(last)
-    for w in range((size + 7) >> 3):
-        word = words[w]
-        turned = word ^ ((word << np.uint64(8)) | before)
-        before = word >> np.uint64(56)
-        if turned != 0:
-            for j in range(w << 3, min((w << 3) + 8, size)):
-                if turned & np.uint64(1):
-                    bars[count] = start + j + 1
-                    count += 1
-                turned >>= np.uint64(8)
+    for first in range(0, used, WORDS):
+        unlike, same = np.uint64(0), before * _EIGHT_TRUE
+        for w in range(first, first + WORDS):
+            unlike |= words[w] ^ same
+        if unlike == 0:
+            continue
+        for w in range(first, min(first + WORDS, used)):
+            word = words[w]
+            turned = word ^ ((word << np.uint64(8)) | before)
+            before = word >> np.uint64(56)
+            if turned != 0:
+                for j in range(w << 3, min((w << 3) + 8, size)):
+                    bars[count] = bar + j
+                    count += int(turned & np.uint64(1))
+                    turned >>= np.uint64(8)
     return count
 
 
@@ -83,8 +100,8 @@ def sma_crosses(
     fast: Indices,
     slow: Indices,
     skip: int,
-    room: int,
     bars: Events,
+    starts: Indices,
     counts: Indices,
     lines: Floats,
     bounds: Floats,
@@ -93,10 +110,11 @@ def sma_crosses(
 ) -> bool:
     """Write the changes of many crossovers; p is (fast_spans[fast[p]], slow_spans[slow[p]]).
 
-    Pair p writes from p × `room` on, and `counts[p]` changes; False when one may need more room.
-    The first change is to 1, the next to 0, and so on. Bars before `skip` only warm up: bars are
-    counted from it, and the target before it is 0. Room to work in: `lines` (fast spans, TILE),
-    `bounds` (slow spans, TILE), `flags` (TILE,), and `last`, zeros at first, one per pair.
+    Pair p writes from `starts[p]` to below `starts[p + 1]`, `counts[p]` changes; False when one may
+    need more room. The first change is to 1, the next to 0, and so on. Bars before `skip` only warm
+    up: bars are counted from it, and the target before it is 0. Room to work in: `lines` (fast
+    spans, TILE), `bounds` (slow spans, TILE), `flags` (TILE,), and `last`, zeros at first, one per
+    pair.
     """
     length = len(total) - 1
     for start in range(skip, length - 1, TILE):
@@ -109,12 +127,12 @@ def sma_crosses(
             for i in range(size):
                 bound[i] = abs(bound[i]) * ROUNDING + bound[i]
         for p in range(len(fast)):
-            if counts[p] + size > room:
+            if starts[p] + counts[p] + size > starts[p + 1]:
                 return False
             line, bound = lines[fast[p]], bounds[slow[p]]
             for i in range(size):
                 flags[i] = line[i] > bound[i]
-            found = bars[p * room :]
-            counts[p] = _note_flags(flags, size, start - skip, last[p], found, counts[p])
+            found = bars[starts[p] :]
+            counts[p] = _note_flags(flags, size, start - skip + 1, last[p], found, counts[p])
             last[p] = flags[size - 1]
     return True

@@ -333,13 +333,3 @@ def run_bars(
         write_trade(trades, count, b, 0, rules.OPEN)
         trades[count, PNL] += b.quantity * close[-1]
     return count, rejected, still_open
-
-
-@compiled
-def deepest_fall(equity: Floats, start_cash: float) -> float:
-    """Return the least equity / peak, at most 1; `start_cash` is the first peak."""
-    peak, worst = start_cash, 1.0
-    for u in range(len(equity)):
-        peak = max(peak, equity[u])
-        worst = min(worst, equity[u] / peak)
-    return worst

@@ -45,6 +45,7 @@ from thunes_core.backtest.terrain import (
 from thunes_core.trading import rules
 
 Events = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.int64]
 
 CLOSED, WINS, GAINS, LOSSES, TRADED, LONG_BARS, EQUITY_SUM, WORST, REJECTIONS = range(9)
 """Columns of the sums of a run; WORST is the least equity / peak."""
@@ -218,26 +219,29 @@ def run_many(
     ground: Terrain,
     bars: Events,
     values: Floats,
-    places: npt.NDArray[np.int64],
-    which: npt.NDArray[np.int64],
+    places: Indices,
+    rows: Indices,
+    which: Indices,
     start_cash: float,
     terms: Floats,
     daily: Floats,
     sums: Floats,
 ) -> None:
-    """Run many combinations: row i takes changes `which[i]` and the terms `terms[i]`.
+    """Run many combinations: row `rows[k]` takes changes `which[k]` and its own terms.
 
-    `places[s]` is (first in `bars`, first in `values`, how many) of changes s.
+    `places[s]` is (first in `bars`, first in `values`, how many) of changes s. `terms`, `daily` and
+    `sums` have a line per row; lines that `rows` does not name are left alone.
     """
-    for i in range(len(which)):
-        at, value_at, count = places[which[i]]
-        sums[i, CLOSED] = fetch(ground, bars[at : at + count])
+    for k in range(len(rows)):
+        row = rows[k]
+        at, value_at, count = places[which[k]]
+        sums[row, CLOSED] = fetch(ground, bars[at : at + count])
         run_events(
             ground,
             bars[at : at + count],
             values[value_at : value_at + count],
             start_cash,
-            row_terms(terms[i]),
-            daily[i],
-            sums[i],
+            row_terms(terms[row]),
+            daily[row],
+            sums[row],
         )

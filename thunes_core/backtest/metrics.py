@@ -52,10 +52,11 @@ def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
 
 def day_ends(time_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the index of the last bar of each UTC day that has bars; `time_us` sorted."""
-    days = time_us // DAY_US
-    if not len(days):
+    if not len(time_us):
         return np.empty(0, np.int64)
-    return np.append(np.flatnonzero(days[1:] != days[:-1]), len(days) - 1)
+    midnights = np.arange(time_us[0] // DAY_US + 1, time_us[-1] // DAY_US + 2) * DAY_US
+    before = np.searchsorted(time_us, midnights)
+    return before[np.diff(before, prepend=0) > 0] - 1
 
 
 def daily_returns(daily_equity: Floats, cash: float) -> Floats:

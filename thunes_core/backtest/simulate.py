@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from thunes_core.backtest import kernel, metrics
+from thunes_core.backtest.falls import deepest_fall
 from thunes_core.backtest.kernel import Floats, Terms, Times
 from thunes_core.backtest.limit_entry import run_limit_bars
 from thunes_core.domain.bars import TIME, parse_interval
@@ -125,7 +126,7 @@ def run_arrays(
 ) -> Run:
     """Run one target over `bars`; no frames, no checks. `entry`: None enters at the market."""
     length = len(bars.time)
-    held_cash, quantity, equity = np.empty(length), np.empty(length), np.empty(length)
+    held_cash, quantity, equity = np.empty((3, length))
     trades = np.empty((length + 1, kernel.REASON + 1))
     given: tuple[Any, ...] = (
         read_only(bars.time, np.int64),
@@ -170,7 +171,7 @@ def run_metrics(run: Run) -> metrics.Figures:
         metrics.figures(
             equity[metrics.day_ends(run.bars.time)],
             cash=run.start_cash,
-            drawdown=kernel.deepest_fall(equity, run.start_cash) - 1.0,
+            drawdown=deepest_fall(equity, run.start_cash) - 1.0,
             **metrics.trade_sums(pnl),
             exposure=np.count_nonzero(run.quantity) / len(equity),
             traded=run.trades[:, [kernel.SPENT, kernel.RECEIVED]].sum(),
@@ -245,9 +246,7 @@ def trades_frame_of(t: Floats) -> pl.DataFrame:
             "quantity": np.ascontiguousarray(t[:, kernel.BOUGHT]),
             "pnl": np.ascontiguousarray(t[:, kernel.PNL]),
             "fees": np.ascontiguousarray(t[:, kernel.FEES]),
-            "reason": pl.Series(
-                [REASONS[int(code)] for code in t[:, kernel.REASON]], dtype=pl.String
-            ),
+            "reason": pl.Series(REASONS).gather(t[:, kernel.REASON].astype(np.int64)),
         }
     )
 

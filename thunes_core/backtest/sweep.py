@@ -41,8 +41,8 @@ BATCH = 1024
 BATCH_VALUES = 400_000
 """Daily equities a batch, at most: 3 MB, which stay in the cache."""
 
-BATCH_BARS = 2**26
-"""Bars times combinations a batch, at most: bounds the changes held at once."""
+BATCH_BARS = 2**28
+"""Bars times combinations a batch, at most: a batch of minutes takes a second or less."""
 
 EXITS = tuple(f.name for f in dataclasses.fields(Protection))
 Grid = Mapping[str, Sequence[Value]]
@@ -131,13 +131,14 @@ def sweep_batches(
     cls = strategy_class(strategy)
     grid = _typed_grid(cls, grid)
     total = math.prod(len(values) for values in grid.values())
-    size = _batch_size(ground.terrain)
+    threads = threads or core_count()
+    size = _batch_size(ground.terrain, total, threads)
 
     def work(start: int) -> tuple[int, pl.DataFrame]:
         stop = min(start + size, total)
         return stop, _grid_batch(ground, cls, grid, start, stop, conditions)
 
-    for stop, frame in _in_order(work, range(0, total, size), threads or core_count()):
+    for stop, frame in _in_order(work, range(0, total, size), threads):
         if progress is not None:
             progress(stop, total)
         yield frame
@@ -200,9 +201,12 @@ def _try_make(cls: type[Strategy], values: Values) -> Strategy | None:
         return None
 
 
-def _batch_size(terrain: Terrain) -> int:
+def _batch_size(terrain: Terrain, total: int, threads: int) -> int:
+    """Return how many combinations make a batch: many, but with every thread busy to the end."""
     by_days, by_bars = BATCH_VALUES // len(terrain.day_ends), BATCH_BARS // len(terrain.time)
-    return max(1, min(BATCH, by_days, by_bars))
+    largest = max(1, min(BATCH, by_days, by_bars))
+    rounds = math.ceil(total / (largest * threads))
+    return math.ceil(total / (rounds * threads))
 
 
 def _typed_grid(cls: type[Strategy], grid: Grid) -> dict[str, list[Value]]:
@@ -272,23 +276,22 @@ def _grid_tasks(
 
 
 def _run(ground: Ground, tasks: _Tasks, cash: float) -> Batch:
-    """Make the changes of every accepted strategy, run every row, and measure all at once."""
+    """Make the changes of every accepted strategy, run its rows, and measure all at once."""
     made = [strategy for strategy in tasks.strategies if strategy is not None]
     accepted = np.array([strategy is not None for strategy in tasks.strategies], bool)
     runs = accepted[tasks.which]
-    place = (np.cumsum(accepted) - 1)[tasks.which][runs]
-    found = changes_of(made, ground.bars, ground.columns, ground.skip)
+    place = np.where(runs, (np.cumsum(accepted) - 1)[tasks.which], -1)
     daily = np.full((len(runs), len(ground.terrain.day_ends)), np.nan)
     sums = np.full((len(runs), leap.REJECTIONS + 1), np.nan)
-    own_daily, own_sums = (daily, sums) if runs.all() else (daily[runs], sums[runs])
-    leap.run_many(
-        ground.terrain, *found, place, float(cash), tasks.terms[runs], own_daily, own_sums
-    )
-    if not runs.all():
-        daily[runs], sums[runs] = own_daily, own_sums
-    return Batch(
-        _figures(daily, sums, ground.terrain, cash), daily, sums[:, leap.REJECTIONS], ~runs
-    )
+    first = 0
+    for found in changes_of(made, ground.bars, ground.columns, ground.skip):
+        after = first + len(found.places)
+        rows = np.flatnonzero((place >= first) & (place < after))
+        which = place[rows] - first
+        leap.run_many(ground.terrain, *found, rows, which, float(cash), tasks.terms, daily, sums)
+        first = after
+    figures = _figures(daily, sums, ground.terrain, cash)
+    return Batch(figures, daily, sums[:, leap.REJECTIONS], ~runs)
 
 
 def _figures(daily: Floats, sums: Floats, terrain: Terrain, cash: float) -> dict[str, Floats]:

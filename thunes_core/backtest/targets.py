@@ -5,7 +5,6 @@ Add here: a strategy whose changes are made faster than one by one. Keep out: ru
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from thunes_core.backtest.changes import TILE, changes, sma_crosses
+from thunes_core.backtest.changes import TILE, Indices, changes, sma_crosses
 from thunes_core.backtest.kernel import Floats
 from thunes_core.backtest.simulate import read_only, target_array
 from thunes_core.indicators.averages import RunningSum, running_sum
@@ -21,8 +20,8 @@ from thunes_core.indicators.columns import Columns
 from thunes_core.strategies.base import FromColumns, Strategy
 from thunes_core.strategies.sma_crossover import SmaCrossover
 
-POOL = 4_000_000
-"""Room for changes while crossovers are made: 16 MB."""
+POOL_BYTES = 2**25
+"""What the changes made together may take; they are run before the next are made."""
 
 WORTHWHILE = 8
 """Fewer crossovers are made faster one by one."""
@@ -44,15 +43,16 @@ class TargetChanges(NamedTuple):
 
 def changes_of(
     strategies: Sequence[Strategy], bars: pl.DataFrame, columns: Columns, skip: int
-) -> TargetChanges:
-    """Return the changes of each strategy's target over `bars` from the bar `skip` on.
+) -> Iterator[TargetChanges]:
+    """Yield the changes of each strategy's target over `bars` from the bar `skip` on, in order.
 
-    All strategies are of one class. `columns` are those of `bars` and remember indicators.
+    All strategies are of one class. `columns` are those of `bars` and remember indicators. Of many
+    strategies some come together, as many as `POOL_BYTES` hold.
     """
-    many = len(strategies) >= WORTHWHILE
-    if many and all(type(s) is SmaCrossover for s in strategies):
-        return _of_crossovers([s for s in strategies if isinstance(s, SmaCrossover)], columns, skip)
-    return _joined(_changes_of_each(strategies, bars, columns, skip))
+    pairs = [strategy for strategy in strategies if type(strategy) is SmaCrossover]
+    if len(pairs) >= WORTHWHILE:
+        return _of_crossovers(pairs, columns, skip)
+    return _pooled(_changes_of_each(strategies, bars, columns, skip))
 
 
 def _changes_of_each(
@@ -72,74 +72,73 @@ def _exposure(strategy: Strategy, bars: pl.DataFrame, columns: Columns) -> Float
     return strategy.target_exposure(bars).cast(pl.Float64).to_numpy()
 
 
-def _joined(parts: Iterator[tuple[npt.NDArray[np.int32], Floats]]) -> TargetChanges:
-    held = list(parts)
+def _pooled(parts: Iterator[tuple[npt.NDArray[np.int32], Floats]]) -> Iterator[TargetChanges]:
+    held: list[tuple[npt.NDArray[np.int32], Floats]] = []
+    size = 0
+    for at, to in parts:
+        held.append((at, to))
+        size += at.nbytes + to.nbytes
+        if size >= POOL_BYTES:
+            yield _joined(held)
+            held, size = [], 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(held: Sequence[tuple[npt.NDArray[np.int32], Floats]]) -> TargetChanges:
     counts = np.array([len(at) for at, _ in held], np.int64)
     starts = np.cumsum(counts) - counts
     return TargetChanges(
-        np.concatenate([at for at, _ in held] or [np.empty(0, np.int32)]),
-        np.concatenate([to for _, to in held] or [np.empty(0)]),
+        np.concatenate([at for at, _ in held]),
+        np.concatenate([to for _, to in held]),
         np.stack([starts, starts, counts], axis=1),
     )
 
 
-def _of_crossovers(pairs: Sequence[SmaCrossover], columns: Columns, skip: int) -> TargetChanges:
-    """Make pairs in one pass, or as many as `POOL` has room for at once."""
+def _of_crossovers(
+    pairs: Sequence[SmaCrossover], columns: Columns, skip: int
+) -> Iterator[TargetChanges]:
+    """Make pairs in passes of the data; where one turns more often than markets do, each alone."""
     sums: RunningSum = columns.of(running_sum, "close")
-    length = len(columns)
-    fast = np.array([pair.fast for pair in pairs], np.int64)
-    slow = np.array([pair.slow for pair in pairs], np.int64)
-    room = min(length, TILE + int(_OFTEN * length / math.sqrt((fast * slow).min(initial=1 << 40))))
-    together = max(POOL // room, 1)
-    if len(pairs) <= together:
-        return _crosses(sums, fast, slow, skip, room) or _few_at_a_time(sums, fast, slow, skip)
-    starts = range(0, len(pairs), together)
-    parts = (_of_crossovers(pairs[i : i + together], columns, skip) for i in starts)
-    return _joined(piece for part in parts for piece in _pieces(part))
+    spans = np.array([(pair.fast, pair.slow) for pair in pairs], np.int64)
+    expected = _OFTEN * len(columns) / np.sqrt(spans.prod(axis=1))
+    room = np.minimum(len(columns), expected.astype(np.int64)) + TILE
+    passes = np.cumsum(room) * np.dtype(np.int32).itemsize // POOL_BYTES
+    for together in np.split(np.arange(len(pairs)), np.flatnonzero(np.diff(passes)) + 1):
+        found = _crosses(sums, spans[together], skip, room[together])
+        if found is not None:
+            yield found
+            continue
+        for one in together:
+            whole = np.full(1, len(columns) + TILE, np.int64)
+            alone = _crosses(sums, spans[one : one + 1], skip, whole)
+            assert alone is not None, "a target changes once a bar at most"
+            yield alone
 
 
-def _few_at_a_time(
-    sums: RunningSum, fast: npt.NDArray[np.int64], slow: npt.NDArray[np.int64], skip: int
-) -> TargetChanges:
-    """Make crossovers with room for a change at every bar."""
-    length = len(sums.total)
-    few = max(POOL // length, 1)
-    parts = (
-        _crosses(sums, fast[i : i + few], slow[i : i + few], skip, length)
-        for i in range(0, len(fast), few)
-    )
-    return _joined(piece for part in parts if part is not None for piece in _pieces(part))
-
-
-def _crosses(
-    sums: RunningSum, fast: npt.NDArray[np.int64], slow: npt.NDArray[np.int64], skip: int, room: int
-) -> TargetChanges | None:
-    fast_spans, fast_which = np.unique(fast, return_inverse=True)
-    slow_spans, slow_which = np.unique(slow, return_inverse=True)
-    at, counts = np.empty(len(fast) * room, np.int32), np.zeros(len(fast), np.int64)
+def _crosses(sums: RunningSum, spans: Indices, skip: int, room: Indices) -> TargetChanges | None:
+    """Make pairs of `spans` in one pass, with `room` for each; None when one has too little."""
+    fast_spans, fast = np.unique(spans[:, 0], return_inverse=True)
+    slow_spans, slow = np.unique(spans[:, 1], return_inverse=True)
+    starts = np.concatenate(([0], np.cumsum(room)))
+    at, counts = np.empty(starts[-1], np.int32), np.zeros(len(spans), np.int64)
     done = sma_crosses(
         read_only(sums.total),
         read_only(sums.rest),
         fast_spans,
         slow_spans,
-        fast_which,
-        slow_which,
+        fast,
+        slow,
         skip,
-        room,
         at,
+        starts,
         counts,
         np.empty((len(fast_spans), TILE)),
         np.empty((len(slow_spans), TILE)),
         np.zeros(TILE, np.uint8),
-        np.zeros(len(fast), np.uint8),
+        np.zeros(len(spans), np.uint8),
     )
     if not done:
         return None
     on_off = np.resize([1.0, 0.0], max(int(counts.max(initial=0)), 1))
-    first = np.arange(len(fast), dtype=np.int64) * room
-    return TargetChanges(at, on_off, np.stack([first, np.zeros_like(first), counts], axis=1))
-
-
-def _pieces(found: TargetChanges) -> Iterator[tuple[npt.NDArray[np.int32], Floats]]:
-    for at, to, count in found.places:
-        yield found.bars[at : at + count].copy(), found.values[to : to + count]
+    return TargetChanges(at, on_off, np.stack([starts[:-1], np.zeros_like(counts), counts], axis=1))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thunes_core.backtest.compiled import compiled
+from thunes_core.backtest.falls import ROUNDED_UP
 from thunes_core.backtest.kernel import Bar, Floats, Times
 from thunes_core.backtest.metrics import day_ends
 from thunes_core.backtest.simulate import BarArrays, read_only
@@ -22,7 +23,6 @@ from thunes_core.backtest.simulate import BarArrays, read_only
 FINE_BITS, COARSE_BITS = 4, 8
 BLOCKS_BITS = COARSE_BITS - FINE_BITS
 FINE, COARSE, BLOCKS = 1 << FINE_BITS, 1 << COARSE_BITS, 1 << BLOCKS_BITS
-_ROUNDED_UP = 1.0 + 1e-15
 
 OPEN, HIGH, LOW, TIME, CLOSES_BEFORE = range(5)
 """Columns of `Terrain.rows`; the last is the sum of all earlier closes."""
@@ -116,7 +116,7 @@ def trace(
     Equity at or above `harmless` cannot lower `worst`: a product in place of a division, with room
     for its rounding, so that the answer is that of dividing at every bar.
     """
-    harmless = worst * peak * _ROUNDED_UP
+    harmless = worst * peak * ROUNDED_UP
     block, last = start >> FINE_BITS, (stop - 1) >> FINE_BITS
     while block <= last:
         size, row = 1, ground.fine[block]
@@ -132,7 +132,7 @@ def trace(
             else:
                 first, end = max(first, start), min(end, stop)
                 peak, worst = trace_bars(ground, first, end, cash, quantity, peak, worst)
-            harmless = worst * peak * _ROUNDED_UP
+            harmless = worst * peak * ROUNDED_UP
         block += size
     return peak, worst
 
@@ -151,7 +151,7 @@ def trace_bars(
     for u in range(start, stop):
         equity = cash + quantity * ground.close[u]
         peak = max(peak, equity)
-        if equity < worst * peak * _ROUNDED_UP:
+        if equity < worst * peak * ROUNDED_UP:
             worst = min(worst, equity / peak)
     return peak, worst
 

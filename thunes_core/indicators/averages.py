@@ -8,6 +8,7 @@ Add here: an average. Keep out: comparing averages (`crossing`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 Line = npt.NDArray[np.float64]
+PART = 16_384
+"""Entries worked on at a time, so that what lies between input and result stays in the cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,27 +38,33 @@ class RunningSum:
         return self.total.nbytes + self.rest.nbytes
 
 
+def parts(length: int) -> Iterator[slice]:
+    """Yield the slices that cover `length` entries, `PART` at a time."""
+    return (slice(start, min(start + PART, length)) for start in range(0, length, PART))
+
+
 def running_sum(values: Line) -> RunningSum:
     """Return the compensated running sum of finite `values`."""
-    total = np.zeros(len(values) + 1)
+    total, rest = np.zeros((2, len(values) + 1))
     np.cumsum(values, out=total[1:])
-    before, after = total[:-1], total[1:]
-    added = after - before
-    lost = before - (after - added)
-    lost += values - added
-    rest = np.zeros(len(values) + 1)
-    np.cumsum(lost, out=rest[1:])
+    for part in parts(len(values)):
+        before, after = total[:-1][part], total[1:][part]
+        added = after - before
+        lost = before - (after - added)
+        np.add(lost, values[part] - added, out=rest[1:][part])
+    np.cumsum(rest[1:], out=rest[1:])
     return RunningSum(total, rest)
 
 
 def window_mean(sums: RunningSum, span: int) -> Line:
     """Return the mean of the last `span` values from their running sum; NaN before that."""
     n = len(sums.total) - 1
-    mean = np.full(n, np.nan)
-    if n >= span:
-        inside = mean[span - 1 :]
-        np.subtract(sums.total[span:], sums.total[: n + 1 - span], out=inside)
-        inside += sums.rest[span:] - sums.rest[: n + 1 - span]
+    mean = np.empty(n)
+    mean[: span - 1] = np.nan
+    for part in parts(n + 1 - span):
+        inside = mean[span - 1 :][part]
+        np.subtract(sums.total[span:][part], sums.total[part], out=inside)
+        inside += sums.rest[span:][part] - sums.rest[part]
         inside /= span
     return mean
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from thunes_core.indicators.averages import Line
+from thunes_core.indicators.averages import Line, parts
 
 Flags = npt.NDArray[np.bool_]
 
@@ -24,10 +24,13 @@ def above(line: Line, other: Line, tolerance: float = ROUNDING) -> Flags:
 
     Equal means that were rounded differently are equal: on a constant price nothing crosses.
     """
-    margin = np.abs(other)
-    margin *= tolerance
-    margin += other
-    return line > margin
+    flags = np.empty(len(line), np.bool_)
+    for part in parts(len(line)):
+        margin = np.abs(other[part])
+        margin *= tolerance
+        margin += other[part]
+        np.greater(line[part], margin, out=flags[part])
+    return flags
 
 
 def latched(enter: Flags, leave: Flags, memory: int) -> Flags:

@@ -12,9 +12,9 @@ from thunes_core.backtest import compiled
 
 RUN = """
 import numpy as np
-from thunes_core.backtest import kernel
-kernel.deepest_fall(np.ones(3), 1.0)
-print(sum(kernel.deepest_fall.stats.cache_hits.values()))
+from thunes_core.backtest import falls
+falls.deepest_fall(np.ones(3), 1.0)
+print(sum(falls.deepest_fall.stats.cache_hits.values()))
 """
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.golden.case import market_cases
 from tests.thunes_core.backtest.markets import random_bars, runs
 from thunes_core.backtest import leap, metrics
-from thunes_core.backtest.changes import changes
+from thunes_core.backtest.changes import TILE, changes
 from thunes_core.backtest.simulate import (
     BarArrays,
     Run,
@@ -61,8 +61,8 @@ def leaped(bars: BarArrays, target: np.ndarray, terms, cash: float = 10_000.0):
     at, to = np.empty(len(target), np.int32), np.empty(len(target))
     count = changes(read_only(target), at, to)
     daily, sums = np.empty((1, len(ground.day_ends))), np.empty((1, leap.REJECTIONS + 1))
-    places, which = np.array([[0, 0, count]]), np.zeros(1, np.int64)
-    leap.run_many(ground, at, to, places, which, cash, np.array([terms]), daily, sums)
+    places, one = np.array([[0, 0, count]]), np.zeros(1, np.int64)
+    leap.run_many(ground, at, to, places, one, one, cash, np.array([terms]), daily, sums)
     return daily[0], sums[0]
 
 
@@ -99,10 +99,16 @@ def test_leaping_gives_the_hand_made_answers(case):
 
 
 @many
-@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 40), st.integers(0, 60))
-def test_compiled_crossovers_change_where_the_strategy_does(seed, fast, more, skip):
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(0, 60),
+    st.sampled_from([70, 200, TILE - 1, TILE + 60, 2 * TILE + 77]),
+)
+def test_compiled_crossovers_change_where_the_strategy_does(seed, fast, more, skip, size):
     """The changes of the compiled SMA crossover are those of the strategy, warm-up included."""
-    frame = frame_of(random_bars(np.random.default_rng(seed), 200, 3))
+    frame = frame_of(random_bars(np.random.default_rng(seed), size, 3))
     wanted = [{"fast": fast, "slow": fast + more + i} for i in range(WORTHWHILE)]
     found = evaluate(prepare(frame, skip=skip), "sma_crossover", wanted)
     for row, values in enumerate(wanted):
@@ -182,6 +188,21 @@ def test_refused_combinations_are_nan_where_they_were_asked_for():
     assert found.refused.tolist() == [True, False]
     assert np.isnan(found.metrics["total_return"][0])
     assert np.isfinite(found.metrics["total_return"][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [
+        ("sma_crossover", {"fast": [2, 3, 4, 9], "slow": [11, 12, 13, 50]}),
+        ("ema_crossover", {"fast": [3, 4], "slow": [10, 20]}),
+    ],
+)
+def test_changes_made_in_several_parts_change_no_bit(name, grid, monkeypatch):
+    """What fits into the memory for changes at once does not show in the rows."""
+    frame = market(2500)
+    whole = sweep(frame, name, grid, Conditions(protection=EXITS))
+    monkeypatch.setattr("thunes_core.backtest.targets.POOL_BYTES", 20_000)
+    assert sweep(frame, name, grid, Conditions(protection=EXITS)).equals(whole)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
