@@ -76,6 +76,7 @@ class FeedOptions:
     """Bounds of patience, in real seconds but for `late_ms`, which is the exchange's clock.
 
     `renew_seconds`: a connection is replaced before the exchange cuts it after 24 hours.
+    `apart_seconds`: from one opening to the next; the exchange takes 300 in five minutes.
     `hole_bars`: for so many bars a hole is asked for again; then ingestion declares it.
     """
 
@@ -85,6 +86,7 @@ class FeedOptions:
     shortest_pause: float = 0.1
     longest_pause: float = 30.0
     hole_bars: int = 60
+    apart_seconds: float = 1.1
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class Feed:
         self._step = interval.minutes * 60_000
         self._options = options or FeedOptions()
         self._clock_ms = 0
+        self._opened_at = float("-inf")
         self.tally = Tally()
 
     async def run(self) -> None:
@@ -149,6 +152,8 @@ class Feed:
         """Open a connection, with growing pauses while that fails."""
         pause = self._options.shortest_pause
         while True:
+            await asyncio.sleep(self._too_soon())
+            self._opened_at = monotonic_seconds()
             try:
                 link = await self._open_link()
             except LinkLost as error:
@@ -158,6 +163,10 @@ class Feed:
             else:
                 self.tally.connections += 1
                 return link
+
+    def _too_soon(self) -> float:
+        """Return for how many seconds the next connection may not be opened yet."""
+        return max(self._opened_at + self._options.apart_seconds - monotonic_seconds(), 0.0)
 
     async def _follow(self, link: Link) -> Ended:
         leave_at = monotonic_seconds() + self._options.renew_seconds

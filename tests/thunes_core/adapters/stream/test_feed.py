@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -16,7 +16,7 @@ import pytest
 from tests.thunes_core.adapters.bars.frames import bars_of
 from thunes_core.adapters.stream.events import Quote
 from thunes_core.adapters.stream.feed import Ended, Feed, FeedOptions, Link, LinkLost
-from thunes_core.clock import from_millis, to_millis
+from thunes_core.clock import from_millis, monotonic_seconds, to_millis
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.window import Window
 from thunes_core.errors import ExchangeUnavailable
@@ -26,7 +26,12 @@ START_MS = to_millis(START)
 STEP = 60_000
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 QUICK = FeedOptions(
-    silence_seconds=0.003, shortest_pause=0.0, longest_pause=0.0, late_ms=2_000, hole_bars=10_000
+    silence_seconds=0.003,
+    shortest_pause=0.0,
+    longest_pause=0.0,
+    late_ms=2_000,
+    hole_bars=10_000,
+    apart_seconds=0.0,
 )
 
 
@@ -262,11 +267,19 @@ def test_a_shutdown_notice_opens_the_next_connection_before_leaving() -> None:
 def test_a_connection_is_renewed_before_the_exchange_cuts_it() -> None:
     """After the time set for renewal the next connection is opened."""
     exchange = Exchange()
-    options = FeedOptions(silence_seconds=1, renew_seconds=0.0, shortest_pause=0.0)
+    options = replace(QUICK, silence_seconds=1, renew_seconds=0.0)
     scripts = [Script([kline("BTCUSDT", 0)]), Script([kline("BTCUSDT", 1)])]
     told, feed = follow(exchange, scripts, symbols=["BTCUSDT"], options=options)
     assert feed.tally.ended == {Ended.AGED: 2}
     assert told.count() == once(("BTCUSDT", 0), ("BTCUSDT", 1))
+
+
+def test_connections_that_are_cut_at_once_are_opened_apart() -> None:
+    """A server that takes and cuts every connection is not stormed."""
+    options, began = replace(QUICK, apart_seconds=0.05), monotonic_seconds()
+    _, feed = follow(Exchange(), [Script([CUT])] * 5, symbols=["BTCUSDT"], options=options)
+    assert feed.tally.connections == 5
+    assert monotonic_seconds() - began >= 4 * 0.05
 
 
 def test_a_connection_that_cannot_be_made_is_tried_again() -> None:

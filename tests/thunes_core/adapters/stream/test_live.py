@@ -24,7 +24,7 @@ from thunes_core.testnet.market import generated_market
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SYMBOLS = ["BTCUSDT", "ETHUSDT"]
 MINUTE = timedelta(minutes=1)
-OPTIONS = FeedOptions(silence_seconds=0.2, shortest_pause=0.01, late_ms=2_000)
+OPTIONS = FeedOptions(silence_seconds=0.2, shortest_pause=0.01, late_ms=2_000, apart_seconds=0.0)
 
 
 @asynccontextmanager
