@@ -10,7 +10,7 @@ BARS ?=
 HOURS ?= 168
 SEED ?= 1
 
-.PHONY: bench-data demo up test check soak format lint types imports docs peers bench lock clean
+.PHONY: bench-data bench-stream demo up test check soak format lint types imports docs peers bench lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -79,6 +79,9 @@ bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against 
 
 bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against others, as ratios
 	@$(BIN)/python -m tests.benchmarks.bench_data --symbols 10 --days 30 --write docs/performance.md
+
+bench-stream: $(DEV)  ## from a closed bar at the socket to the start of the tick
+	@$(BIN)/python -m tests.benchmarks.bench_stream --bars 120 --write docs/performance.md
 
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock

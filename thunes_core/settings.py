@@ -211,8 +211,8 @@ class Settings(BaseSettings):
 
     @property
     def board_path(self) -> Path:
-        """Where the live stream shows the newest of each symbol."""
-        return self.home / "board"
+        """Where the live stream shows the newest of each symbol, of this exchange only."""
+        return self.home / f"board.{self.exchange.replace(':', '-')}"
 
     @property
     def lake_root(self) -> Path:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from thunes_core.adapters.stream.board import read_board
 from thunes_core.clock import SystemClock
 from thunes_core.domain.bars import Interval
-from thunes_core.errors import OutsideFailed
+from thunes_core.errors import OutsideFailed, StoreFailed
 from thunes_core.research.due import Due, Watch, due
 from thunes_pipelines import jobs, partitions, policies, runs
 from thunes_pipelines.first_start import first_start_sensor
@@ -38,11 +39,15 @@ _log = logging.getLogger(__name__)
 def new_bar(context: dg.SensorEvaluationContext, house: House) -> dg.SensorResult | dg.SkipReason:
     """Ask for a tick when a bar has closed that the ledger has not decided on.
 
-    The cursor is the newest bar answered for: while it is current, the ledger is not even opened.
+    The stream's board is looked at first; where it shows nothing new, the exchange is asked for its
+    clock. The cursor is the newest bar answered for: while it is current, the ledger is not even
+    opened.
     """
     settings = house.settings()
     try:
-        bar = newest_closed(settings.interval, house.market().server_time())
+        bar = shown_on_board(settings, context.cursor) or newest_closed(
+            settings.interval, house.market().server_time()
+        )
     except OutsideFailed as error:
         return dg.SkipReason(str(error))
     name = bar.isoformat()
@@ -59,6 +64,21 @@ def new_bar(context: dg.SensorEvaluationContext, house: House) -> dg.SensorResul
 def newest_closed(interval: Interval, now: datetime) -> datetime:
     """Return the open time of the newest bar that is closed at `now`."""
     return interval.floor(now) - interval.duration
+
+
+def shown_on_board(settings: Settings, cursor: str | None) -> datetime | None:
+    """Return the newest bar that the stream saw closing on every symbol, if newer than `cursor`."""
+    try:
+        board = {one.symbol: one for one in read_board(settings.board_path)}
+    except StoreFailed:
+        return None
+    shown = [board.get(symbol) for symbol in settings.symbols]
+    times = [one.bar_open_time for one in shown if one and one.interval == str(settings.interval)]
+    closed = [at for at in times if at is not None]
+    if len(closed) < len(settings.symbols):
+        return None
+    oldest = min(closed)
+    return oldest if not cursor or oldest > datetime.fromisoformat(cursor) else None
 
 
 def _is_decided(house: House, settings: Settings, bar: datetime) -> bool:

@@ -30,6 +30,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.pages import replace_section
 from thunes_core.adapters.bars.ingest import ingest_window, ingest_windows
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.adapters.binance.market import BinanceMarket
@@ -288,22 +289,6 @@ def lines(figures: list[Figure]) -> list[tuple[str, ...]]:
 
 
 HEADS = ("", "rows", "CPU s", "wall s", "µs CPU/row", "ratio", "goal")
-BEGIN, END = "<!-- market data: begin -->", "<!-- market data: end -->"
-
-
-def page(figures: list[Figure], title: str, told: str) -> str:
-    """Return the section of docs/performance.md."""
-    rows = [HEADS, ("---",) * len(HEADS), *lines(figures)]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-    return f"{BEGIN}\n## Market data\n\n{title}, by `make bench-data`.\n\n{table}\n\n{told}\n{END}"
-
-
-def write(path: Path, section: str) -> None:
-    """Put `section` in the place of the old one, or at the end."""
-    text = path.read_text() if path.exists() else "# Performance\n"
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    path.write_text(f"{before.rstrip()}\n\n{section}\n{after.lstrip()}")
 
 
 def main() -> None:
@@ -327,7 +312,10 @@ def main() -> None:
     if asked.json:
         asked.json.write_text(json.dumps([asdict(f) for f in figures], indent=2))
     if asked.write:
-        write(asked.write, page(figures, title, told))
+        intro = f"{title}, by `make bench-data`."
+        replace_section(
+            asked.write, "market data", "Market data", intro, [HEADS, *lines(figures)], told
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import pytest
 
 from tests.thunes_pipelines.houses import NOON, DeadMarket, StillMarket, house_at
 from tests.thunes_pipelines.test_schedules import running
+from thunes_core.adapters.stream.board import Board
+from thunes_core.clock import to_millis
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.domain.records import EquityMark
 from thunes_core.research.due import Watch
@@ -59,6 +61,37 @@ def test_the_same_bar_starts_no_second_tick(instance, tmp_path):
     outcome = sensors.new_bar(looking(instance, BAR), house_at(tmp_path / "never-made"))
     assert isinstance(outcome, dg.SkipReason)
     assert not (tmp_path / "never-made").exists()
+
+
+def show(house, *symbols, bar, interval="1h"):
+    """Show a closed bar on the stream's board."""
+    board = Board(house.settings().board_path, list(symbols), interval)
+    for symbol in symbols:
+        board.update(symbol, bar_open_ms=to_millis(bar))
+    board.close()
+
+
+def test_a_bar_on_the_board_starts_a_tick_without_asking_the_exchange(instance, tmp_path):
+    """The stream saw it close; the exchange may even be out of reach."""
+    house = house_at(tmp_path, DeadMarket())
+    bar = datetime(2025, 3, 10, 11, tzinfo=UTC)
+    show(house, "BTCUSDT", bar=bar)
+    result = sensors.new_bar(looking(instance), house)
+    assert [request.run_key for request in result.run_requests] == [f"bar-{BAR}"]
+    again = sensors.new_bar(looking(instance, result.cursor), house)
+    assert isinstance(again, dg.SkipReason)
+
+
+def test_a_board_that_lags_or_is_about_something_else_is_not_followed(instance, tmp_path):
+    """A symbol without the bar, another interval: the exchange is asked for its clock."""
+    house = house_at(tmp_path, symbols=("BTCUSDT", "ETHUSDT"))
+    old = datetime(2025, 3, 1, tzinfo=UTC)
+    show(house, "BTCUSDT", bar=old)
+    assert sensors.new_bar(looking(instance), house).cursor == BAR
+    show(house, "BTCUSDT", "ETHUSDT", bar=old, interval="5m")
+    assert sensors.new_bar(looking(instance), house).cursor == BAR
+    show(house, "BTCUSDT", "ETHUSDT", bar=old)
+    assert isinstance(sensors.new_bar(looking(instance, BAR), house), dg.SkipReason)
 
 
 def test_a_bar_waits_for_a_running_tick(instance, tmp_path):

@@ -5,13 +5,16 @@ Add here: how the stream shows itself. Keep out: following it (core), what it fi
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
 
-from thunes_core.settings import load
+from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.stream.feed import Tally
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,18 +26,22 @@ def stream_command(
     seconds: Annotated[
         float | None, typer.Option(min=0, help="Stop by itself after so long. Default: never.")
     ] = None,
+    trade: Annotated[
+        bool, typer.Option(help="Run a tick as soon as a bar has closed, in this process.")
+    ] = False,
+    patient: Annotated[
+        bool, typer.Option(help="Wait for an exchange that does not answer at the start.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON document at the end on stdout.")
     ] = False,
 ) -> None:
     """Follow all configured symbols live: closed bars into the lake, the newest on the board."""
-    from thunes_pipelines.services.stream import follow
-
     settings = load()
     if not json:
         names = ", ".join(settings.symbols)
         console.print(f"following {names} {settings.interval}; Ctrl-C ends it")
-    tally = follow(settings, (lambda _: None) if json else _show, seconds)
+    tally = _follow(settings, seconds, patient=patient, trade=trade, quiet=json)
     document = {
         "connections": tally.connections,
         "bars": tally.bars,
@@ -46,6 +53,28 @@ def stream_command(
         emit_json(document)
     else:
         console.print(", ".join(f"{name} {value}" for name, value in document.items()))
+
+
+def _follow(
+    settings: Settings, seconds: float | None, *, patient: bool, trade: bool, quiet: bool
+) -> Tally:
+    from thunes_pipelines.services.stream import follow
+    from thunes_pipelines.services.stream_ticks import WokenTicks
+
+    def show(bars: pl.DataFrame) -> None:
+        if not quiet:
+            _show(bars)
+
+    if not trade:
+        return follow(settings, show, seconds, patient=patient)
+    say = (lambda _: None) if quiet else console.print
+    with WokenTicks(settings, say) as ticks:
+
+        def told(bars: pl.DataFrame) -> None:
+            ticks.wake()
+            show(bars)
+
+        return follow(settings, told, seconds, patient=patient)
 
 
 def _show(bars: pl.DataFrame) -> None:

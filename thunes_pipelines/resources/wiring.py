@@ -9,8 +9,8 @@ Add here: the choice of an adapter. Keep out: everything an adapter does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -176,14 +176,16 @@ def registry_key(settings: Settings) -> bytes:
 def world(settings: Settings, journal: Ledger) -> World:
     """Bring together what a tick touches: market, broker, ledger and champions.
 
-    Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. The
-    lease names this process, so that no other can take it for its own.
+    Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. Prices
+    are the stream's while it runs. The lease names this process, so that no other can take it for
+    its own.
     """
     from thunes_core.adapters.ledger.holders import this_process
+    from thunes_core.adapters.stream.quoted import QuotedMarket
     from thunes_core.trading.world import World
 
     return World(
-        market=market(settings),
+        market=QuotedMarket(market(settings), settings.board_path),
         broker=broker(settings),
         journal=journal,
         parameters=parameter_source(settings),
@@ -238,6 +240,16 @@ def tick(settings: Settings) -> TickReport:
 
     with closing(ledger(settings)) as journal:
         return tick(world(settings, journal), plan(settings, journal.arming()))
+
+
+@contextmanager
+def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
+    """Hand out what runs a tick, its world kept open between them; for one thread."""
+    from thunes_core.trading.step import tick
+
+    with closing(ledger(settings)) as journal:
+        around = world(settings, journal)
+        yield lambda: tick(around, plan(settings, journal.arming()))
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Does it answer? One question per kind of service, over loopback HTTP, with a short patience.
+"""Does it answer? One question per kind of service: over loopback HTTP, or of a file it writes.
 
 Add here: how one knows that a service is ready. Keep out: what follows from the answer.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 TIMEOUT_SECONDS = 2.0
@@ -22,6 +24,14 @@ def answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             return bool(200 <= answer.status < 300)
     except (OSError, ValueError):
+        return False
+
+
+def is_newer(path: Path, moment: datetime) -> bool:
+    """True when the file was written after `moment` (aware, machine clock)."""
+    try:
+        return path.stat().st_mtime > moment.timestamp()
+    except OSError:
         return False
 
 

@@ -6,6 +6,8 @@ Add here: what the service needs from the settings. Keep out: following a stream
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
 from datetime import datetime
@@ -14,49 +16,75 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from thunes_core.clock import to_millis
-from thunes_core.errors import SettingsInvalid
+from thunes_core.errors import ExchangeUnavailable, SettingsInvalid
 from thunes_core.settings import Settings
 from thunes_pipelines.resources import wiring
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
-    from thunes_core.adapters.stream.feed import Tally
+    from thunes_core.adapters.binance.market import BinanceMarket
+    from thunes_core.adapters.stream.board import Board
+    from thunes_core.adapters.stream.feed import Feed, Tally
 
+PAUSE_SECONDS = 5.0
+"""Between looks for an exchange that does not answer."""
+
+_log = logging.getLogger(__name__)
 Told = Callable[[pl.DataFrame], None]
 
 
-def follow(settings: Settings, told: Told, seconds: float | None = None) -> Tally:
+def follow(
+    settings: Settings, told: Told, seconds: float | None = None, *, patient: bool = False
+) -> Tally:
     """Follow all configured symbols until interrupted, or for so many real `seconds`.
 
     `told` is called with the closed bars of one symbol, as soon as the board shows them. Bars
     missed since the newest stored one are asked for first. Returns what happened. Raises
     `SettingsInvalid` where the exchange has no stream that THUNES reads, `ExchangeUnavailable` when
-    it cannot be asked for its clock, and `StoreFailed`.
+    it cannot be asked for its clock (`patient`: it is asked again until it answers), `StoreFailed`.
     """
+    from thunes_core.adapters.stream.board import Board
+
     if settings.ccxt_id:
         raise SettingsInvalid(
             f"stream: expected an exchange that speaks Binance's streams; {settings.exchange} is "
             "read by REST only; leave `thunes stream` out, ticks and ingestion do without it"
         )
-    from thunes_core.adapters.stream.board import Board
+    market = wiring.binance_market(settings)
+    board = Board(settings.board_path, list(settings.symbols), str(settings.interval))
+    with closing(board), closing(market):
+        feed = _feed(settings, market, board, told, _first_time(market, patient=patient))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_for(feed.run(), seconds))
+    return feed.tally
+
+
+def _feed(
+    settings: Settings, market: BinanceMarket, board: Board, told: Told, now: datetime
+) -> Feed:
     from thunes_core.adapters.stream.feed import Feed
     from thunes_core.adapters.stream.link import opener
     from thunes_core.adapters.stream.sinks import BoardAndLake
 
-    symbols, interval = list(settings.symbols), settings.interval
-    market, store = wiring.binance_market(settings), wiring.bar_store(settings)
-    feed = Feed(
-        opener(settings.stream_url, symbols, interval),
+    store, interval = wiring.bar_store(settings), settings.interval
+    return Feed(
+        opener(settings.stream_url, list(settings.symbols), interval),
         market,
-        BoardAndLake(
-            board := Board(settings.board_path, symbols, str(interval)), store, interval, told
-        ),
-        _known(store, settings, market.server_time()),
+        BoardAndLake(board, store, interval, told),
+        _known(store, settings, now),
         interval,
     )
-    with closing(board), closing(market), suppress(KeyboardInterrupt):
-        asyncio.run(_for(feed.run(), seconds))
-    return feed.tally
+
+
+def _first_time(market: BinanceMarket, *, patient: bool) -> datetime:
+    while True:
+        try:
+            return market.server_time()
+        except ExchangeUnavailable as error:
+            if not patient:
+                raise
+            _log.warning("waiting for the exchange: %s", error)
+            time.sleep(PAUSE_SECONDS)
 
 
 def _known(store: BarStore, settings: Settings, now: datetime) -> dict[str, int]:

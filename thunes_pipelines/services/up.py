@@ -1,4 +1,4 @@
-"""What `thunes up` runs, and in which order: local testnet, MLflow, Dagster webserver and daemon.
+"""What `thunes up` runs, and in which order: local testnet, MLflow, stream, Dagster's two services.
 
 Everything listens on loopback only: neither MLflow nor Dagster's webserver asks who is calling.
 
@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings
-from thunes_pipelines.services.probes import answers, code_is_loaded, daemons_are_healthy
+from thunes_pipelines.services.probes import (
+    answers,
+    code_is_loaded,
+    daemons_are_healthy,
+    is_newer,
+)
 from thunes_pipelines.services.state_folder import PROJECT, dagster_home, market_origin
 from thunes_pipelines.services.supervisor import Service
 
 HOST = "127.0.0.1"
-TESTNET, MLFLOW, WEBSERVER, DAEMON = "testnet", "mlflow", "dagster-webserver", "dagster-daemon"
+TESTNET, MLFLOW, STREAM = "testnet", "mlflow", "stream"
+WEBSERVER, DAEMON = "dagster-webserver", "dagster-daemon"
 _QUIET = {
     "PYTHONUNBUFFERED": "1",
     "DO_NOT_TRACK": "1",
@@ -67,16 +73,18 @@ def services(settings: Settings, ports: Ports, now: datetime) -> list[Service]:
     """Return what must run for these settings, in the order of starting.
 
     The local testnet runs when the exchange is `local` and no other host is given; MLflow runs
-    unless the settings name a server of their own.
+    unless the settings name a server of their own; the stream where the exchange has one.
     """
     environment = environment_of(settings, ports)
     dagster = f"http://{HOST}:{ports.dagster}"
     local = [_testnet(settings, ports, now, environment)] if runs_testnet(settings) else []
     registry = [_mlflow(settings, ports, environment)] if runs_mlflow(settings) else []
+    stream = [] if settings.ccxt_id else [_stream(settings, now, local, environment)]
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
     return [
         *local,
         *registry,
+        *stream,
         Service(
             name=WEBSERVER,
             command=_module("dagster_webserver", "-h", HOST, "-p", str(ports.dagster), *workspace),
@@ -144,6 +152,19 @@ def _testnet(
         address=url,
         environment=environment,
         max_restarts=0,
+    )
+
+
+def _stream(
+    settings: Settings, now: datetime, local: Sequence[Service], environment: Mapping[str, str]
+) -> Service:
+    """Follow the market; it waits for an exchange out of reach, and nothing waits for it."""
+    return Service(
+        name=STREAM,
+        command=_module("thunes_pipelines.cli.main", "stream", "--patient"),
+        is_ready=partial(is_newer, settings.board_path, now),
+        environment=environment,
+        after=tuple(service.name for service in local),
     )
 
 

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
+import stamina
 import typer
 from typer.testing import CliRunner
 
 from thunes_core.adapters.bars.store import BarStore
+from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.stream.board import latest
+from thunes_core.clock import monotonic_seconds
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.errors import ExchangeUnavailable
+from thunes_core.settings import load
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import generated_market
 from thunes_pipelines.cli import stream
+from thunes_pipelines.resources import wiring
+from thunes_pipelines.services import stream as services_stream
+from thunes_pipelines.services import stream_ticks
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -51,7 +61,80 @@ def test_bars_of_a_fast_market_are_followed_and_stored(
         first, last = store.span(symbol, Interval.M1) or (START, START)
         assert last - first >= timedelta(minutes=4)
         assert store.gaps(symbol, Interval.M1) == []
-        assert latest(tmp_path / "board", symbol).bar_open_time == last
+        assert latest(tmp_path / "board.local", symbol).bar_open_time == last
+
+
+def test_a_closed_bar_runs_a_tick_in_the_same_process(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries and exits follow the remembered champion; one account, one audit, no bar twice."""
+    monkeypatch.setenv("THUNES_SYMBOLS", "BTCUSDT")
+    monkeypatch.setenv("THUNES_BROKER", "exchange")
+    monkeypatch.setenv("THUNES_MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    settings = load()
+    study = "sma_crossover.BTCUSDT.1m"
+    values = ParameterSet("sma_crossover", {"fast": 5, "slow": 20})
+    with closing(wiring.ledger(settings)) as ledger:
+        ledger.remember_champion(Champion(study, values, "1", "run"), START)
+    market = generated_market(["BTCUSDT"], start=START, interval=Interval.M1, history_days=2)
+    with serve_in_thread(market, clock="x60") as net:
+        monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
+        result = CliRunner().invoke(app, ["--seconds", "6", "--trade"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("tick at") >= 3
+    with closing(wiring.ledger(settings)) as ledger:
+        decided = ledger.decisions()["bar"]
+        assert len(decided) >= 3, result.output
+        assert decided.is_unique().all()
+        assert ledger.verify_audit().whole
+
+
+def test_a_failed_tick_is_told_and_the_next_one_comes(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange is gone for the tick: a sentence, no traceback, and the thread lives."""
+    monkeypatch.setenv("THUNES_BINANCE_REST_URL", "http://127.0.0.1:9")
+    told: list[str] = []
+    with (
+        stamina.set_testing(True, attempts=1),
+        stream_ticks.WokenTicks(load(), told.append) as ticks,
+    ):
+        for wanted in (1, 2):
+            ticks.wake()
+            deadline = monotonic_seconds() + 20
+            while len(told) < wanted and monotonic_seconds() < deadline:
+                sleep(0.01)
+    assert len(told) >= 2
+    assert all(line.startswith("tick: ") for line in told)
+
+
+def test_a_patient_stream_waits_for_its_exchange(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three looks into the dark, then it answers; the board stands there from the start."""
+    looks: list[int] = []
+    monkeypatch.setattr(services_stream, "PAUSE_SECONDS", 0.0)
+    market = generated_market(["BTCUSDT"], start=START, interval=Interval.M1, history_days=1)
+
+    class Shy:
+        def server_time(self) -> datetime:
+            looks.append(1)
+            if len(looks) < 3:
+                assert load().board_path.exists()
+                raise ExchangeUnavailable("not yet")
+            return real.server_time()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    with serve_in_thread(market, clock="x60") as net:
+        monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
+        real = BinanceMarket(net.url)
+        monkeypatch.setattr(wiring, "binance_market", lambda _: Shy())
+        result = CliRunner().invoke(app, ["--seconds", "0.5", "--patient", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["connections"] == 1
+    assert len(looks) >= 3
 
 
 def test_a_dead_exchange_has_exit_code_three(

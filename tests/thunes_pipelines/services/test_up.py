@@ -46,13 +46,16 @@ def names(parts):
 def test_everything_runs_by_default(settings):
     """In the order of starting; the daemon waits for all others."""
     parts = services(settings, Ports(), NOW)
-    assert names(parts) == ["testnet", "mlflow", "dagster-webserver", "dagster-daemon"]
+    daemons = ["dagster-webserver", "dagster-daemon"]
+    assert names(parts) == ["testnet", "mlflow", "stream", *daemons]
     assert parts[-1].after == ("testnet", "mlflow", "dagster-webserver")
 
 
 def test_nothing_listens_beyond_loopback(settings):
     """No service asks who is calling, so none may be reached from outside."""
-    for part in services(settings, Ports(), NOW)[:3]:
+    listening = [part for part in services(settings, Ports(), NOW) if part.address]
+    assert names(listening) == ["testnet", "mlflow", "dagster-webserver"]
+    for part in listening:
         assert part.address.startswith(f"http://{HOST}:")
         assert "0.0.0.0" not in part.command
 
@@ -60,7 +63,10 @@ def test_nothing_listens_beyond_loopback(settings):
 def test_a_real_exchange_needs_no_testnet_and_switches_nothing_on(tmp_path):
     """Schedules, account and promotion stay what the settings say."""
     real = load(home=tmp_path, exchange="binance", mlflow_tracking_uri="http://127.0.0.1:1")
-    assert names(services(real, Ports(), NOW)) == ["dagster-webserver", "dagster-daemon"]
+    daemons = ["dagster-webserver", "dagster-daemon"]
+    assert names(services(real, Ports(), NOW)) == ["stream", *daemons]
+    other = load(home=tmp_path, exchange="ccxt:kraken", mlflow_tracking_uri="http://127.0.0.1:1")
+    assert names(services(other, Ports(), NOW)) == daemons  # no stream is read there
     known = environment_of(real, Ports())
     assert not {
         "THUNES_SCHEDULES_RUNNING",
@@ -78,6 +84,18 @@ def test_the_local_testnet_is_traded_by_itself(settings):
     assert known["THUNES_BROKER"] == "exchange"
     assert known["THUNES_SCHEDULES_RUNNING"] == "true"
     assert known["THUNES_PROMOTION"] == "bootstrap"
+
+
+def test_the_stream_is_ready_once_it_shows_its_board_anew(settings):
+    """A board of an earlier run is none; an exchange out of reach keeps nobody waiting."""
+    (stream,) = [part for part in services(settings, Ports(), NOW) if part.name == "stream"]
+    assert "--patient" in stream.command
+    assert not stream.is_ready()
+    settings.board_path.touch()
+    os.utime(settings.board_path, (NOW.timestamp() - 1, NOW.timestamp() - 1))
+    assert not stream.is_ready()
+    os.utime(settings.board_path, (NOW.timestamp() + 1, NOW.timestamp() + 1))
+    assert stream.is_ready()
 
 
 def test_the_invented_market_begins_on_the_same_day_at_every_start(settings):

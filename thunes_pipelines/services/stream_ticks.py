@@ -1,0 +1,80 @@
+"""Ticks woken by the stream: in a thread of their own, one at a time, the world kept open.
+
+What wakes a tick says only that something closed; the tick itself asks the exchange. A wake while
+one runs makes one more. The ledger's lease keeps it apart from Dagster's ticks.
+
+Add here: how a woken tick is run. Keep out: what a tick does (core), the stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from thunes_core.errors import ThunesError
+from thunes_core.settings import Settings
+from thunes_core.trading.world import TickReport
+from thunes_pipelines.resources import wiring
+
+Told = Callable[[str], None]
+_log = logging.getLogger(__name__)
+
+
+class WokenTicks:
+    """Runs a tick at the start and after each `wake`, until the block ends.
+
+    `told` gets a sentence for each, from the thread of the ticks. A tick that fails is told and the
+    next one is waited for: it begins with reconcile.
+    """
+
+    def __init__(self, settings: Settings, told: Told) -> None:
+        self._settings = settings
+        self._told = told
+        self._awake = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticks")
+
+    def wake(self, *_: object) -> None:
+        """Ask for a tick; returns at once."""
+        self._awake.set()
+
+    def __enter__(self) -> WokenTicks:
+        self.wake()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for a tick in flight; begin no other."""
+        self._over.set()
+        self._awake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with wiring.ticks(self._settings) as tick:
+            while True:
+                self._awake.wait()
+                self._awake.clear()
+                if self._over.is_set():
+                    return
+                self._told(_sentence(tick))
+
+
+def _sentence(tick: Callable[[], TickReport]) -> str:
+    """Run a tick and say what it did."""
+    try:
+        report = tick()
+    except ThunesError as error:
+        _log.warning("a woken tick failed: %s", error)
+        return f"tick: {error}"
+    counts = (
+        f"tick at {report.server_time:%Y-%m-%d %H:%M:%S}: {len(report.decisions)} decisions, "
+        f"{len(report.orders)} orders, {len(report.fills)} fills, equity {report.equity:.2f}"
+    )
+    return "; ".join([counts, *report.notes])
