@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from thunes_core.domain.limits import Protection
 from thunes_core.reporting.gates import Trial, failed, live_gates, paper_gates
 from thunes_core.testnet.faults import REQUEST_KINDS, Fault, FaultKind
-from thunes_core.trading import trade
+from thunes_core.trading import act
 from thunes_pipelines.cli.main import load_commands
 from thunes_pipelines.services.mortal import Fate, Killed, Mortal
 from thunes_pipelines.services.soak import SoakPlan, run_soak
@@ -120,10 +120,11 @@ def test_a_file_of_faults_that_is_none_is_bad_input(tmp_path, text):
     assert getattr(result.exception, "exit_code", None) == 2
 
 
-def resend(journal, approved, request, now):
+def resend(broker, journal, approved, request):
     """Send again whatever failed: the mistake that doubles orders."""
     from thunes_core.errors import OutcomeUnknown
 
+    now = broker.ready()
     journal.claim([one.request.client_order_id for one in approved], now)
     for _ in range(3):
         try:
@@ -135,8 +136,8 @@ def resend(journal, approved, request, now):
     return "gave up"
 
 
-def _resending(broker, journal, approved, now):
-    return resend(journal, (approved,), lambda: (broker.submit(approved),), now)
+def _resending(broker, journal, approved):
+    return resend(broker, journal, (approved,), lambda: (broker.submit(approved),))
 
 
 AFTER = tuple(
@@ -147,7 +148,7 @@ AFTER = tuple(
 @pytest.mark.slow
 def test_an_executor_that_sends_again_is_caught(monkeypatch):
     """The soak sees the doubled orders."""
-    monkeypatch.setattr(trade, "send", _resending)
+    monkeypatch.setattr(act, "send", _resending)
     plan = SoakPlan(
         hours=10,
         seed=4,

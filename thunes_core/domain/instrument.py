@@ -137,6 +137,12 @@ class Instrument:
         return found.min_notional if found else ZERO
 
 
+def largest(instrument: Instrument) -> list[Decimal]:
+    """Return the largest quantities that one order at the market may have; empty when unlimited."""
+    lots = (instrument.find(LotSize), instrument.find(MarketLotSize))
+    return [rule.max_quantity for rule in lots if rule and rule.max_quantity]
+
+
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
     """Round `value` down to a multiple of `step`; a step of 0 leaves it.
 

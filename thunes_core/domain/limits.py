@@ -20,6 +20,7 @@ class RiskLimits:
     max_symbol_exposure: Decimal = Decimal(1000)
     max_total_exposure: Decimal = Decimal(3000)
     bar_grace_seconds: int = 60
+    max_drawdown: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

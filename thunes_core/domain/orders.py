@@ -113,7 +113,8 @@ class OrderRequest:
     `reduces` is True for an order that can only make a position smaller: an exit.
     `reason` is the field term of why (`signal`, `stop_loss`, ...). `stop_price` for stop types.
     `level` is the exposure that the order establishes once it is executed (semantics §3).
-    Orders that cancel each other (OCO) share a `list_id`.
+    Orders of one list (they cancel or begin each other) share a `list_id`. `trailing_delta` is the
+    distance, in basis points of the price, at which the exchange itself lets a stop follow.
     """
 
     symbol: str
@@ -129,6 +130,7 @@ class OrderRequest:
     reduces: bool = False
     level: float = 0.0
     list_id: str = ""
+    trailing_delta: int | None = None
 
     @property
     def rests(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from thunes_core.domain.orders import ZERO, OrderRequest, OrderStatus
+from thunes_core.domain.orders import ZERO, OrderRequest, OrderStatus, Side
 from thunes_core.domain.portfolio import TradingState
 
 
@@ -39,7 +39,8 @@ class OrderRecord:
     `strategy` and `bar` name the decision. Times are the exchange's clock, UTC; `submitted_at` is
     None while the request has provably not left. `booked_quantity` is what the fills booked so far
     sum to; the order is `settled` when it is final and all it executed is booked. `code` and `why`
-    explain a refusal or rejection, `looks` counts the questions that found nothing.
+    explain a refusal or rejection, `looks` counts the questions that found nothing. `rested_at` is
+    the exchange's moment at which it was first told to be open there.
     """
 
     request: OrderRequest
@@ -57,6 +58,7 @@ class OrderRecord:
     code: str = ""
     why: str = ""
     looks: int = 0
+    rested_at: datetime | None = None
 
     @property
     def client_order_id(self) -> str:
@@ -79,6 +81,20 @@ class Trade:
     fees: Decimal
     reason: str
     parameters: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """What one fill of a book moved: base units, and quote units with `fee_quote` for its fee."""
+
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    fee_quote: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def max_positions(request: OrderRequest, facts: RiskFacts) -> str | None:
     book = facts.book(request.symbol)
     if book is not None and book.is_open:
         return None
-    held = sum(1 for position in facts.positions if position.is_open)
+    held = len(facts.open_books - {(facts.strategy, request.symbol)})
     if held < facts.limits.max_positions:
         return None
     return f"{held} positions are open, {facts.limits.max_positions} are allowed"

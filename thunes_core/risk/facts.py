@@ -25,6 +25,7 @@ class RiskFacts:
     `stale` is True when the newest closed bar is too old to enter on. `unresolved` names symbols
     with an order of unknown outcome, with what is foreign, or whose balance does not fit, each
     with the sentence that says so. `bad_bars` is the sentence that holds back entries, or empty.
+    `pending` is what buys under way may still spend, by (strategy, symbol), in quote units.
     """
 
     state: StateRecord
@@ -43,6 +44,7 @@ class RiskFacts:
     open_orders: int = 0
     armed: bool = True
     breaker_open: bool = False
+    pending: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
@@ -50,15 +52,20 @@ class RiskFacts:
         return self.state.state is TradingState.ACTIVE
 
     def exposure(self, symbol: str | None = None) -> Decimal:
-        """Value of all holdings, or of those in `symbol`."""
-        return sum(
-            (
-                book.holding * self.prices.get(book.symbol, book.average_price)
-                for book in self.positions
-                if symbol in {None, book.symbol}
-            ),
-            ZERO,
+        """Value of all holdings and buys under way, or of those in `symbol`."""
+        held = (
+            book.holding * self.prices.get(book.symbol, book.average_price)
+            for book in self.positions
+            if symbol in {None, book.symbol}
         )
+        coming = (value for key, value in self.pending.items() if symbol in {None, key[1]})
+        return sum(held, ZERO) + sum(coming, ZERO)
+
+    @property
+    def open_books(self) -> set[tuple[str, str]]:
+        """The books, by (strategy, symbol), that hold something or have a buy under way."""
+        held = {(book.strategy, book.symbol) for book in self.positions if book.is_open}
+        return held | set(self.pending)
 
     def book(self, symbol: str) -> Position | None:
         """The book of the asking strategy in `symbol`, if there is one."""

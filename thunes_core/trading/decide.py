@@ -15,7 +15,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from thunes_core.clock import to_millis
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument, LotSize, MarketLotSize, floor_to_step
+from thunes_core.domain.instrument import Instrument, floor_to_step, largest
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, client_order_id
 from thunes_core.domain.portfolio import Position
@@ -70,7 +70,7 @@ def exit_request(
     moves with the volume, must not be refused whole.
     """
     leg = Leg.EXIT if reason == rules.REASONS[rules.SIGNAL] else Leg.STOP
-    sold = min([position.quantity, *_most(instrument)])
+    sold = min([position.quantity, *largest(instrument)])
     quantity = floor_to_step(sold, instrument.step_size)
     return _market(position, bar, Side.SELL, quantity, leg, reason, 0.0, attempt)
 
@@ -87,11 +87,6 @@ def lots(value: float, instrument: Instrument) -> Decimal:
         )
     whole = rules.floor_step(value / float(step), 1.0)
     return Decimal(int(whole)) * step
-
-
-def _most(instrument: Instrument) -> list[Decimal]:
-    rules_of_lots = (instrument.find(LotSize), instrument.find(MarketLotSize))
-    return [rule.max_quantity for rule in rules_of_lots if rule and rule.max_quantity]
 
 
 def _unchanged(last_target: float, targets: Sequence[float]) -> bool:

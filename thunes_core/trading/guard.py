@@ -23,6 +23,7 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading import stops
+from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM, NEVER_LEFT
@@ -84,16 +85,15 @@ def _put(
     records: Sequence[OrderRecord],
     judge: Judge,
 ) -> list[str]:
-    now = desk.market.server_time()
     movable = len(approved) == len(records) == 1 and approved[0].request.leg is Leg.STOP
     notes = [] if movable else release(desk, book.strategy, book.symbol)
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return notes  # a stop went off meanwhile
-    intents = [intent_of(one, book.strategy, bar, now) for one in approved]
+    intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
     moved = records[0].client_order_id if movable else ""
-    note = deliver(desk.journal, approved, lambda: _request(desk, approved, moved), now)
+    note = deliver(desk.broker, desk.journal, approved, lambda: _request(desk, approved, moved))
     if movable:
         _refresh(desk, records[0])
     if not note:
@@ -120,15 +120,17 @@ def _unprotected(
         return []
     if fresh is None or not fresh.is_open or resting_orders(desk, book.strategy, book.symbol):
         return []
+    free = sellable(desk.journal.open_orders(), fresh)
+    if free <= 0:
+        return []  # a sale under way may have taken it all: asked after, never repeated
     attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-    reason = approved[0].request.reason
     instrument = desk.instruments[book.symbol]
-    verdict = judge(exit_request(fresh, bar, instrument, reason, attempt))
-    now = desk.market.server_time()
-    desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, now)])
+    leave = exit_request(fresh, bar, instrument, approved[0].request.reason, attempt)
+    verdict = judge(within(leave, free, instrument))
+    desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
     notes = [f"{ALARM} {book.symbol}: protection was refused, the position is closed"]
     if isinstance(verdict, ApprovedOrder):
-        note = send(desk.broker, desk.journal, verdict, now)
+        note = send(desk.broker, desk.journal, verdict)
         notes += [note] if note else []
         book_new_fills(desk, [book.symbol])
     return notes

@@ -21,6 +21,7 @@ from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Account, Position, TradingState
 from thunes_core.domain.records import (
+    Dealing,
     DecisionContext,
     EquityMark,
     Lease,
@@ -64,6 +65,15 @@ class Broker(Protocol):
     """
 
     settle_time: timedelta
+
+    def ready(self) -> datetime:
+        """Prepare the next request that changes orders; return the exchange's clock, UTC.
+
+        To be called before the claim: what takes time is done here. A request that would leave more
+        than a few seconds later is not sent (`ExchangeUnavailable`), so that `settle_time` counts
+        from this moment. Errors as reads.
+        """
+        ...
 
     def submit(self, approved: ApprovedOrder) -> Order:
         """Send one approved order, once, and return what the exchange says of it.
@@ -166,9 +176,18 @@ class Journal(Protocol):
         ...
 
     def set_trading_state(
-        self, state: TradingState, *, reason: str, author: str, since: datetime | None = None
+        self,
+        state: TradingState,
+        *,
+        reason: str,
+        author: str,
+        since: datetime | None = None,
+        instead_of: StateRecord | None = None,
     ) -> StateRecord:
-        """Store the trading state with its reason and author."""
+        """Store the trading state with its reason and author; return what is in force then.
+
+        With `instead_of` nothing is stored unless that is in force: a person's change wins.
+        """
         ...
 
     def breaker_open(self) -> bool:
@@ -202,7 +221,10 @@ class Journal(Protocol):
         ...
 
     def claim(self, client_order_ids: Sequence[str], at: datetime) -> None:
-        """Mark intents as leaving together: after it exactly one request may follow."""
+        """Mark intents as leaving together: after it exactly one request may follow.
+
+        An intent is claimed once: `StoreFailed` for one that is not INTENDED.
+        """
         ...
 
     def record_outcome(self, order: Order, at: datetime, why: str = "") -> None:
@@ -283,7 +305,31 @@ class Journal(Protocol):
         ...
 
     def set_day_start(self, day: datetime, value: Decimal) -> None:
-        """Remember the equity at 00:00 UTC of `day`."""
+        """Remember the equity at 00:00 UTC of `day`, in place of what was remembered."""
+        ...
+
+    def dealings_since(self, moment: datetime) -> list[Dealing]:
+        """Return what every fill at or after `moment` did to its book, oldest first."""
+        ...
+
+    def peak(self) -> Decimal | None:
+        """Return the highest equity remembered; None at first, and after a person lifted a stop."""
+        ...
+
+    def set_peak(self, value: Decimal) -> None:
+        """Remember the highest equity."""
+        ...
+
+    def interval_of(self, strategy: str, symbol: str) -> str | None:
+        """Return the interval of the newest decision of a book, or None."""
+        ...
+
+    def accepted_orders(self) -> set[tuple[str, str]]:
+        """Return the foreign orders that a person accepted, by symbol and id."""
+        ...
+
+    def accept_order(self, symbol: str, client_order_id: str, at: datetime) -> None:
+        """Take an open order that is not ours as a person's, and tell the audit."""
         ...
 
     def record_tick(self, mark: EquityMark, report: Mapping[str, Any]) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
-from thunes_core.domain.orders import ZERO, Fill
+from thunes_core.domain.orders import ZERO, Fill, Order
 from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
+from thunes_core.errors import BadInput, ExchangeRejected
 from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quote, moved
 from thunes_core.trading.ports import Broker, Journal, MarketData
 from thunes_core.trading.resolve import drop_lost, resolve
@@ -28,7 +29,9 @@ from thunes_core.trading.resolve import drop_lost, resolve
 class Desk:
     """The ports and terms that booking needs, bound to one lease and one moment.
 
-    `booked` collects every fill that was booked at this desk, oldest first.
+    `booked` collects every fill that was booked at this desk, oldest first, `notes` what people
+    should know of it. `missing` has the symbols that the exchange does not list any more, each with
+    the sentence that says so.
     """
 
     market: MarketData
@@ -39,6 +42,8 @@ class Desk:
     cooldown: timedelta = timedelta(0)
     intervals: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
     booked: list[Fill] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def terms(self, strategy: str, symbol: str) -> Terms:
         """Return the terms on which a fill of that book is booked."""
@@ -75,6 +80,7 @@ class Reconciliation:
     notes: tuple[str, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
     unresolved: Mapping[str, str] = field(default_factory=dict)
+    strangers: tuple[Order, ...] = ()
 
     @property
     def failed(self) -> str:
@@ -87,6 +93,10 @@ class Reconciliation:
             "notes": list(self.notes),
             "discrepancies": [str(d) for d in self.discrepancies],
             "unresolved": dict(self.unresolved),
+            "foreign_orders": [
+                {"symbol": order.symbol, "client_order_id": order.client_order_id}
+                for order in self.strangers
+            ],
         }
 
 
@@ -94,26 +104,36 @@ def reconcile(desk: Desk) -> Reconciliation:
     """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
     notes = resolve(desk.broker, desk.journal, desk.now)
     foreign = book_new_fills(desk, desk.instruments)
+    strangers = _strangers(desk)
     notes += drop_lost(desk.broker, desk.journal, desk.now)
     account, discrepancies = _compare(desk)
     unresolved = {
-        **_foreign_orders(desk),
+        **{order.symbol: _foreign_sentence(order) for order in strangers},
         **foreign,
         **_unexplained(discrepancies, desk.instruments),
-        **_in_flight(desk.journal),
+        **in_flight(desk.journal),
     }
     return Reconciliation(
         account=account,
-        notes=(*notes, *map(str, discrepancies), *foreign.values()),
+        notes=(
+            *desk.missing.values(),
+            *notes,
+            *map(str, discrepancies),
+            *foreign.values(),
+            *map(_foreign_sentence, strangers),
+        ),
         discrepancies=discrepancies,
         unresolved=unresolved,
+        strangers=tuple(strangers),
     )
 
 
-def accept_balances(desk: Desk, discrepancies: Iterable[Discrepancy]) -> None:
-    """Take the account's balances as they are, as a person decided."""
-    for found in discrepancies:
-        desk.journal.accept_balance(found.asset, found.actual, desk.now, "accepted by a person")
+def accept(desk: Desk, found: Reconciliation) -> None:
+    """Take the account's balances and foreign orders as they are, as a person decided."""
+    for one in found.discrepancies:
+        desk.journal.accept_balance(one.asset, one.actual, desk.now, "accepted by a person")
+    for order in found.strangers:
+        desk.journal.accept_order(order.symbol, order.client_order_id, desk.now)
 
 
 def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:
@@ -172,7 +192,15 @@ def _order_of(journal: Journal, fill: Fill) -> OrderRecord | None:
 def _fee_price(desk: Desk, fill: Fill, instrument: Instrument) -> Decimal | None:
     if fill.fee == ZERO or fill.fee_asset in {instrument.base_asset, instrument.quote_asset}:
         return None
-    return desk.market.price(f"{fill.fee_asset}{instrument.quote_asset}")
+    pair = f"{fill.fee_asset}{instrument.quote_asset}"
+    try:
+        return desk.market.price(pair)
+    except (BadInput, ExchangeRejected):
+        desk.notes.append(
+            f"{fill.symbol}: fee of {fill.fee:f} {fill.fee_asset} is booked without a value, "
+            f"{pair} is not listed"
+        )
+        return None
 
 
 def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...]]:
@@ -215,15 +243,26 @@ def _unexplained(
     }
 
 
-def _foreign_orders(desk: Desk) -> dict[str, str]:
-    return {
-        order.symbol: f"{order.symbol}: open order {order.client_order_id} is not ours"
+def _strangers(desk: Desk) -> list[Order]:
+    """Return open orders that are neither ours nor accepted by a person."""
+    known = desk.journal.accepted_orders()
+    return [
+        order
         for order in desk.broker.open_orders()
         if desk.journal.order(order.client_order_id) is None
-    }
+        and (order.symbol, order.client_order_id) not in known
+    ]
 
 
-def _in_flight(journal: Journal) -> dict[str, str]:
+def _foreign_sentence(order: Order) -> str:
+    return (
+        f"{order.symbol}: open order {order.client_order_id} is not ours; "
+        "cancel it, or `thunes reconcile --accept`"
+    )
+
+
+def in_flight(journal: Journal) -> dict[str, str]:
+    """Return, by symbol, the sentence about an order that is not settled though it should be."""
     return {
         record.request.symbol: f"{record.client_order_id} is {record.status}, not settled"
         for record in journal.open_orders()

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from thunes_core.domain.orders import Order, OrderStatus
 from thunes_core.domain.records import OrderRecord
+from thunes_core.errors import BadInput, ExchangeRejected
 from thunes_core.trading.ports import Broker, Journal
 
 NEVER_LEFT = "never_left"
@@ -53,9 +54,13 @@ def _one(
         return
     if record.status.is_final and record.booked_quantity <= record.executed_quantity:
         return  # only its fills are not all readable yet
-    found = showing.get(record.client_order_id) or broker.order(
-        record.request.symbol, record.client_order_id
-    )
+    try:
+        found = showing.get(record.client_order_id) or broker.order(
+            record.request.symbol, record.client_order_id
+        )
+    except (BadInput, ExchangeRejected) as error:
+        yield f"{record.client_order_id}: cannot be asked for, {error}"
+        return
     if found is None:
         yield from _not_found(journal, record, now)
         return

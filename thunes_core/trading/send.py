@@ -41,22 +41,27 @@ def intent_of(
     )
 
 
-def send(broker: Broker, journal: Journal, approved: ApprovedOrder, now: datetime) -> str:
+def send(broker: Broker, journal: Journal, approved: ApprovedOrder) -> str:
     """Send one order whose intent is durable, exactly once; return a note when it failed."""
-    return deliver(journal, (approved,), lambda: (broker.submit(approved),), now)
+    return deliver(broker, journal, (approved,), lambda: (broker.submit(approved),))
 
 
 def deliver(
+    broker: Broker,
     journal: Journal,
     approved: Sequence[ApprovedOrder],
     request: Callable[[], Sequence[Order]],
-    now: datetime,
 ) -> str:
     """Claim the intents, make the one request that carries them, record its outcome.
 
-    Returns the sentence that says what went wrong, or nothing.
+    Returns the sentence that says what went wrong, or nothing. An intent that was not claimed
+    because the exchange cannot be reached is dropped by the next tick.
     """
     ids = [one.request.client_order_id for one in approved]
+    try:
+        now = broker.ready()
+    except (ExchangeUnavailable, ExchangeRejected) as error:
+        return f"{', '.join(ids)}: not sent, {error}"
     journal.claim(ids, now)
     try:
         answered = request()

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
-from thunes_core.domain.orders import ZERO
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.portfolio import Position, TradingState
-from thunes_core.domain.records import EquityMark, StateRecord
-from thunes_core.errors import BreakerOpen, ExchangeUnavailable
-from thunes_core.risk.daily_loss import day_of, state_after
-from thunes_core.trading.ports import Journal
+from thunes_core.errors import (
+    BadInput,
+    BreakerOpen,
+    ExchangeRejected,
+    ExchangeUnavailable,
+    UnknownName,
+)
+from thunes_core.trading.act import Outcome
+from thunes_core.trading.equity import RECONCILER, allot, mark_of, next_state
+from thunes_core.trading.ports import Journal, MarketData
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
-from thunes_core.trading.trade import Floor, Outcome, trade
+from thunes_core.trading.trade import Floor, keep, trade
 from thunes_core.trading.world import Study, TickReport, TradingPlan, World, parse_study
 
-RECONCILER = "reconcile"
+Prices = dict[str, Decimal]
 
 
 def tick(world: World, plan: TradingPlan) -> TickReport:
@@ -53,15 +60,35 @@ def _run(
     breaker_open: bool,
 ) -> TickReport:
     desk = open_desk(world, plan, journal, studies)
-    seen = reconcile(desk)
-    _open_books(journal, plan, studies)
-    prices = {symbol: world.market.price(symbol) for symbol in desk.instruments}
+    seen = _reconciled(desk)
+    listed = [study for study in studies if study.symbol in desk.instruments]
+    _open_books(desk, plan, listed)
+    prices = _prices(desk)
     _sweep_dust(desk, prices)
-    state = _next_state(desk, plan, seen, equity_of(journal, prices))
-    floor = Floor(world, plan, desk, state, seen.account, prices, seen.unresolved, breaker_open)
-    outcomes = [_one(floor, study) for study in studies]
+    next_state(desk, plan.limits, seen.failed, prices)
+    floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved, breaker_open)
+    priced = [study for study in listed if study.symbol in prices]
+    outcomes = [trade(floor, study, _book(journal, study)) for study in priced]
+    outcomes += [keep(floor, study, _book(journal, study)) for study in _orphans(floor, studies)]
     _sweep_dust(desk, prices)
-    return _finish(desk, state, seen, outcomes, prices)
+    return _finish(desk, seen, outcomes, prices)
+
+
+def _reconciled(desk: Desk) -> Reconciliation:
+    """Reconcile; a structured refusal by the exchange halts trading before it is raised."""
+    try:
+        return reconcile(desk)
+    except ExchangeRejected as error:
+        record = desk.journal.trading_state()
+        if record.state is not TradingState.HALTED:
+            desk.journal.set_trading_state(
+                TradingState.HALTED,
+                reason=f"reconciliation failed: {error}",
+                author=RECONCILER,
+                since=desk.now,
+                instead_of=record,
+            )
+        raise
 
 
 def _require_worth(journal: Journal, breaker_open: bool) -> None:
@@ -87,103 +114,117 @@ def leased(world: World) -> Iterator[Journal]:
 
 
 def open_desk(world: World, plan: TradingPlan, journal: Journal, studies: Sequence[Study]) -> Desk:
-    """Bind ports, instruments and terms to this moment of the exchange's clock."""
+    """Bind ports, instruments and terms to this moment of the exchange's clock.
+
+    Looked at is every symbol that is traded, held, or has an order that is not settled.
+    """
     held = {book.symbol for book in journal.positions() if book.holding}
-    symbols = sorted({study.symbol for study in studies} | held)
+    asked = {record.request.symbol for record in journal.open_orders()}
+    symbols = sorted({study.symbol for study in studies} | held | asked)
+    instruments, missing = _listed(world.market, symbols)
     return Desk(
         market=world.market,
         broker=world.broker,
         journal=journal,
-        instruments=world.market.instruments(symbols),
+        instruments=instruments,
         now=world.market.server_time(),
         cooldown=timedelta(minutes=plan.protection.cooldown_minutes),
         intervals={(study.strategy, study.symbol): study.interval for study in studies},
+        missing=missing,
     )
 
 
-def equity_of(journal: Journal, prices: dict[str, Decimal]) -> Decimal:
-    """Value all books at `prices`, quote units."""
-    return sum((_value(book, prices) for book in journal.positions()), ZERO)
+def _listed(
+    market: MarketData, symbols: Sequence[str]
+) -> tuple[dict[str, Instrument], dict[str, str]]:
+    """Return the instruments, and of each symbol that is not listed the sentence that says so."""
+    try:
+        return market.instruments(symbols), {}
+    except UnknownName:
+        pass  # one of them: the others are traded all the same
+    found: dict[str, Instrument] = {}
+    missing: dict[str, str] = {}
+    for symbol in symbols:
+        try:
+            found |= market.instruments([symbol])
+        except UnknownName as error:
+            missing[symbol] = f"{symbol}: {error}"
+    return found, missing
 
 
-def _value(book: Position, prices: dict[str, Decimal]) -> Decimal:
-    return book.equity(prices.get(book.symbol, ZERO))
+def _prices(desk: Desk) -> Prices:
+    """Return the latest price of each symbol; one that has none is noted and not traded."""
+    found: Prices = {}
+    for symbol in desk.instruments:
+        try:
+            found[symbol] = desk.market.price(symbol)
+        except (BadInput, ExchangeRejected) as error:
+            desk.notes.append(f"{symbol}: no price, {error}")
+    return found
 
 
-def _open_books(journal: Journal, plan: TradingPlan, studies: Sequence[Study]) -> None:
+def _open_books(desk: Desk, plan: TradingPlan, studies: Sequence[Study]) -> None:
     for study in studies:
-        if journal.position(study.strategy, study.symbol) is None:
+        if desk.journal.position(study.strategy, study.symbol) is None:
             fresh = Position(study.strategy, study.symbol, cash=plan.allotment_quote)
-            journal.save_position(fresh)
+            allot(desk.journal, fresh, desk.now)
 
 
-def _one(floor: Floor, study: Study) -> Outcome:
-    book = floor.desk.journal.position(study.strategy, study.symbol)
+def _book(journal: Journal, study: Study) -> Position:
+    book = journal.position(study.strategy, study.symbol)
     if book is None:
         raise AssertionError("books are opened before the studies run")
-    return trade(floor, study, book)
+    return book
 
 
-def _sweep_dust(desk: Desk, prices: dict[str, Decimal]) -> None:
+def _orphans(floor: Floor, studies: Sequence[Study]) -> list[Study]:
+    """Return books that hold something or have open orders, and that no study trades any more."""
+    journal = floor.desk.journal
+    traded = {(study.strategy, study.symbol) for study in studies}
+    waiting = {(record.strategy, record.request.symbol) for record in journal.open_orders()}
+    return [
+        Study("", book.strategy, book.symbol, _interval(journal, book))
+        for book in journal.positions()
+        if (book.strategy, book.symbol) not in traded
+        and (book.is_open or (book.strategy, book.symbol) in waiting)
+        and book.symbol in floor.prices
+    ]
+
+
+def _interval(journal: Journal, book: Position) -> Interval:
+    return Interval(journal.interval_of(book.strategy, book.symbol) or Interval.H1)
+
+
+def _sweep_dust(desk: Desk, prices: Prices) -> None:
     """Close the trades of exits that ended with a remainder too small to sell."""
     for book in desk.journal.positions():
-        if not book.is_open or book.level > 0.0:
+        if not book.is_open or book.level > 0.0 or book.symbol not in prices:
             continue
         ended = desk.journal.last_exit(book.strategy, book.symbol)
         if ended is not None and ended.settled:
             close_dust(desk, ended, prices[book.symbol])
 
 
-def _next_state(
-    desk: Desk, plan: TradingPlan, seen: Reconciliation, equity: Decimal
-) -> StateRecord:
-    record = desk.journal.trading_state()
-    following = state_after(record, _day_start(desk, equity), equity, plan.limits, desk.now)
-    if seen.failed and record.state is not TradingState.HALTED:
-        following = StateRecord(TradingState.HALTED, seen.failed, RECONCILER, desk.now)
-    if following != record:
-        desk.journal.set_trading_state(
-            following.state,
-            reason=following.reason,
-            author=following.author,
-            since=following.since,
-        )
-    return following
-
-
-def _day_start(desk: Desk, equity: Decimal) -> Decimal:
-    day = day_of(desk.now)
-    start = desk.journal.day_start(day)
-    if start is None:
-        desk.journal.set_day_start(day, equity)
-        return equity
-    return start
-
-
 def _finish(
     desk: Desk,
-    state: StateRecord,
     seen: Reconciliation,
     outcomes: Sequence[Outcome],
-    prices: dict[str, Decimal],
+    prices: Prices,
 ) -> TickReport:
-    mark = _mark(desk.journal, prices, desk.now)
+    mark = mark_of(desk.journal, prices, desk.now)
     report = TickReport(
         server_time=desk.now,
-        state=state,
+        state=desk.journal.trading_state(),
         decisions=tuple(done.decision for done in outcomes if done.decision is not None),
         orders=tuple(order for done in outcomes for order in done.orders),
         refused=tuple(refused for done in outcomes for refused in done.refused),
         fills=tuple(desk.booked),
         equity=mark.equity,
-        notes=(*seen.notes, *(note for done in outcomes for note in done.notes)),
+        notes=(
+            *seen.notes,
+            *dict.fromkeys(desk.notes),
+            *(note for done in outcomes for note in done.notes),
+        ),
     )
     desk.journal.record_tick(mark, report.as_dict())
     return report
-
-
-def _mark(journal: Journal, prices: dict[str, Decimal], now: datetime) -> EquityMark:
-    books = journal.positions()
-    cash = sum((book.cash for book in books), ZERO)
-    exposure = sum((book.holding * prices.get(book.symbol, ZERO) for book in books), ZERO)
-    return EquityMark(now, cash + exposure, cash, exposure)

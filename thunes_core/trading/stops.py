@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.instrument import Instrument, floor_to_step, largest
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import (
     ZERO,
@@ -48,7 +48,7 @@ class Protected:
 
 def wanted(position: Position, protection: Protection, instrument: Instrument) -> Protected | None:
     """Return what should rest for `position`; None when it is flat or nothing is switched on."""
-    quantity = floor_to_step(position.quantity, instrument.step_size)
+    quantity = floor_to_step(min([position.quantity, *largest(instrument)]), instrument.step_size)
     entry = float(position.average_price)
     stop, is_trail = rules.stop_level(
         entry,

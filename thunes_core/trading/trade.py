@@ -1,6 +1,7 @@
-"""One study in one tick: look, decide, ask the gate, make the intent durable, send, book.
+"""One study in one tick: look, decide, ask the gate, make the intent durable, send, protect.
 
-Add here: a step between looking and booking. Keep out: what the whole account shares (`step`).
+Add here: a step between looking and sending. Keep out: what the whole account shares (`step`),
+sending and booking (`act`).
 """
 
 from __future__ import annotations
@@ -11,25 +12,32 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.orders import ApprovedOrder, RefusedOrder
+from thunes_core.domain.orders import OrderRequest, RefusedOrder, Side
 from thunes_core.domain.portfolio import Account, Position
-from thunes_core.domain.records import DecisionContext, OrderRecord, StateRecord
+from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, NoChampion
+from thunes_core.errors import (
+    BadInput,
+    ExchangeRejected,
+    ExchangeUnavailable,
+    NoChampion,
+    OutsideFailed,
+)
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
+from thunes_core.trading.act import Outcome, Verdict, send_all
+from thunes_core.trading.coins import pending_buys, sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
-from thunes_core.trading.guard import guard, release, resting_orders
+from thunes_core.trading.guard import guard, resting_orders
 from thunes_core.trading.look import Sight, look
-from thunes_core.trading.protect import NO_EXIT, watch_bars, watch_price
-from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import drop, drop_lost, resolve
-from thunes_core.trading.send import intent_of, send
+from thunes_core.trading.protect import NO_EXIT, Watch, watch_bars, watch_price
+from thunes_core.trading.reconcile import Desk, book_new_fills, in_flight
+from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.send import intent_of
 from thunes_core.trading.stops import wanted
 from thunes_core.trading.world import Study, TradingPlan, World
 
-Verdict = ApprovedOrder | RefusedOrder
-SOLD_ALREADY = "sold_already"
+MAX_WATCHED_BARS = 1000
 CLEAR_UP_ROUNDS = 4
 A_MOMENT = timedelta(seconds=1)
 
@@ -41,34 +49,41 @@ class Floor:
     world: World
     plan: TradingPlan
     desk: Desk
-    state: StateRecord
     account: Account
     prices: Mapping[str, Decimal]
     unresolved: Mapping[str, str] = field(default_factory=dict)
     breaker_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one study did in one tick."""
-
-    decision: Decision | None = None
-    orders: tuple[OrderRecord, ...] = ()
-    refused: tuple[RefusedOrder, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     """Decide on the newest closed bar of `study` if that was not done, act on it, protect."""
     try:
         done = _look_and_act(floor, study, book)
-    except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+    except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
     return replace(done, notes=(*done.notes, *_protect(floor, study), *_clear_up(floor, study)))
 
 
+def keep(floor: Floor, study: Study, book: Position) -> Outcome:
+    """Look after a book that no study trades any more: its protection stays in force."""
+    try:
+        done = _watch(floor, study, book)
+    except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        done = Outcome(notes=(f"{study.symbol}: {error}",))
+    said = (
+        f"{study.strategy} holds {study.symbol}, but no study trades it any more; its protection "
+        "is kept; configure it again, or sell it"
+    )
+    notes = (said, *done.notes, *_protect(floor, study), *_clear_up(floor, study))
+    return replace(done, notes=notes)
+
+
 def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
-    sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
+    try:
+        sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
+    except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        done = _watch(floor, study, book)
+        return replace(done, notes=(f"{study.key}: {error}", *done.notes))
     said = (sight.note,) if sight.note else ()
     if sight.bar is None:
         return Outcome(notes=(*said, f"{study.key}: no closed bars"))
@@ -81,11 +96,13 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
 
 def _protect(floor: Floor, study: Study) -> list[str]:
     """Make what rests at the exchange fit the book as it is now."""
-    book = floor.desk.journal.position(study.strategy, study.symbol)
+    journal = floor.desk.journal
+    book = journal.position(study.strategy, study.symbol)
     if book is None:
         return []
     instrument = floor.desk.instruments[study.symbol]
-    protected = wanted(book, floor.plan.protection, instrument)
+    free = replace(book, quantity=sellable(journal.open_orders(), book))
+    protected = wanted(free, floor.plan.protection, instrument)
     facts = _facts(floor, study)
     return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
 
@@ -117,41 +134,86 @@ def _is_unclear(desk: Desk, study: Study) -> bool:
 
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
+    journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
     watch = watch_bars(book, sight.bars, floor.plan.protection)
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
-    instrument = floor.desk.instruments[study.symbol]
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
     decision = _signed(decide(watch.position, view), sight)
+    free = sellable(journal.open_orders(), book)
+    if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
+        return Outcome(notes=(f"{study.key}: a sale is not settled yet; decided when it is",))
+    decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
+    increases = any(not request.reduces for request in decision.orders)
     facts = replace(
         _facts(floor, study),
         stale=_is_stale(bar, study.interval, floor),
-        bad_bars=_doubt(floor, study, sight),
+        bad_bars=_doubt(floor, study, sight) if increases else "",
     )
     verdicts = [judge(request, facts) for request in decision.orders]
     context = _context(study, sight, floor.desk.now)
     records = _records(verdicts, study, bar, floor.desk.now)
-    if not floor.desk.journal.record_decision(decision, context, records):
+    if not journal.record_decision(decision, context, records):
         return Outcome(notes=(f"{study.key}: {bar.isoformat()} was decided before",))
-    return _send_all(floor, study, verdicts, decision)
+    return send_all(floor.desk, study, verdicts, decision)
 
 
-def _between_bars(floor: Floor, study: Study, book: Position, bar: datetime) -> Outcome:
-    """Leave where protection asks for it now, or where this bar's exit did not go through."""
-    records = floor.desk.journal.orders_of(study.strategy, study.symbol, bar)
-    at_once = [record for record in records if not record.request.rests]
-    reason = _exit_due(floor, study, book, at_once)
-    if not reason or any(not record.status.is_final for record in at_once):
+def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:
+    """Sell no coins that a sale under way may have taken already."""
+    if request.side is not Side.SELL:
+        return request
+    return within(request, free, floor.desk.instruments[request.symbol])
+
+
+def _watch(floor: Floor, study: Study, book: Position) -> Outcome:
+    """Leave where protection asks for it, though nothing can be decided."""
+    if not book.is_open or book.last_bar is None:
         return Outcome()
-    instrument = floor.desk.instruments[study.symbol]
+    watch = _watched(floor, study, book, book.last_bar)
+    if watch.position != book:
+        floor.desk.journal.save_position(watch.position)
+    return _between_bars(floor, study, watch.position, book.last_bar, watch.reason)
+
+
+def _watched(floor: Floor, study: Study, book: Position, last_bar: datetime) -> Watch:
+    """Walk the bars since the last decision; where they cannot be read, the price must do."""
+    step, end = study.interval.duration, study.interval.floor(floor.desk.now)
+    start = max(last_bar - step, end - MAX_WATCHED_BARS * step)
+    try:
+        bars = floor.desk.market.klines(study.symbol, study.interval, start, end)
+    except (BadInput, ExchangeRejected, ExchangeUnavailable):
+        return Watch(book)
+    return watch_bars(book, bars, floor.plan.protection)
+
+
+def _between_bars(
+    floor: Floor, study: Study, book: Position, bar: datetime, seen: str = NO_EXIT
+) -> Outcome:
+    """Leave where protection asks for it now (or `seen` says why), or where an exit failed."""
+    desk, instrument = floor.desk, floor.desk.instruments[study.symbol]
+    records = desk.journal.orders_of(study.strategy, study.symbol, bar)
+    at_once = [record for record in records if not record.request.rests]
+    reason = _exit_due(floor, study, book, at_once) or seen
+    free = sellable(desk.journal.open_orders(), book)
+    if not reason or free <= 0:
+        return Outcome()
     request = exit_request(book, bar, instrument, reason, attempt=len(records))
-    verdicts = [judge(request, _facts(floor, study))]
-    floor.desk.journal.record_intents(book, _records(verdicts, study, bar, floor.desk.now))
-    return _send_all(floor, study, verdicts, None)
+    verdict = judge(within(request, free, instrument), _facts(floor, study))
+    if _is_known(verdict, at_once):
+        return Outcome()
+    desk.journal.record_intents(book, _records([verdict], study, bar, desk.now))
+    return send_all(desk, study, [verdict])
+
+
+def _is_known(verdict: Verdict, at_once: Sequence[OrderRecord]) -> bool:
+    """True when the gate refuses what it refused before: that is not told at every tick."""
+    if not isinstance(verdict, RefusedOrder) or not at_once:
+        return False
+    return at_once[-1].code == str(verdict.code)
 
 
 def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[OrderRecord]) -> str:
-    if not book.is_open or study.symbol in floor.unresolved:
+    if not book.is_open:
         return NO_EXIT
     exits = [record.request for record in at_once if record.request.level == 0.0]
     if exits:
@@ -161,50 +223,22 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
 
 
-def _send_all(
-    floor: Floor, study: Study, verdicts: Sequence[Verdict], decision: Decision | None
-) -> Outcome:
-    desk = floor.desk
-    notes = [
-        note
-        for verdict in verdicts
-        if isinstance(verdict, ApprovedOrder)
-        for note in _send_one(floor, study, verdict)
-    ]
-    ids = [verdict.request.client_order_id for verdict in verdicts]
-    known = [desk.journal.order(client_order_id) for client_order_id in ids]
-    return Outcome(
-        decision=decision,
-        orders=tuple(record for record in known if record is not None),
-        refused=tuple(v for v in verdicts if isinstance(v, RefusedOrder)),
-        notes=tuple(notes),
-    )
-
-
-def _send_one(floor: Floor, study: Study, approved: ApprovedOrder) -> list[str]:
-    """Send one order; what protects a position is released before the position is sold."""
-    desk, request, notes = floor.desk, approved.request, list[str]()
-    if request.reduces:
-        notes += release(desk, study.strategy, study.symbol)
-        book = desk.journal.position(study.strategy, study.symbol)
-        if book is None or book.quantity < request.quantity:
-            why = "its protection sold it first"
-            drop(desk.journal, request.client_order_id, desk.now, SOLD_ALREADY, why)
-            return [*notes, f"{request.client_order_id}: {why}"]
-    note = send(desk.broker, desk.journal, approved, desk.market.server_time())
-    book_new_fills(desk, [study.symbol])
-    return [*notes, note] if note else notes
-
-
 def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
+    """Return why entries should wait; that it cannot be known is such a reason."""
     doubts = floor.world.doubts
-    return (doubts(study.symbol, study.interval, sight.bars) or "") if doubts else ""
+    if doubts is None:
+        return ""
+    try:
+        return doubts(study.symbol, study.interval, sight.bars) or ""
+    except (OutsideFailed, BadInput) as error:
+        return f"the bars cannot be judged: {error}"
 
 
 def _facts(floor: Floor, study: Study) -> RiskFacts:
+    """Return the facts of this moment: state and orders are read anew for every question."""
     desk = floor.desk
     return RiskFacts(
-        state=floor.state,
+        state=desk.journal.trading_state(),
         limits=floor.plan.limits,
         instrument=desk.instruments[study.symbol],
         price=floor.prices[study.symbol],
@@ -213,9 +247,10 @@ def _facts(floor: Floor, study: Study) -> RiskFacts:
         strategy=study.strategy,
         prices=floor.prices,
         account=floor.account,
-        unresolved=floor.unresolved,
+        unresolved={**floor.unresolved, **in_flight(desk.journal)},
         armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
         breaker_open=floor.breaker_open,
+        pending=pending_buys(desk.journal.open_orders(), floor.prices),
     )
 
 

@@ -43,7 +43,8 @@ def tick_command(json: Json = False) -> None:
 
 def reconcile_command(
     accept: Annotated[
-        bool, typer.Option("--accept", help="Take the account's balances as they are.")
+        bool,
+        typer.Option("--accept", help="Take balances and orders that are not ours as they are."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -53,7 +54,7 @@ def reconcile_command(
         emit_json(found)
     else:
         trading_view.print_reconciliation(found)
-    if found["discrepancies"] and not accept:
+    if (found["discrepancies"] or found["foreign_orders"]) and not accept:
         raise typer.Exit(1)
 
 

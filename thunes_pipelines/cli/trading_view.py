@@ -126,7 +126,7 @@ def print_reconciliation(found: Mapping[str, Any]) -> None:
     console.print(f"{len(found['fills'])} new fills booked")
     for note in found["notes"]:
         console.print(f"- {note}")
-    if not found["discrepancies"]:
+    if not found["discrepancies"] and not found["foreign_orders"]:
         console.print("[green]ledger and exchange agree[/]")
 
 

@@ -253,8 +253,8 @@ def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
-    """Bring the ledger to what the exchange says; with `accept`, balances are taken as they are."""
-    from thunes_core.trading.reconcile import accept_balances, reconcile
+    """Bring the ledger to what the exchange says; `accept` takes what is foreign as it is."""
+    from thunes_core.trading import reconcile as reconciling
     from thunes_core.trading.step import leased, open_desk
     from thunes_core.trading.world import parse_study
 
@@ -263,8 +263,8 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
         with leased(around) as journal:
             studies = tuple(parse_study(key) for key in what.studies)
             desk = open_desk(around, what, journal, studies)
-            found = reconcile(desk)
+            found = reconciling.reconcile(desk)
             if accept:
-                accept_balances(desk, found.discrepancies)
+                reconciling.accept(desk, found)
     booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]
     return {"fills": booked, **found.as_dict()}

@@ -2,7 +2,8 @@
 
 An order request is sent once, and its answer is classified by what it proves (`classify`). Reads
 may be repeated. The exchange's clock is asked before a signed request when it was last asked more
-than half a second ago, because a local testnet's clock may jump or run fast.
+than half a second ago, because a local testnet's clock may jump or run fast. An order request that
+would leave more than a few seconds after `ready` is stopped before the wire.
 
 Add here: a private request the core needs. Keep out: decisions, retries of orders.
 """
@@ -28,10 +29,10 @@ from thunes_core.adapters.binance.messages import (
     replace_parameters,
 )
 from thunes_core.adapters.limiter import WeightLimiter
-from thunes_core.clock import SystemClock, monotonic_seconds, to_millis
+from thunes_core.clock import SystemClock, from_millis, monotonic_seconds, to_millis
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.portfolio import Account
-from thunes_core.errors import ExchangeRejected, OutcomeUnknown
+from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 
 if TYPE_CHECKING:
     from binance.client import Client
@@ -43,6 +44,8 @@ SYNC_SECONDS = 0.5
 RECEIVE_WINDOW = timedelta(seconds=5)
 ENGINE_TIMEOUT = timedelta(seconds=10)
 MARGIN = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=3)
+"""From `ready` to the wire; less than `MARGIN`, so that a paused process sends nothing late."""
 NO_SUCH_ORDER = (-2013, -2011)
 WRONG_TIMESTAMP = -1021
 WITHOUT_SAPI = ("testnet.binance.vision", "demo-api.binance.com", "127.0.0.1", "localhost")
@@ -73,6 +76,7 @@ class BinanceBroker:
         self._api_secret = api_secret
         self._private_key_file = private_key_file
         self._synced_at = float("-inf")
+        self._latest_ms: int | None = None
         self._client_ids: dict[tuple[str, str], str] = {}
 
     @cached_property
@@ -84,6 +88,7 @@ class BinanceBroker:
             self._api_secret,
             self._private_key_file,
             limiter=self._limiter,
+            latest_ms=lambda: self._latest_ms,
         )
         made.REQUEST_RECVWINDOW = int(RECEIVE_WINDOW.total_seconds() * 1000)
         return made
@@ -91,6 +96,14 @@ class BinanceBroker:
     def close(self) -> None:
         """Close the connections; the object may be used again."""
         self.client.close_connection()
+
+    def ready(self) -> datetime:
+        """Synchronise the clock; the next order request must leave within `PATIENCE` of it."""
+        self._synced_at = float("-inf")
+        self._sync()
+        now_ms = to_millis(SystemClock().now()) + self.client.timestamp_offset
+        self._latest_ms = now_ms + PATIENCE // timedelta(milliseconds=1)
+        return from_millis(now_ms)
 
     def submit(self, approved: ApprovedOrder) -> Order:
         """Send one approved order, once; the errors say what is proved of it."""
@@ -204,7 +217,8 @@ class BinanceBroker:
 
     def _once(self, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
         """Make one request that changes orders, and read the orders in its answer."""
-        self._sync()
+        if self._latest_ms is None:
+            self._sync()
         try:
             return [self._remember(parse_order(row)) for row in request()]
         except request_errors() as error:
@@ -214,6 +228,8 @@ class BinanceBroker:
             raise OutcomeUnknown(
                 f"{what}: the answer cannot be read as an order; ask, never repeat"
             ) from error
+        finally:
+            self._latest_ms = None
 
     def _heed(self, code: int) -> None:
         if code == WRONG_TIMESTAMP:
@@ -230,7 +246,14 @@ class BinanceBroker:
                 raise
         self._synced_at = float("-inf")
         self._sync()
-        return read(request, what=what)
+        try:
+            return read(request, what=what)
+        except ExchangeRejected as error:
+            if error.code != WRONG_TIMESTAMP:
+                raise
+            raise ExchangeUnavailable(
+                f"{what}: the exchange's clock and ours do not agree ({error}); try again"
+            ) from error
 
     def _sync(self) -> None:
         if monotonic_seconds() - self._synced_at < SYNC_SECONDS:

@@ -5,12 +5,15 @@
 | no connection could be made (NewConnectionError)    | `ExchangeUnavailable` |
 | 429, 418 (asked to wait): nothing was done          | `ExchangeUnavailable` |
 | 4xx with the exchange's code                        | `ExchangeRejected`    |
+| 409 of a replacement whose new order is unknown     | `OutcomeUnknown`      |
 | 5xx, −1006, −1007, no code, unreadable, timeout, …  | `OutcomeUnknown`      |
 
 Add here: an answer the exchange may give. Keep out: requests.
 """
 
 from __future__ import annotations
+
+import orjson
 
 from thunes_core.adapters.binance.failures import TOO_MANY_REQUESTS
 from thunes_core.errors import (
@@ -36,22 +39,37 @@ def classify(error: Exception, what: str) -> ThunesError:
     """Return the error that says what `error` proves of the request `what`."""
     status, code = getattr(error, "status_code", 0), getattr(error, "code", 0) or 0
     said = " ".join(str(getattr(error, "message", None) or error).split())[:200]
-    return proved(what, status, code, said or type(error).__name__, left=not never_left(error))
+    codes = (code, code_of_new_order(getattr(getattr(error, "response", None), "text", "")))
+    return proved(what, status, codes, said or type(error).__name__, left=not never_left(error))
 
 
-def proved(what: str, status: int, code: int, said: str, *, left: bool) -> ThunesError:
-    """Return the error that an HTTP `status` (0: no answer) with the exchange's `code` proves.
+def proved(what: str, status: int, codes: tuple[int, int], said: str, *, left: bool) -> ThunesError:
+    """Return the error that an HTTP `status` (0: no answer) with the exchange's `codes` proves.
 
+    They are that of the answer and that of a replacement's new order in it, 0 where there is none.
     `left` is False where no connection could be made.
     """
+    code = codes[0]
     if not left:
         return ExchangeUnavailable(f"{what}: no connection to the exchange; nothing was sent")
     if status in TOO_MANY_REQUESTS:
         return ExchangeUnavailable(f"{what}: the exchange asks to wait (HTTP {status}: {said})")
-    if 400 <= status < 500 and code and code not in UNKNOWN_CODES:
+    if 400 <= status < 500 and code and not set(codes) & set(UNKNOWN_CODES):
         return ExchangeRejected(f"{what}: the exchange refused it ({code}: {said})", code)
     kind = f"HTTP {status} {code}" if status else "no answer"
     return OutcomeUnknown(f"{what}: the outcome is not known ({kind}: {said}); ask, never repeat")
+
+
+def code_of_new_order(answer: str) -> int:
+    """Return the code with which a replacement's new order failed; 0 when there is none.
+
+    >>> code_of_new_order('{"code":-2021,"data":{"newOrderResponse":{"code":-1007}}}')
+    -1007
+    """
+    try:
+        return int(orjson.loads(answer)["data"]["newOrderResponse"]["code"])
+    except (LookupError, TypeError, ValueError):
+        return 0
 
 
 def never_left(error: BaseException) -> bool:

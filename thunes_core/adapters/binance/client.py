@@ -55,13 +55,14 @@ def make_client(
     private_key_file: Path | None = None,
     timeout: tuple[float, float] = TIMEOUT_SECONDS,
     limiter: WeightLimiter | None = None,
+    latest_ms: Callable[[], int | None] | None = None,
 ) -> Client:
     """Return a client that speaks to `rest_url` and to no other host; nothing is sent yet.
 
     `timeout` is (connect, read) in seconds. With `private_key_file` (Ed25519 or RSA, PEM) requests
     are signed by that key, else by `api_secret` (HMAC). The caller sets `timestamp_offset`.
-    With `limiter` every request takes its weight from that budget first. One client serves one
-    thread.
+    With `limiter` every request takes its weight from that budget first. With `latest_ms` no order
+    request leaves whose timestamp is later than that. One client serves one thread.
     """
     from binance.client import Client
 
@@ -82,8 +83,8 @@ def make_client(
     client.API_URL = f"{base}/api"
     client.MARGIN_API_URL = f"{base}/sapi"
     client.ws_api._url = _WS_API_HOSTS.get(base, f"ws{base.removeprefix('http')}/ws-api/v3")
-    if limiter is not None:
-        client.session.mount(base, LimitedAdapter(limiter))
+    if limiter is not None or latest_ms is not None:
+        client.session.mount(base, LimitedAdapter(limiter, latest_ms))
     return client
 
 

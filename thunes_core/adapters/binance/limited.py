@@ -1,10 +1,11 @@
-"""Every request of a client goes through the shared budget: weights, and the place they are taken.
+"""Every request of a client passes here last: the shared budget, and whether it is not too late.
 
 Add here: the weight of an endpoint, as the exchange documents it. Keep out: the budget itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from thunes_core.adapters.limiter import WeightLimiter
+from thunes_core.errors import ExchangeUnavailable
 
 KLINES_WEIGHT = 2
 WEIGHTS = {
@@ -36,19 +38,45 @@ WITHOUT_SYMBOL = {"openOrders": 80, "ticker/bookTicker": 4, "ticker/price": 4}
 class LimitedAdapter(HTTPAdapter):
     """Takes each request's weight before it is sent, and learns from each answer.
 
-    Raises `ExchangeUnavailable` before anything is sent when the budget is closed.
+    Raises `ExchangeUnavailable` before anything is sent when the budget is closed, or when a
+    request that changes orders carries a timestamp later than `latest_ms` tells (a process that
+    was stopped in between must not send what others already count as lost).
     """
 
-    def __init__(self, limiter: WeightLimiter) -> None:
+    def __init__(
+        self, limiter: WeightLimiter | None, latest_ms: Callable[[], int | None] | None = None
+    ) -> None:
         super().__init__()
         self._limiter = limiter
+        self._latest_ms = latest_ms
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
-        """Send within the budget."""
-        self._limiter.wait(weight_of(str(request.method), str(request.url)))
+        """Send within the budget and in time."""
+        if self._limiter is not None:
+            self._limiter.wait(weight_of(str(request.method), str(request.url)))
+        require_in_time(request, self._latest_ms() if self._latest_ms else None)
         response = super().send(request, *args, **options)
-        self._limiter.heard(response.status_code, response.headers)
+        if self._limiter is not None:
+            self._limiter.heard(response.status_code, response.headers)
         return response
+
+
+def require_in_time(request: PreparedRequest, latest: int | None) -> None:
+    """Raise `ExchangeUnavailable` for an order request stamped later than `latest` (ms)."""
+    stamped = timestamp_of(request) if latest is not None and request.method != "GET" else None
+    if latest is None or stamped is None or stamped <= latest:
+        return
+    raise ExchangeUnavailable(
+        f"order request: expected to leave in time; it is {stamped - latest} ms too late; "
+        "nothing was sent, the next tick decides anew"
+    )
+
+
+def timestamp_of(request: PreparedRequest) -> int | None:
+    """Return the signed timestamp of a request, ms since 1970; None where it carries none."""
+    body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
+    found = parse_qs(f"{urlsplit(str(request.url)).query}&{body}").get("timestamp")
+    return int(found[0]) if found else None
 
 
 def weight_of(method: str, url: str) -> int:

@@ -13,7 +13,7 @@ Add here: a private request the core needs. Keep out: decisions, retries of orde
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
@@ -24,19 +24,20 @@ from thunes_core.adapters.binance.broker import (
     MARGIN,
     NO_SUCH_ORDER,
     PAGE_ROWS,
+    PATIENCE,
     RECEIVE_WINDOW,
     SYNC_SECONDS,
     WITHOUT_SAPI,
     WRONG_TIMESTAMP,
 )
-from thunes_core.adapters.binance.classify import never_left, proved
+from thunes_core.adapters.binance.classify import code_of_new_order, never_left, proved
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
 from thunes_core.adapters.ccxt.client import Connection, Keys, connect
 from thunes_core.adapters.ccxt.markets import Markets
 from thunes_core.adapters.ccxt.messages import parse_account, parse_fill, parse_order, unify
 from thunes_core.adapters.limiter import WeightLimiter
-from thunes_core.clock import monotonic_seconds, to_millis
+from thunes_core.clock import from_millis, monotonic_seconds, to_millis
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderRequest
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
@@ -85,6 +86,14 @@ class CcxtBroker:
     def close(self) -> None:
         """Close the connections; the object may be used again."""
         self.connection.exchange.session.close()
+
+    def ready(self) -> datetime:
+        """Synchronise the clock; the next order request must leave within `PATIENCE` of it."""
+        self._synced_at = float("-inf")
+        self._sync()
+        now_ms = self._exchange.milliseconds() - self._exchange.options["timeDifference"]
+        self.connection.wire.latest_ms = now_ms + PATIENCE // timedelta(milliseconds=1)
+        return from_millis(now_ms)
 
     def submit(self, approved: ApprovedOrder) -> Order:
         """Send one approved order, once; the errors say what is proved of it."""
@@ -268,7 +277,8 @@ class CcxtBroker:
         """Make one request that changes orders, and read the orders in its answer."""
         from ccxt import BaseError
 
-        self._sync()
+        if self.connection.wire.latest_ms is None:
+            self._sync()
         sent = self.connection.wire.sent
         try:
             return [self._remember(symbol, raw) for raw in request()]
@@ -278,9 +288,12 @@ class CcxtBroker:
             found = self.connection.failure(error)
             self._heed(found.code)
             left = not never_left(error.__cause__ or error)
-            raise proved(what, found.status, found.code, found.said, left=left) from error
+            inner = code_of_new_order(self._exchange.last_http_response or "")
+            raise proved(what, found.status, (found.code, inner), found.said, left=left) from error
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise _unreadable(what) from error
+        finally:
+            self.connection.wire.latest_ms = None
 
     def _heed(self, code: int) -> None:
         if code == WRONG_TIMESTAMP:

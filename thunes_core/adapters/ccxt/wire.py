@@ -15,6 +15,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from thunes_core.adapters.binance.client import TIMEOUT_SECONDS
+from thunes_core.adapters.binance.limited import require_in_time
 from thunes_core.adapters.limiter import WAIT_HEADER, WeightLimiter
 
 Weigh = Callable[[str, str], int]
@@ -33,7 +34,7 @@ class Wire(HTTPAdapter):
 
     With `limiter`, each request takes its weight first and each answer is heard: 429 makes all
     processes wait, 418 stops them. Raises `ExchangeUnavailable` before anything is sent while the
-    budget is closed.
+    budget is closed, and for an order request stamped later than `latest_ms`.
     """
 
     def __init__(self, limiter: WeightLimiter | None = None, weigh: Weigh = weightless) -> None:
@@ -41,6 +42,7 @@ class Wire(HTTPAdapter):
         self.limiter = limiter
         self._weigh = weigh
         self.sent = 0
+        self.latest_ms: int | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -53,6 +55,7 @@ class Wire(HTTPAdapter):
         self.forget()
         if self.limiter is not None:
             self.limiter.wait(self._weigh(str(request.method), str(request.url)))
+        require_in_time(request, self.latest_ms)
         self.sent += 1
         response = super().send(request, *args, **{**options, "timeout": TIMEOUT_SECONDS})
         self.status = response.status_code

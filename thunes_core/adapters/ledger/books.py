@@ -19,12 +19,13 @@ from thunes_core.adapters.ledger.schema import (
     day_starts,
     equity,
     fills,
+    peaks,
     positions,
     trades,
 )
-from thunes_core.domain.orders import Fill
+from thunes_core.domain.orders import Fill, Side
 from thunes_core.domain.portfolio import Position
-from thunes_core.domain.records import EquityMark, Trade
+from thunes_core.domain.records import Dealing, EquityMark, Trade
 
 
 def _shallow(record: Any) -> dict[str, Any]:
@@ -113,5 +114,36 @@ def read_day_start(connection: Connection, day: datetime) -> Decimal | None:
 
 
 def write_day_start(connection: Connection, day: datetime, value: Decimal) -> None:
-    """Remember the equity at 00:00 UTC of `day`."""
+    """Remember the equity at 00:00 UTC of `day`, in place of what was remembered."""
+    connection.execute(delete(day_starts).where(day_starts.c.day == day))
     connection.execute(insert(day_starts).values(day=day, equity=value))
+
+
+def read_peak(connection: Connection) -> Decimal | None:
+    """Return the highest equity remembered, or None."""
+    return connection.execute(select(peaks.c.equity)).scalar()
+
+
+def write_peak(connection: Connection, value: Decimal | None) -> None:
+    """Replace the highest equity; None forgets it."""
+    connection.execute(delete(peaks))
+    if value is not None:
+        connection.execute(insert(peaks).values(account="main", equity=value))
+
+
+def read_dealings(connection: Connection, since: datetime) -> list[Dealing]:
+    """Return what every fill at or after `since` did, oldest first."""
+    query = select(fills).where(fills.c.time >= since).order_by(fills.c.time)
+    return [
+        Dealing(
+            row.strategy,
+            row.symbol,
+            Side(row.side),
+            row.quantity,
+            row.price * row.quantity,
+            row.fee,
+            row.fee_asset,
+            row.fee_quote,
+        )
+        for row in connection.execute(query)
+    ]

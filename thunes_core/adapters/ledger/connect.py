@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from thunes_core.errors import BadInput, StoreFailed
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test holds it to the folder of migrations."""
 BUSY_SECONDS = 30
 _LOCK = 7_460_114
@@ -32,7 +32,7 @@ def connect(url: str, synchronous: str = "FULL") -> Engine:
     """
     try:
         engine = create_engine(url, connect_args=_connect_args(url))
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError) as error:
         raise BadInput(
             f"ledger: expected a URL such as sqlite:////path/ledger.db or "
             f"postgresql+psycopg2://host/base; {error}; correct THUNES_LEDGER_URL"

@@ -23,6 +23,7 @@ from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import Arming, Lease, StateRecord
 from thunes_core.errors import LeaseHeld
 from thunes_core.risk.breaker import Breaker
+from thunes_core.risk.losses import AUTHOR, DRAWDOWN
 
 ACCOUNT = "main"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,6 +89,12 @@ def write_state(connection: Connection, record: StateRecord) -> None:
     connection.execute(delete(trading_state))
     connection.execute(insert(trading_state).values(account=ACCOUNT, **values))
     chain.append(connection, record.since, "state", {**values, "before": str(before.state)})
+
+
+def forgives_drawdown(before: StateRecord, after: StateRecord) -> bool:
+    """True when a person lifts what the drawdown limit imposed: its peak begins anew."""
+    was_ours = before.author == AUTHOR and before.reason.startswith(DRAWDOWN)
+    return was_ours and after.state is TradingState.ACTIVE and after.author != AUTHOR
 
 
 def read_arming(connection: Connection) -> Arming | None:

@@ -65,12 +65,26 @@ class Ledger(LedgerReads):
             control.drop_lease(connection, lease)
 
     def set_trading_state(
-        self, state: TradingState, *, reason: str, author: str, since: datetime | None = None
+        self,
+        state: TradingState,
+        *,
+        reason: str,
+        author: str,
+        since: datetime | None = None,
+        instead_of: StateRecord | None = None,
     ) -> StateRecord:
-        """Store the trading state; `since` is the exchange's clock where it is known."""
+        """Store the trading state; `since` is the exchange's clock where it is known.
+
+        With `instead_of` nothing is stored unless that is in force. Returns what is in force then.
+        """
         record = StateRecord(state, reason, author, since or self._clock.now())
         with self._write() as connection:
+            before = control.read_state(connection)
+            if instead_of is not None and before != instead_of:
+                return before
             control.write_state(connection, record)
+            if control.forgives_drawdown(before, record):
+                books.write_peak(connection, None)
         return record
 
     def arm(self, given: Arming | None) -> None:
@@ -118,10 +132,14 @@ class Ledger(LedgerReads):
                 orderbook.insert_order(connection, record)
 
     def claim(self, client_order_ids: Sequence[str], at: datetime) -> None:
-        """Mark intents as leaving: durable before the one request that may follow."""
+        """Mark intents as leaving: durable before the one request that may follow.
+
+        All or none; an intent is claimed once, `StoreFailed` otherwise.
+        """
         leaving = {"status": OrderStatus.SUBMITTED, "submitted_at": at, "updated_at": at}
         with self._write() as connection:
             for client_order_id in client_order_ids:
+                orderbook.require_intended(connection, client_order_id)
                 orderbook.change_order(connection, client_order_id, at, **leaving)
 
     def record_outcome(self, order: Order, at: datetime, why: str = "") -> None:
@@ -136,6 +154,13 @@ class Ledger(LedgerReads):
             updated_at=order.updated_at,
             **({"why": why} if why else {}),
         )
+
+    def accept_order(self, symbol: str, client_order_id: str, at: datetime) -> None:
+        """Take an open order that is not ours as a person's, and tell the audit."""
+        with self._write() as connection:
+            orderbook.accept(connection, symbol, client_order_id)
+            body = {"symbol": symbol, "client_order_id": client_order_id}
+            chain.append(connection, at, "foreign_order_accepted", body)
 
     def change_order(self, client_order_id: str, at: datetime, **changes: Any) -> None:
         """Store changed fields of an order."""
@@ -190,6 +215,11 @@ class Ledger(LedgerReads):
         """Remember the equity at 00:00 UTC of `day`."""
         with self._write() as connection:
             books.write_day_start(connection, day, value)
+
+    def set_peak(self, value: Decimal) -> None:
+        """Remember the highest equity."""
+        with self._write() as connection:
+            books.write_peak(connection, value)
 
     def record_tick(self, mark: EquityMark, report: Mapping[str, Any]) -> None:
         """Store the end of a tick: its equity mark and its report."""

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from thunes_core.adapters.ledger import chain
-from thunes_core.adapters.ledger.schema import decisions, orders
+from thunes_core.adapters.ledger.schema import accepted_orders, decisions, orders
 from thunes_core.domain.orders import (
     ZERO,
     Leg,
@@ -37,6 +37,14 @@ def is_decided(connection: Connection, strategy: str, symbol: str, bar: datetime
         decisions.c.strategy == strategy, decisions.c.symbol == symbol, decisions.c.bar == bar
     )
     return connection.execute(query).first() is not None
+
+
+def interval_of(connection: Connection, strategy: str, symbol: str) -> str | None:
+    """Return the interval of the newest decision of a book, or None."""
+    query = select(decisions.c.interval).where(
+        decisions.c.strategy == strategy, decisions.c.symbol == symbol
+    )
+    return connection.execute(query.order_by(decisions.c.bar.desc()).limit(1)).scalar()
 
 
 def insert_decision(connection: Connection, decision: Decision, context: DecisionContext) -> None:
@@ -74,9 +82,42 @@ def change_order(
             f"ledger: expected one order {client_order_id}; found {done.rowcount}; "
             "restore the ledger or reconcile by hand"
         )
+    if changes.get("status") is OrderStatus.NEW:
+        _note_rest(connection, client_order_id, changes.get("updated_at", time))
     _settle(connection, client_order_id)
-    chain.append(
-        connection, time, "order_changed", {"client_order_id": client_order_id, **_told(values)}
+    told = _told({key: _plain(value) for key, value in changes.items()})
+    chain.append(connection, time, "order_changed", {"client_order_id": client_order_id, **told})
+
+
+def require_intended(connection: Connection, client_order_id: str) -> None:
+    """Raise `StoreFailed` when an intent was claimed before: one claim means one request."""
+    record = find_order(connection, client_order_id)
+    if record is not None and record.status is not OrderStatus.INTENDED:
+        raise StoreFailed(
+            f"ledger: expected {client_order_id} to be {OrderStatus.INTENDED}; it is "
+            f"{record.status}; nothing is sent, the next tick asks what became of it"
+        )
+
+
+def accept(connection: Connection, symbol: str, client_order_id: str) -> None:
+    """Remember that an order that is not ours was accepted by a person."""
+    if (symbol, client_order_id) not in accepted(connection):
+        values = {"symbol": symbol, "client_order_id": client_order_id}
+        connection.execute(insert(accepted_orders).values(**values))
+
+
+def accepted(connection: Connection) -> set[tuple[str, str]]:
+    """Return the orders, by symbol and id, that are not ours and were accepted."""
+    return {
+        (row.symbol, row.client_order_id) for row in connection.execute(select(accepted_orders))
+    }
+
+
+def _note_rest(connection: Connection, client_order_id: str, at: datetime) -> None:
+    """Remember when an order was first told to be open."""
+    mine = orders.c.client_order_id == client_order_id
+    connection.execute(
+        update(orders).where(mine, orders.c.rested_at.is_(None)).values(rested_at=at)
     )
 
 

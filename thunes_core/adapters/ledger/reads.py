@@ -20,7 +20,7 @@ from thunes_core.adapters.ledger.frames import read_frame
 from thunes_core.clock import Clock, SystemClock
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
-from thunes_core.domain.records import Arming, AuditVerdict, OrderRecord, StateRecord
+from thunes_core.domain.records import Arming, AuditVerdict, Dealing, OrderRecord, StateRecord
 
 
 class LedgerReads:
@@ -120,6 +120,26 @@ class LedgerReads:
         """Return the equity at 00:00 UTC of `day`, or None."""
         with self._read() as connection:
             return books.read_day_start(connection, day)
+
+    def peak(self) -> Decimal | None:
+        """Return the highest equity remembered, or None."""
+        with self._read() as connection:
+            return books.read_peak(connection)
+
+    def dealings_since(self, moment: datetime) -> list[Dealing]:
+        """Return what every fill at or after `moment` did to its book, oldest first."""
+        with self._read() as connection:
+            return books.read_dealings(connection, moment)
+
+    def accepted_orders(self) -> set[tuple[str, str]]:
+        """Return foreign orders that a person accepted, by symbol and id."""
+        with self._read() as connection:
+            return orderbook.accepted(connection)
+
+    def interval_of(self, strategy: str, symbol: str) -> str | None:
+        """Return the interval of the newest decision of a book, or None."""
+        with self._read() as connection:
+            return orderbook.interval_of(connection, strategy, symbol)
 
     def last_tick(self) -> dict[str, Any] | None:
         """Return the report of the newest tick, or None."""

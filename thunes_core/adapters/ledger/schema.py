@@ -104,6 +104,8 @@ orders = _table(
     Column("intended_at", Moment, nullable=False, index=True),
     Column("submitted_at", Moment),
     Column("updated_at", Moment),
+    Column("rested_at", Moment),
+    Column("trailing_delta", Whole),
     Index("ix_orders_exchange", "symbol", "exchange_order_id"),
 )
 
@@ -144,6 +146,18 @@ day_starts = _table(
     "day_starts",
     Column("day", Moment, primary_key=True),
     *_money("equity"),
+)
+
+peaks = _table(
+    "peaks",
+    _text("account", primary_key=True),
+    *_money("equity"),
+)
+
+accepted_orders = _table(
+    "accepted_orders",
+    _text("symbol", primary_key=True),
+    _text("client_order_id", primary_key=True),
 )
 
 cursors = _table(

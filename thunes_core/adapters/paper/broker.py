@@ -79,6 +79,10 @@ class PaperBroker:
             if not store.read_account(connection).balances:
                 store.change_balance(connection, quote_asset, cash)
 
+    def ready(self) -> datetime:
+        """Return the exchange's clock: paper needs no preparation."""
+        return self._market.server_time()
+
     def submit(self, approved: ApprovedOrder) -> Order:
         """Fill, rest or reject one approved order."""
         request = approved.request

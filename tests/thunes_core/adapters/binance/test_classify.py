@@ -70,3 +70,12 @@ def test_only_a_new_connection_error_proves_that_nothing_left():
     assert never_left(no_connection())
     assert not never_left(requests.ConnectionError(ProtocolError("reset")))
     assert not never_left(requests.ConnectTimeout("slow"))
+
+
+@pytest.mark.parametrize(("inner", "kind"), [(-1007, OutcomeUnknown), (-2010, ExchangeRejected)])
+def test_a_replacement_is_unknown_when_its_new_order_is(inner, kind):
+    """Half success: the old order is gone, the code inside says what is known of the new one."""
+    data = {"cancelResult": "SUCCESS", "newOrderResponse": {"code": inner, "msg": "said"}}
+    body = json.dumps({"code": -2021, "msg": "partially failed", "data": data})
+    error = BinanceAPIException(SimpleNamespace(text=body, headers={}), 409, body)
+    assert type(classify(error, "order x")) is kind

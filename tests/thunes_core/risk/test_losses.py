@@ -11,7 +11,7 @@ from tests.worlds import HOUR, START
 from thunes_core.domain.limits import RiskLimits
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import StateRecord
-from thunes_core.risk.daily_loss import day_of, state_after
+from thunes_core.risk.losses import day_of, state_after
 
 LIMITS = RiskLimits(daily_loss_quote=Decimal(20))
 NOON = START + 12 * HOUR

@@ -1,0 +1,66 @@
+"""Send what the gate let through for one study, and book what came of it.
+
+Add here: a step between verdict and booking. Keep out: deciding, what is asked of the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thunes_core.domain.orders import ApprovedOrder, RefusedOrder
+from thunes_core.domain.records import OrderRecord
+from thunes_core.domain.signal import Decision
+from thunes_core.trading.guard import release
+from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.resolve import drop
+from thunes_core.trading.send import send
+from thunes_core.trading.world import Study
+
+Verdict = ApprovedOrder | RefusedOrder
+SOLD_ALREADY = "sold_already"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one study did in one tick."""
+
+    decision: Decision | None = None
+    orders: tuple[OrderRecord, ...] = ()
+    refused: tuple[RefusedOrder, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def send_all(
+    desk: Desk, study: Study, verdicts: Sequence[Verdict], decision: Decision | None = None
+) -> Outcome:
+    """Send every approved order whose intent is durable; return what became of all."""
+    notes = [
+        note
+        for verdict in verdicts
+        if isinstance(verdict, ApprovedOrder)
+        for note in _send_one(desk, study, verdict)
+    ]
+    ids = [verdict.request.client_order_id for verdict in verdicts]
+    known = [desk.journal.order(client_order_id) for client_order_id in ids]
+    return Outcome(
+        decision=decision,
+        orders=tuple(record for record in known if record is not None),
+        refused=tuple(v for v in verdicts if isinstance(v, RefusedOrder)),
+        notes=tuple(notes),
+    )
+
+
+def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
+    """Send one order; what protects a position is released before the position is sold."""
+    request, notes = approved.request, list[str]()
+    if request.reduces:
+        notes += release(desk, study.strategy, study.symbol)
+        book = desk.journal.position(study.strategy, study.symbol)
+        if book is None or book.quantity < request.quantity:
+            why = "its protection sold it first"
+            drop(desk.journal, request.client_order_id, desk.now, SOLD_ALREADY, why)
+            return [*notes, f"{request.client_order_id}: {why}"]
+    note = send(desk.broker, desk.journal, approved)
+    book_new_fills(desk, [study.symbol])
+    return [*notes, note] if note else notes

@@ -1,0 +1,72 @@
+"""What of a book may be sold now: its holding less what unsettled sells may have taken. Pure.
+
+A sell of unknown outcome, or one whose fills are not readable yet, may have executed: the same
+coins are not offered twice, even where the account holds other people's.
+
+Add here: arithmetic of what is spoken for. Keep out: cancelling what rests (see `guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.orders import ZERO, OrderRequest, Side
+from thunes_core.domain.portfolio import Position
+from thunes_core.domain.records import OrderRecord
+
+BookKey = tuple[str, str]
+
+
+def committed(records: Iterable[OrderRecord], book: Position) -> Decimal:
+    """Base units that the unsettled sells among `records` may still take from `book`.
+
+    Protection that rests counts only for what it sold already: it is released before a sale.
+    """
+    return sum(
+        (
+            _outstanding(record)
+            for record in records
+            if (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
+            and record.request.side is Side.SELL
+        ),
+        ZERO,
+    )
+
+
+def sellable(records: Iterable[OrderRecord], book: Position) -> Decimal:
+    """Base units of `book` that may be sold now; never below zero."""
+    return max(book.quantity - committed(records, book), ZERO)
+
+
+def within(request: OrderRequest, free: Decimal, instrument: Instrument) -> OrderRequest:
+    """Return `request`, selling no more than `free` in whole steps."""
+    most = floor_to_step(free, instrument.step_size)
+    return replace(request, quantity=min(request.quantity, most))
+
+
+def pending_buys(
+    records: Iterable[OrderRecord], price_of: Mapping[str, Decimal]
+) -> dict[BookKey, Decimal]:
+    """Return what unsettled buys may still spend, by (strategy, symbol), in quote units."""
+    found: dict[BookKey, Decimal] = {}
+    for record in records:
+        request = record.request
+        if request.side is Side.BUY:
+            price = request.price or price_of.get(request.symbol, ZERO)
+            key = (record.strategy, request.symbol)
+            found[key] = found.get(key, ZERO) + _open_part(record) * price
+    return {key: value for key, value in found.items() if value > 0}
+
+
+def _outstanding(record: OrderRecord) -> Decimal:
+    rests = record.request.rests
+    ended = record.status.is_final or rests
+    return (record.executed_quantity if ended else record.request.quantity) - record.booked_quantity
+
+
+def _open_part(record: OrderRecord) -> Decimal:
+    whole = record.executed_quantity if record.status.is_final else record.request.quantity
+    return max(whole - record.booked_quantity, ZERO)
