@@ -52,6 +52,8 @@ _STREAMS = {
     "binance-demo": "wss://demo-stream.binance.com",
 }
 
+Objective = Literal["sharpe", "total_return", "max_drawdown"]
+
 
 class Settings(BaseSettings):
     """All settings of THUNES, validated. Money in quote units, rates as fractions."""
@@ -103,12 +105,27 @@ class Settings(BaseSettings):
     folds: int = Field(default=6, ge=1)
     trials: int = Field(default=60, ge=1)
     seed: int = 7
+    anchored: bool = True
+    train_share: float = Field(default=0.2, ge=0.05, le=0.9)
+    purge_bars: int | None = Field(default=None, ge=0)
+    sampler: Literal["tpe", "random", "qmc", "nsgaii"] = "tpe"
+    objectives: Annotated[tuple[Objective, ...], NoDecode] = Field(
+        default=("sharpe",), min_length=1
+    )
+    min_trades: int = Field(default=5, ge=0)
+    max_search_drawdown: float = Field(default=1.0, gt=0, le=1)
+    stagnation_trials: int = Field(default=0, ge=0)
+    regret: float = Field(default=0.0, ge=0)
+    pruning_parts: int = Field(default=0, ge=0, le=50)
+    compute: Literal["in_turn", "processes", "dask"] = "in_turn"
+    compute_workers: int = Field(default=2, ge=1, le=256)
+    dask_scheduler: str | None = None
     promotion: Literal["strict", "bootstrap"] = "strict"
     champion_max_age_days: int = Field(default=30, ge=1)
     max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
     schedules_running: bool = False
 
-    @field_validator("symbols", "strategies", mode="before")
+    @field_validator("symbols", "strategies", "objectives", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(p.strip() for p in value.split(",")) if isinstance(value, str) else value

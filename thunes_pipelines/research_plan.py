@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.walks import Tries, WalkStore
     from thunes_core.domain.results import WalkForwardResult
+    from thunes_core.research.compute import Compute
     from thunes_core.research.figures import Luck
     from thunes_core.research.promotion import PromotionPolicy
+    from thunes_core.research.search import Studies
     from thunes_core.research.walk_forward import WalkForwardOptions
     from thunes_core.research.windows import Terms
     from thunes_core.settings import Settings
@@ -46,16 +48,47 @@ def terms(settings: Settings) -> Terms:
 
 
 def options(settings: Settings) -> WalkForwardOptions:
-    """Return how to walk forward; trials are kept in `THUNES_HOME/studies`."""
+    """Return how to walk forward."""
+    from thunes_core.research.search import Stopping
     from thunes_core.research.walk_forward import WalkForwardOptions
 
     return WalkForwardOptions(
         folds=settings.folds,
         trials=settings.trials,
         seed=settings.seed,
+        anchored=settings.anchored,
+        train_share=settings.train_share,
+        purge_bars=settings.purge_bars,
+        min_trades=settings.min_trades,
+        max_drawdown=settings.max_search_drawdown,
+        sampler=settings.sampler,
+        objectives=settings.objectives,
+        stopping=Stopping(settings.stagnation_trials, settings.regret),
+        parts=settings.pruning_parts,
         terms=terms(settings),
-        journal=settings.home / "studies",
+        studies=studies(settings),
     )
+
+
+def studies(settings: Settings) -> Studies:
+    """Return where trials are kept: PostgreSQL where one is named, else `THUNES_HOME/studies`."""
+    from thunes_core.research.search import JournalFolder, Relational
+
+    if settings.optuna_url:
+        return Relational(settings.optuna_url)
+    return JournalFolder(settings.home / "studies")
+
+
+def compute(settings: Settings) -> Compute:
+    """Return where folds are run."""
+    from thunes_core.adapters.compute import Dask, Processes
+    from thunes_core.research.compute import in_turn
+
+    if settings.compute == "processes":
+        return Processes(settings.compute_workers)
+    if settings.compute == "dask":
+        return Dask(settings.dask_scheduler, settings.compute_workers)
+    return in_turn
 
 
 def policy(settings: Settings) -> PromotionPolicy:
@@ -100,10 +133,11 @@ def bars_of(store: BarStore, result: WalkForwardResult) -> pl.DataFrame:
     return bars
 
 
-def luck(tries: Tries) -> Luck:
-    """Turn counts of all tries into what deflates the Sharpe ratios (per day)."""
+def luck(study: str, settings: Settings) -> Luck:
+    """Turn the counts of all tries, stored and unfinished, into what deflates Sharpe ratios."""
     from thunes_core.research.figures import Luck
 
+    tries: Tries = walk_store(settings).tries(study, studies(settings).counted(study))
     return Luck(
         walk_forwards=max(len(tries.walk_sharpes), 1),
         walk_forward_variance=_daily_variance(tries.walk_sharpes),

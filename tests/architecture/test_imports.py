@@ -22,12 +22,13 @@ DOORS = {
     "duckdb": ("thunes_core/adapters/",),
     "mlflow": ("thunes_pipelines/resources/registry/",),
     "numba": ("thunes_core/backtest/", "thunes_core/trading/rules.py"),
-    "optuna": ("thunes_core/research/search.py",),
+    "optuna": ("thunes_core/research/search/",),
     "pandas": (),
     "sklearn": ("thunes_core/research/models.py",),
     "sqlalchemy": (
         "thunes_core/adapters/ledger/",
         "thunes_core/adapters/paper/",
+        "thunes_core/research/search/relational.py",  # locks beside the tables of Optuna
         "thunes_pipelines/services/session.py",  # tunes Dagster's own files, opens none
         "thunes_pipelines/resources/registry/connection.py",  # names what MLflow's store raises
     ),

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ import polars as pl
 from thunes_core.domain.parameters import ParameterSet, split_study_key, study_key
 from thunes_core.domain.results import FoldResult, WalkForwardResult
 from thunes_core.errors import NoEvidence, StoreFailed
+from thunes_core.research.search import Counted
 
 _TABLES = ("stitched", "tests", "trials")
 
@@ -47,8 +48,8 @@ class WalkStore:
     def __init__(self, root: Path) -> None:
         self._root = root / "research"
 
-    def save(self, result: WalkForwardResult) -> Path:
-        """Keep a walk and make it its study's newest; return its folder."""
+    def save(self, result: WalkForwardResult, *, newest: bool = True) -> Path:
+        """Keep a walk, by default as its study's newest; return its folder."""
         study = study_key(result.strategy, result.symbol, result.interval)
         home = self._root / f"study={study}"
         folder = home / f"walk={walk_id(result)}"
@@ -58,7 +59,8 @@ class WalkStore:
             _write(beside, result)
             shutil.rmtree(folder, ignore_errors=True)
             beside.replace(folder)
-            _point(home / "latest", folder.name)
+            if newest:
+                _point(home / "latest", folder.name)
         except OSError as error:
             shutil.rmtree(beside, ignore_errors=True)
             raise StoreFailed(
@@ -82,16 +84,34 @@ class WalkStore:
                 "`walk_forward`, or run `thunes walk-forward`"
             ) from error
 
-    def tries(self, study: str) -> Tries:
-        """Count every walk of the study's symbol and interval, and every trial of the study."""
+    def tries(self, study: str, counted: Iterable[Counted] = ()) -> Tries:
+        """Count every walk of the study's symbol and interval, and every trial of the study.
+
+        A search that several walks share is counted once; `counted` are the searches that are kept
+        as studies, those of walks that never ended included.
+        """
         _, symbol, interval = split_study_key(study)
         walks = tuple(
             json.loads(path.read_text())["metrics"].get("sharpe") or 0.0
             for path in sorted(self._root.glob(f"study=*.{symbol}.{interval}/walk=*/walk.json"))
         )
-        tables = [pl.read_parquet(path) for path in self._trial_files(study)]
-        sharpes = [s for t in tables for s in t["sharpe"].drop_nulls()]
-        return Tries(walks, tuple(sharpes), sum(t.height for t in tables))
+        searches: dict[str, Counted] = {}
+        for one in (*self._searches(study), *counted):
+            before = searches.get(one.search)
+            if before is None or one.trials > before.trials:
+                searches[one.search] = one
+        sharpes = tuple(s for one in searches.values() for s in one.sharpes)
+        return Tries(walks, sharpes, sum(one.trials for one in searches.values()))
+
+    def _searches(self, study: str) -> Iterator[Counted]:
+        """Yield the searches of all stored walks; those of older walks have no name."""
+        for path in self._trial_files(study):
+            table = pl.read_parquet(path)
+            if "search" not in table.columns:
+                table = table.with_columns(search=pl.lit(str(path)))
+            for (name,), rows in table.group_by("search", maintain_order=True):
+                sharpes = tuple(rows["sharpe"].drop_nulls().drop_nans())
+                yield Counted(str(name), rows.height, sharpes)
 
     def _trial_files(self, study: str) -> Iterator[Path]:
         return iter(sorted((self._root / f"study={study}").glob("walk=*/trials.parquet")))

@@ -68,7 +68,8 @@ class WalkForwardResult:
     `chosen` is the parameter set re-fitted on the newest training window: the candidate.
     `trials` counts every trial of all folds and of the final fit. `trial_table` has a row for each:
     fold, number, the parameters, sharpe, total_return, max_drawdown, trades (null where the
-    strategy refused the combination), feasible. `files` document the final fit, by name.
+    strategy refused the combination), feasible, search (the name under which the trials of a fold
+    are kept). `files` document the final fit, by name.
     `bars_from` is the first bar; `chosen_from` and `chosen_until` (end excluded) the newest
     training window. Times UTC.
     """

@@ -32,11 +32,17 @@ BEATS_CHAMPION = "beats_champion"
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What each finding asks for. Sharpe ratios per year; shares and probabilities in [0, 1]."""
+    """What each finding asks for. Sharpe ratios per year; shares and probabilities in [0, 1].
+
+    `pbo` forgives a choice whose best loses out of sample no oftener than `pbo_loss`: among sets
+    that are all good, which of them ranks first is chance, and harmless. Both figures stand beside
+    each other in Bailey, Borwein, López de Prado, Zhu (2015).
+    """
 
     sharpe: float = 0.5
     dsr: float = 0.95
     pbo: float = 0.5
+    pbo_loss: float = 0.05
     bootstrap: float = 0.9
     efficiency: float = 0.25
     spread: float = 0.6
@@ -78,7 +84,7 @@ def _findings(
     f = figures
     yield _at_least("stitched_sharpe", f["sharpe"], asked.sharpe, "stitched out-of-sample Sharpe")
     yield _at_least("dsr", f["dsr"], asked.dsr, "probability that the Sharpe is not luck (DSR)")
-    yield _at_most("pbo", f["pbo"], asked.pbo, "probability of backtest overfitting")
+    yield _overfitting(f["pbo"], f["pbo_loss"], asked)
     yield _at_least(
         "bootstrap", f["bootstrap"], asked.bootstrap, "share of redrawn curves that gain"
     )
@@ -99,6 +105,13 @@ def _findings(
 def _at_least(name: str, value: float, threshold: float, what: str) -> Finding:
     passed = value >= threshold
     return Finding(name, value, threshold, passed, _sentence(what, value, "at least", threshold))
+
+
+def _overfitting(probability: float, loss: float, asked: Thresholds) -> Finding:
+    passed = probability <= asked.pbo or loss <= asked.pbo_loss
+    what = _sentence("probability of backtest overfitting", probability, "at most", asked.pbo)
+    also = f"; or that the best in sample loses out of sample: {loss:.3g}, at most {asked.pbo_loss}"
+    return Finding("pbo", probability, asked.pbo, passed, what + also)
 
 
 def _above(name: str, value: float, threshold: float, what: str) -> Finding:

@@ -10,29 +10,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from thunes_core.backtest import metrics
 from thunes_core.backtest.kernel import Floats
+from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import ParameterSet, Value
 from thunes_core.domain.results import WalkForwardResult
 from thunes_core.errors import BadInput
 from thunes_core.research.bootstrap import sharpe_band
 from thunes_core.research.fitting import fitting_of, searched_values, try_build
 from thunes_core.research.neighbours import even_sample, neighbours
-from thunes_core.research.overfitting import cross_validated, parameter_spread, pbo
+from thunes_core.research.overfitting import cross_validated, overfitting, parameter_spread
 from thunes_core.research.splits import Span
 from thunes_core.research.stitching import stitch
-from thunes_core.research.windows import Terms, Window, longest_warmup
+from thunes_core.research.windows import Terms, Window, longest_reach, longest_warmup
 from thunes_core.strategies.base import build_from, strategy_class
 
 Figures = dict[str, float]
 SAMPLED_SETS, SAMPLED_MODELS = 64, 16
 """How many parameter sets, spread evenly over the space, stand for the choice there was;
 fewer where each has to be fitted."""
+EMBARGO_SHARE = 0.01
+"""Embargo after a tested block, as a share of the history (López de Prado 2018, ch. 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Case:
         self.result, self.bars, self.terms = result, bars, terms
         self.space = strategy_class(result.strategy).space
         self._lead, self._fitting = longest_warmup(result.strategy), fitting_of(result.strategy)
+        reach = max(self._lead, longest_reach(result.strategy)) * Interval(result.interval).duration
+        self.reach_days: int = math.ceil(reach / timedelta(days=1))
 
     def window(self, start: datetime | None, end: datetime | None) -> Window:
         """Return the window of bars from `start` to `end` (excluded); None is the far end."""
@@ -150,6 +155,7 @@ def luck_figures(case: Case, luck: Luck) -> Figures:
         "dsr": metrics.dsr(stitched, luck.walk_forwards, _variance_of_walks(luck, stitched)),
         "dsr_in_sample": metrics.dsr(_chosen_returns(case)[:, 0], trials, variance),
         **_choice_figures(sampled),
+        **_second_view(sampled, case.reach_days),
         "trials": float(trials),
         "walk_forwards": float(luck.walk_forwards),
     }
@@ -167,15 +173,21 @@ def _sample(case: Case) -> Iterable[dict[str, Value]]:
 
 def _choice_figures(sampled: Floats) -> Figures:
     try:
-        paths = cross_validated(sampled) * math.sqrt(metrics.DAYS_A_YEAR)
-        share = pbo(sampled)
+        found = overfitting(sampled)
     except BadInput:
-        return dict.fromkeys(("pbo", "cpcv_sharpe", "cpcv_positive"), math.nan)
-    return {
-        "pbo": share,
-        "cpcv_sharpe": float(np.median(paths)),
-        "cpcv_positive": float((paths > 0).mean()),
-    }
+        return dict.fromkeys(("pbo", "pbo_loss"), math.nan)
+    return {"pbo": found.probability, "pbo_loss": found.loss}
+
+
+def _second_view(sampled: Floats, reach_days: int) -> Figures:
+    """Choose and measure by combinatorial purged cross-validation: what the folds may have hid."""
+    embargo = math.ceil(EMBARGO_SHARE * len(sampled))
+    try:
+        paths = cross_validated(sampled, purge=reach_days, embargo=embargo)
+    except BadInput:
+        return dict.fromkeys(("cpcv_sharpe", "cpcv_positive"), math.nan)
+    annual = paths * math.sqrt(metrics.DAYS_A_YEAR)
+    return {"cpcv_sharpe": float(np.median(annual)), "cpcv_positive": float((paths > 0).mean())}
 
 
 def _variance_of_walks(luck: Luck, stitched: Floats) -> float:

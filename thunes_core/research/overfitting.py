@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, islice
 
 import numpy as np
@@ -21,8 +22,25 @@ Floats = npt.NDArray[np.float64]
 _SPLITS_AT_ONCE = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Overfitting:
+    """What CSCV says of choosing the best: how often it is overfitted, how often it then loses.
+
+    `probability`: share of splits in which the in-sample best is at or below the median out of
+    sample. `loss`: share in which it earns nothing or less there.
+    """
+
+    probability: float
+    loss: float
+
+
 def pbo(returns: npt.ArrayLike, blocks: int = 12) -> float:
-    """Return the probability of backtest overfitting by CSCV (semantics §5).
+    """Return the probability of backtest overfitting; see `overfitting`."""
+    return overfitting(returns, blocks).probability
+
+
+def overfitting(returns: npt.ArrayLike, blocks: int = 12) -> Overfitting:
+    """Return the probability of backtest overfitting by CSCV (semantics §5), and that of loss.
 
     `returns`: (periods, trials), one column per trial. Rows are cut into `blocks` (even) runs of
     equal length, as near as possible; each choice of half of them is once the sample in which the
@@ -39,14 +57,16 @@ def pbo(returns: npt.ArrayLike, blocks: int = 12) -> float:
     sums = np.add.reduceat(values, edges[:-1], axis=0)
     squares = np.add.reduceat(values**2, edges[:-1], axis=0)
     counts = np.diff(edges).astype(float)
-    below = total = 0
+    below = lost = total = 0
     for chosen in _halves(blocks):
         inside = _sharpe(chosen @ counts, chosen @ sums, chosen @ squares)
         rest = 1.0 - chosen
         outside = _sharpe(rest @ counts, rest @ sums, rest @ squares)
-        below += int((_relative_rank(inside, outside) <= 0.5).sum())
+        best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
+        below += int((_relative_rank(best, outside) <= 0.5).sum())
+        lost += int((best <= 0).sum())
         total += len(chosen)
-    return below / total
+    return Overfitting(below / total, lost / total)
 
 
 def _require_matrix(values: Floats, blocks: int) -> None:
@@ -76,9 +96,8 @@ def _sharpe(counts: Floats, sums: Floats, squares: Floats) -> Floats:
     return np.asarray(np.where(flat, 0.0, mean / np.sqrt(np.where(flat, 1.0, variance))))
 
 
-def _relative_rank(inside: Floats, outside: Floats) -> Floats:
-    """Return ω of the best of `inside` among `outside`, per split."""
-    best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
+def _relative_rank(best: Floats, outside: Floats) -> Floats:
+    """Return ω of `best` (splits, 1) among `outside`, per split."""
     below = (outside < best).sum(axis=1)
     equal = (outside == best).sum(axis=1)
     rank = below + (equal + 1.0) / 2.0
@@ -86,18 +105,27 @@ def _relative_rank(inside: Floats, outside: Floats) -> Floats:
 
 
 def cross_validated(
-    returns: npt.ArrayLike, *, groups: int = 6, tested: int = 2, purge: int = 1
+    returns: npt.ArrayLike, *, groups: int = 6, tested: int = 2, purge: int = 1, embargo: int = 0
 ) -> Floats:
     """Return the out-of-sample Sharpe (per period) of every combinatorial purged split.
 
     `returns`: (periods, trials). For each choice of `tested` of `groups` blocks the trial of
-    highest Sharpe outside them, `purge` periods apart, is measured inside them.
+    highest Sharpe outside them, `purge` periods apart and `embargo` more after them, is measured
+    inside them. Raises `BadInput` when a side of a split has fewer than two periods.
+
+    Source: López de Prado, "Advances in Financial Machine Learning" (2018), ch. 7 and 12.
     """
     values = np.asarray(returns, dtype=float)
     outcomes = []
     for trains, tests in combinatorial_splits(
-        len(values), groups=groups, tested=tested, purge=purge
+        len(values), groups=groups, tested=tested, purge=purge, embargo=embargo
     ):
+        if min(sum(map(len, trains)), sum(map(len, tests))) < 2:
+            raise BadInput(
+                f"cross-validation: expected periods to train on beside {tested} of {groups} "
+                f"groups, {purge} of purge and {embargo} of embargo; {len(values)} periods leave "
+                "none; give a longer history, or fewer groups"
+            )
         inside = _sharpe_of(np.concatenate([values[t.start : t.stop] for t in trains]))
         outside = _sharpe_of(np.concatenate([values[t.start : t.stop] for t in tests]))
         outcomes.append(outside[int(inside.argmax())])

@@ -13,9 +13,9 @@ import polars as pl
 
 from thunes_core.domain.parameters import ParameterSpace
 from thunes_core.domain.results import BacktestResult
+from thunes_core.research.folds import FoldDone
+from thunes_core.research.objective import FIGURES
 from thunes_core.research.search import Outcome, Tried
-
-FIGURES = ("sharpe", "total_return", "max_drawdown", "trades")
 
 
 def stitch(tests: Sequence[BacktestResult], cash: float) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -35,12 +35,12 @@ def stitch(tests: Sequence[BacktestResult], cash: float) -> tuple[pl.DataFrame, 
     return pl.concat(curves), pl.concat(trades)
 
 
-def trial_table(searches: Sequence[Sequence[Tried]]) -> pl.DataFrame:
+def trial_table(done: Sequence[FoldDone]) -> pl.DataFrame:
     """Return one row per trial, columns as in `WalkForwardResult`; fold 0 is the final fit."""
     rows = [
-        _row(0 if number == len(searches) else number, tried)
-        for number, search in enumerate(searches, 1)
-        for tried in search
+        {**_row(one.fold.number if one.fold else 0, tried), "search": one.search}
+        for one in done
+        for tried in one.tried
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -68,7 +68,7 @@ def _row(fold: int, tried: Tried) -> dict[str, object]:
         "number": tried.number,
         **tried.values,
         **{name: _finite(figures.get(name)) for name in FIGURES},
-        "feasible": outcome is not None and outcome.violation <= 0,
+        "feasible": outcome is not None and outcome.feasible,
     }
 
 

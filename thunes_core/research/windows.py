@@ -59,10 +59,10 @@ class Window:
     def __init__(self, bars: pl.DataFrame, span: Span, lead: int) -> None:
         first = max(span.start - lead, 0)
         self.led: pl.DataFrame = bars[first : span.stop]
-        self._skip = span.start - first
+        self.skip: int = span.start - first
         self.bars: pl.DataFrame = bars[span.start : span.stop]
         self._arrays: BarArrays = bar_arrays(self.bars)
-        self._material = Material(self.led, columns_of(self.led), self._skip)
+        self._material = Material(self.led, columns_of(self.led), self.skip)
         self._day_ends: npt.NDArray[np.int64] = metrics.day_ends(self._arrays.time)
 
     def run(self, strategy: Strategy, terms: Terms) -> Run:
@@ -71,7 +71,7 @@ class Window:
 
     def run_exposure(self, exposure: Floats, terms: Terms) -> Run:
         """Run an exposure per row, lead included, from flat over the window."""
-        target = target_array(exposure[self._skip :], len(self._arrays.time))
+        target = target_array(exposure[self.skip :], len(self._arrays.time))
         rules = terms_of(terms.costs, terms.protection, terms.lots)
         return run_arrays(self._arrays, target, rules, terms.cash)
 

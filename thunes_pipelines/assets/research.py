@@ -68,6 +68,7 @@ def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.Material
             interval=interval,
             options=research_plan.options(settings),
             progress=_log_progress(context),
+            compute=research_plan.compute(settings),
         )
         folder = research_plan.walk_store(settings).save(result)
     return dg.MaterializeResult(
@@ -120,7 +121,7 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
             costs=terms.costs,
             protection=terms.protection,
             cash=terms.cash,
-            luck=research_plan.luck(walks.tries(study)),
+            luck=research_plan.luck(study, settings),
         )
         ruling = rule(result.chosen, evidence, champion, research_plan.policy(settings))
         tags = research_plan.context(context.run.run_id, result, bars)

@@ -26,8 +26,12 @@ from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from thunes_core.domain.results import Evidence, WalkForwardResult
     from thunes_core.research.walk_forward import WalkForwardOptions
+    from thunes_core.research.windows import Terms
+    from thunes_core.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -48,25 +52,34 @@ def walk_forward_command(
     folds: Annotated[int | None, typer.Option(min=1, help="Default: the settings'.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="A fold. Default: settings.")] = None,
     seed: Annotated[int | None, typer.Option(help="Default: the settings'.")] = None,
-    anchored: Annotated[bool, typer.Option(help="Training always begins at the start.")] = False,
-    train_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Of the history.")] = 0.3,
+    anchored: Annotated[
+        bool | None,
+        typer.Option(
+            "--anchored/--rolling", help="Training grows from the start, or keeps its length."
+        ),
+    ] = None,
+    train_share: Annotated[
+        float | None, typer.Option(min=0.05, max=0.9, help="Of the history. Default: settings.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="tpe, random, qmc, nsgaii. Default: the settings'.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Walk a strategy forward over stored bars (or a file's) and judge the stitched result."""
-    from thunes_core.research.evidence import judge
+    """Walk a strategy forward over stored bars (or a file's) and judge the stitched result.
+
+    The walk is kept in the lake and counted, as all before it were: the evidence is deflated by
+    every walk-forward of the symbol and interval.
+    """
     from thunes_core.research.walk_forward import walk_forward
 
     settings = load()
     name = strategy or settings.strategies[0]
     strategy_class(name)
-    usual = research_plan.options(settings)
+    given: dict[str, Any] = {"folds": folds, "trials": trials, "seed": seed, "sampler": sampler}
+    given |= {"anchored": anchored, "train_share": train_share}
     how = replace(
-        usual,
-        folds=usual.folds if folds is None else folds,
-        trials=usual.trials if trials is None else trials,
-        seed=usual.seed if seed is None else seed,
-        anchored=anchored,
-        train_share=train_share,
+        research_plan.options(settings), **{k: v for k, v in given.items() if v is not None}
     )
     span = parse_time(start, "--start"), parse_time(end, "--end")
     if bars is None:
@@ -83,13 +96,31 @@ def walk_forward_command(
             interval=held["interval"][0],
             options=how,
             progress=tell,
+            compute=research_plan.compute(settings),
         )
-    terms = how.terms
-    evidence = judge(result, held, costs=terms.costs, protection=terms.protection, cash=terms.cash)
+    research_plan.walk_store(settings).save(result, newest=bars is None)
+    evidence = _judged(result, held, how.terms, settings)
     if json:
         emit_json(_document(result, evidence))
     else:
         _show(result, evidence)
+
+
+def _judged(
+    result: WalkForwardResult, bars: pl.DataFrame, terms: Terms, settings: Settings
+) -> Evidence:
+    """Judge a walk, all that was ever tried counted."""
+    from thunes_core.research.evidence import judge
+
+    study = study_key(result.strategy, result.symbol, result.interval)
+    return judge(
+        result,
+        bars,
+        costs=terms.costs,
+        protection=terms.protection,
+        cash=terms.cash,
+        luck=research_plan.luck(study, settings),
+    )
 
 
 def pbo_command(

@@ -10,6 +10,7 @@ from tests.planted import NOISE, Planted, market
 from thunes_core.backtest.simulate import backtest
 from thunes_core.domain.limits import Costs
 from thunes_core.errors import BadInput, BarsInvalid
+from thunes_core.research.search import JournalFolder
 from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
 from thunes_core.research.windows import Terms, longest_warmup
 from thunes_core.strategies.base import build_from
@@ -101,7 +102,7 @@ def test_choice_is_the_best_feasible_trial(walked):
 
 def test_resumed_walk_equals_and_only_revised_folds_are_searched_again(tmp_path):
     """A second walk searches nothing; a revised bar re-runs the folds whose training holds it."""
-    options = replace(OPTIONS, journal=tmp_path)
+    options = replace(OPTIONS, studies=JournalFolder(tmp_path))
     first = walk(options=options)
     made = set(tmp_path.rglob("*.log"))
     assert len(made) == 4
