@@ -26,6 +26,8 @@ from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from thunes_core.domain.results import Evidence, WalkForwardResult
@@ -81,13 +83,8 @@ def walk_forward_command(
     how = replace(
         research_plan.options(settings), **{k: v for k, v in given.items() if v is not None}
     )
-    span = parse_time(start, "--start"), parse_time(end, "--end")
-    if bars is None:
-        study = study_key(name, symbol or settings.symbols[0], interval or settings.interval)
-        held = research_plan.history(wiring.bar_store(settings), study, settings)
-        held = cut(held, *span, study)
-    else:
-        held = read_bars(bars, *span)
+    study = study_key(name, symbol or settings.symbols[0], interval or settings.interval)
+    held = _bars(bars, parse_time(start, "--start"), parse_time(end, "--end"), study, settings)
     with _progress(how, quiet=json) as tell:
         result = walk_forward(
             held,
@@ -104,6 +101,20 @@ def walk_forward_command(
         emit_json(_document(result, evidence))
     else:
         _show(result, evidence)
+
+
+def _bars(
+    path: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    study: str,
+    settings: Settings,
+) -> pl.DataFrame:
+    """Read the bars of a file, or those that are stored for the study."""
+    if path is not None:
+        return read_bars(path, start, end)
+    stored = research_plan.history(wiring.bar_store(settings), study, settings)
+    return cut(stored, start, end, study)
 
 
 def _judged(
