@@ -17,7 +17,7 @@ from thunes_core.errors import BarsInvalid, UnknownName
 
 
 class Interval(StrEnum):
-    """A fixed bar length, named as Binance names it."""
+    """A fixed bar length, named as Binance names it; weeks begin on Monday."""
 
     M1 = "1m"
     M3 = "3m"
@@ -31,6 +31,7 @@ class Interval(StrEnum):
     H8 = "8h"
     H12 = "12h"
     D1 = "1d"
+    W1 = "1w"
 
     @property
     def duration(self) -> timedelta:
@@ -42,12 +43,27 @@ class Interval(StrEnum):
         """Length of one bar in minutes."""
         return _MINUTES[self]
 
+    @property
+    def origin(self) -> datetime:
+        """An open time on the grid of this interval: 1970-01-01, or the Monday after it."""
+        return _MONDAY if self is Interval.W1 else _EPOCH
+
+    @property
+    def every(self) -> str:
+        """The interval in polars' words, so that its windows begin on the grid."""
+        return "1w" if self is Interval.W1 else f"{self.minutes}m"
+
     def floor(self, moment: datetime) -> datetime:
-        """Return the open time of the bar that contains `moment` (UTC grid)."""
-        return moment - (moment - _EPOCH) % self.duration
+        """Return the open time of the bar that contains `moment` (UTC grid).
+
+        >>> Interval.W1.floor(datetime(2024, 1, 3, 12, tzinfo=UTC)).isoformat()
+        '2024-01-01T00:00:00+00:00'
+        """
+        return moment - (moment - self.origin) % self.duration
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 _MINUTES = {
     Interval.M1: 1,
     Interval.M3: 3,
@@ -61,6 +77,7 @@ _MINUTES = {
     Interval.H8: 480,
     Interval.H12: 720,
     Interval.D1: 1440,
+    Interval.W1: 10080,
 }
 
 TIME = pl.Datetime("us", "UTC")
@@ -82,14 +99,21 @@ PRICES = ("open", "high", "low", "close")
 VOLUMES = ("volume", "quote_volume", "taker_buy_base", "taker_buy_quote")
 
 
+_NO_INTERVAL = {
+    "1M": " (months differ in length: they have no grid, no gaps and no exact sum of weeks)",
+    "1s": " (seconds are not kept: a decision needs a closed bar of a minute or more)",
+}
+
+
 def parse_interval(name: str) -> Interval:
     """Return the `Interval` called `name`, or raise `UnknownName` with the ones there are."""
     try:
         return Interval(name)
     except ValueError:
-        known = ", ".join(Interval)
+        why = _NO_INTERVAL.get(name, "")
         raise UnknownName(
-            f"interval: expected one of {known}; it was {name!r}; give one of these"
+            f"interval: expected one of {', '.join(Interval)}; it was {name!r}{why}; "
+            "give one of these"
         ) from None
 
 
@@ -128,15 +152,20 @@ def problems(bars: pl.DataFrame, interval: Interval) -> list[Problem]:
 
 
 def _rules(interval: Interval) -> dict[str, pl.Expr]:
-    step = int(interval.duration / timedelta(microseconds=1))
     return {
         "duplicates": pl.col("open_time").is_duplicated().sum(),
         "unsorted": (pl.col("open_time").diff() < timedelta(0)).sum(),
-        "off_grid": (pl.col("open_time").dt.epoch("us") % step != 0).fill_null(value=True).sum(),
+        "off_grid": off_grid(interval).fill_null(value=True).sum(),
         "bad_price": (~broken_free_prices()).sum(),
         "bad_high_low": (~high_low_ok()).sum(),
         "bad_volume": (~volumes_ok()).sum(),
     }
+
+
+def off_grid(interval: Interval) -> pl.Expr:
+    """`open_time` is not one of the interval's; null where it is null."""
+    since = pl.col("open_time").dt.epoch("us") - int(interval.origin.timestamp()) * 1_000_000
+    return since % (interval.duration // timedelta(microseconds=1)) != 0
 
 
 def broken_free_prices() -> pl.Expr:
@@ -213,11 +242,10 @@ def resample(bars: pl.DataFrame, coarse: Interval) -> pl.DataFrame:
         .otherwise(pl.col("close").filter(traded).last()),
     }
     sums = {c: pl.col(c).sum() for c in (*VOLUMES, "trades")}
-    every = f"{coarse.minutes}m"
     return (
         bars.lazy()
         .sort("symbol", "open_time")
-        .group_by_dynamic("open_time", every=every, group_by="symbol", start_by="window")
+        .group_by_dynamic("open_time", every=coarse.every, group_by="symbol", start_by="window")
         .agg(**price, **sums)
         .with_columns(interval=pl.lit(str(coarse)))
         .select(*SCHEMA)

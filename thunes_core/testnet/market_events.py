@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from thunes_core.clock import from_millis, to_millis
 from thunes_core.domain.bars import parse_interval
 from thunes_core.errors import UnknownName
 from thunes_core.testnet.market import Traded
@@ -89,12 +90,14 @@ def events_between(
 
 
 def _klines(exchange: Exchange, stream: Stream, after_ms: int, until_ms: int) -> Iterator[Event]:
-    step_ms = parse_interval(stream.detail).minutes * 60_000
+    interval = parse_interval(stream.detail)
+    step_ms = interval.minutes * 60_000
+    since_ms = max(after_ms, until_ms - MOST_CLOSED * step_ms)
     candles = exchange.market.klines(
         stream.symbol,
         stream.detail,
         until_ms,
-        start_ms=max(after_ms // step_ms, until_ms // step_ms - MOST_CLOSED) * step_ms,
+        start_ms=to_millis(interval.floor(from_millis(since_ms))),
         limit=MOST_CLOSED + 1,
     )
     for candle in candles:

@@ -141,7 +141,7 @@ def _held_differently(
         pl.when(pl.col("side") == "BUY").then(pl.col("quantity")).otherwise(-pl.col("quantity"))
     )
     moves = fills.group_by(
-        open_time=pl.col("time").dt.truncate(f"{interval.minutes}m"), maintain_order=True
+        open_time=pl.col("time").dt.truncate(interval.every), maintain_order=True
     ).agg(moved=signed.sum())
     both = expected.join(moves, on="open_time", how="left").with_columns(
         live=pl.col("moved").fill_null(0.0).cum_sum()

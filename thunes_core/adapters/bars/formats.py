@@ -35,10 +35,12 @@ _NAMES = {
         "taker_buy_quote_volume",
         "taker_buy_quote_asset_volume",
     ),
+    "close_time": ("close_time", "closetime"),
     "symbol": ("symbol", "pair", "ticker"),
     "interval": ("interval", "timeframe"),
     **{price: (price,) for price in PRICES},
 }
+_MOMENTS = ("open_time", "close_time")
 _UNITS = {1: (10**8, 10**11), 10**3: (10**11, 10**14), 10**6: (10**14, 10**17)}
 """Ticks per second of a unix time, told by its size: seconds, milliseconds, microseconds."""
 
@@ -52,7 +54,7 @@ class Opened:
 
 
 def open_file(path: Path) -> Opened:
-    """Open `path`: rows under our names, `open_time` in UTC; columns it lacks stay away.
+    """Open `path`: rows under our names, times in UTC; columns it lacks stay away.
 
     Raises `UnknownName` when there is no such file, `BarsInvalid` when it cannot be read or lacks
     a column that a bar must have.
@@ -112,8 +114,10 @@ def _ours(rows: pl.DataFrame, path: Path) -> Opened:
             f"{'is' if len(lacking) == 1 else 'are'} missing among {', '.join(rows.columns)}; "
             "give a file of candles"
         )
-    typed = {o: _typed(rows[t], o) for o, t in chosen.items() if t and o != "open_time"}
+    typed = {o: _typed(rows[t], o) for o, t in chosen.items() if t and o not in _MOMENTS}
     times, units = _times(rows[str(chosen["open_time"])])
+    if chosen["close_time"]:
+        typed["close_time"] = _times(rows[chosen["close_time"]])[0]
     return Opened(pl.DataFrame({"open_time": times, **typed}), units)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from thunes_core.adapters.bars.formats import FILLED, Opened, open_file
 from thunes_core.adapters.bars.paths import checked_symbol
 from thunes_core.adapters.bars.sift import REASON, Sifted, sift
-from thunes_core.adapters.bars.suspicions import flags, refusal, unfinished_last
+from thunes_core.adapters.bars.suspicions import flags, odd_closes, refusal, unfinished_last
 from thunes_core.clock import SystemClock
 from thunes_core.domain.bars import SCHEMA, Interval, Problem
 from thunes_core.errors import BarsInvalid
@@ -62,7 +62,7 @@ def read_file(
     refused = pl.concat([sifted.refused, late])
     if bars.is_empty():
         raise _invalid(path, symbol, interval, f"none of its {rows.height} rows is a valid bar")
-    found = [*_counted(sifted, opened, late), *flags(bars, interval)]
+    found = [*_counted(sifted, opened, late), *odd_closes(rows, interval), *flags(bars, interval)]
     return ImportedBars(bars, tuple(found), refused, rows.height, lacking)
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from thunes_core.adapters.bars.result import IngestResult, store_rows, together
 from thunes_core.adapters.bars.store import BarStore
+from thunes_core.adapters.bars.suspicions import ODD_CLOSE
 from thunes_core.domain.bars import Gap, Interval
 from thunes_core.domain.window import Window
 from thunes_core.trading.ports import MarketData
@@ -32,6 +33,15 @@ class ReadsMany(Protocol):
 
     def klines_many(self, windows: Sequence[Window]) -> list[pl.DataFrame]:
         """Return `klines` of each of `windows`, in that order."""
+        ...
+
+
+@runtime_checkable
+class TellsCloses(Protocol):
+    """A market that tells when a bar closed by its own account."""
+
+    def close_time(self, symbol: str, interval: Interval, open_time: datetime) -> datetime | None:
+        """Return when the bar closed, UTC; None where there is none."""
         ...
 
 
@@ -117,11 +127,23 @@ def _settle(
         symbol=symbol,
         interval=interval,
         window=(window.start, window.end),
-        evidence=f"asked twice at {now:%Y-%m-%d %H:%M:%S}; bars on both sides, none between",
+        evidence=lambda hole: _evidence(market, window, hole, now),
         at=now,
     )
     undeclared = store.outages.undeclared(missing, symbol, interval)
     return dataclasses.replace(result, gaps=tuple(missing), undeclared=tuple(undeclared))
+
+
+def _evidence(market: MarketData, window: Window, hole: Gap, now: datetime) -> str:
+    """Return what speaks for an outage: the asking, and a bar before it that was broken off."""
+    told = f"asked twice at {now:%Y-%m-%d %H:%M:%S}; bars on both sides, none between"
+    if not isinstance(market, TellsCloses):
+        return told
+    step = window.interval.duration
+    closed = market.close_time(window.symbol, window.interval, hole.start - step)
+    if closed is None or abs(hole.start - closed) <= ODD_CLOSE:
+        return told
+    return f"{told}; the bar before it closed at {closed:%Y-%m-%d %H:%M:%S}"
 
 
 def _ask_again(

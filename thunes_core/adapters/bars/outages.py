@@ -5,7 +5,7 @@ Add here: a way to look at outages. Keep out: finding gaps (domain), asking agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -39,23 +39,25 @@ class Outages:
         symbol: str,
         interval: Interval,
         window: tuple[datetime, datetime],
-        evidence: str,
+        evidence: Callable[[Gap], str],
         at: datetime,
     ) -> None:
         """Make `gaps` the standing outages that begin in `window`; others there are repaired.
 
-        An outage that stands already keeps its evidence and moment, so nothing is written then.
+        An outage that stands already keeps its evidence and moment, so nothing is written then;
+        `evidence` is asked for new ones only.
         """
         with locked(self._locks.series(symbol, interval) / "outages.lock"):
             known = self.rows(symbol, interval)
             here = pl.col("start").is_between(*window, closed="left")
             standing = known.filter(here & pl.col("repaired_at").is_null())
-            found = _frame(gaps, evidence, at)
+            found = _frame(gaps, at)
             same = ["start", "end"]
             new = found.join(standing, on=same, how="anti")
             gone = standing.join(found, on=same, how="anti")
             if new.is_empty() and gone.is_empty():
                 return
+            new = _with_evidence(new, evidence)
             kept = known.join(gone, on=[*same, "declared_at"], how="anti")
             repaired = gone.with_columns(repaired_at=pl.lit(at, dtype=TIME))
             both = pl.concat([kept, repaired, new]).sort("start", "declared_at")
@@ -73,6 +75,11 @@ class Outages:
         return [g for g in gaps if not any(a <= g.start and g.end <= b for a, b in spans)]
 
 
-def _frame(gaps: Sequence[Gap], evidence: str, at: datetime) -> pl.DataFrame:
-    rows = [(g.start, g.end, g.bars, evidence, at, None) for g in gaps]
+def _frame(gaps: Sequence[Gap], at: datetime) -> pl.DataFrame:
+    rows = [(g.start, g.end, g.bars, "", at, None) for g in gaps]
     return pl.DataFrame(rows, schema=DECLARED, orient="row")
+
+
+def _with_evidence(rows: pl.DataFrame, evidence: Callable[[Gap], str]) -> pl.DataFrame:
+    told = [evidence(Gap(*row)) for row in rows.select("start", "end", "bars").iter_rows()]
+    return rows.with_columns(evidence=pl.Series(told, dtype=pl.String()))

@@ -19,6 +19,7 @@ from thunes_core.domain.bars import (
     broken_free_prices,
     empty,
     high_low_ok,
+    off_grid,
     problems,
     volumes_ok,
 )
@@ -66,11 +67,10 @@ def _none_refused() -> pl.DataFrame:
 
 
 def _reason(interval: Interval) -> pl.Expr:
-    step = interval.duration // timedelta(microseconds=1)
     time = pl.col("open_time")
     rules = {
         "no_open_time": time.is_null(),
-        "off_grid": time.dt.epoch("us") % step != 0,
+        "off_grid": off_grid(interval),
         "bad_price": ~broken_free_prices(),
         "bad_high_low": ~high_low_ok(),
         "bad_volume": ~volumes_ok(),

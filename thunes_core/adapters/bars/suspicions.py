@@ -22,6 +22,7 @@ WILD_RATIO = 3.0
 THIN_SHARE = 0.01
 SHIFTED_LIKENESS, UNSHIFTED_LIKENESS = 0.85, 0.3
 LEAST_DAYS = 14
+ODD_CLOSE = timedelta(seconds=1)
 
 # fmt: off
 USUAL_HOURS = (
@@ -69,6 +70,18 @@ def flags(bars: pl.DataFrame, interval: Interval) -> list[Problem]:
         "local_time_suspected": bars.height if shifted_hours(bars, interval) else 0,
     }
     return [Problem(kind, rows) for kind, rows in found.items() if rows]
+
+
+def odd_closes(rows: pl.DataFrame, interval: Interval) -> list[Problem]:
+    """Count rows that claim to have closed elsewhere than at the end of their interval.
+
+    Up to a second off is how venues write the same moment; none where no `close_time` is told.
+    """
+    if "close_time" not in rows.columns:
+        return []
+    off = (pl.col("open_time") + interval.duration - pl.col("close_time")).abs()
+    odd = rows.filter(off > ODD_CLOSE).height
+    return [Problem("odd_close_time", odd)] if odd else []
 
 
 def shifted_hours(bars: pl.DataFrame, interval: Interval) -> int:

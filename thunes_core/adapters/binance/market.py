@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import polars as pl
 
 from thunes_core.adapters.binance.bulk import fetch_klines, pages, parsed, query, what_is
@@ -92,6 +93,17 @@ class BinanceMarket:
         else:
             found = fetch_klines(self.rest_url, cut, self._limiter)
         return [bars.unique("open_time", keep="last").sort("open_time") for bars in found]
+
+    def close_time(self, symbol: str, interval: Interval, open_time: datetime) -> datetime | None:
+        """Return when the exchange says that a bar closed, UTC; None where it has none.
+
+        Usually a millisecond before its end; in a halt the exchange told other moments.
+        """
+        window = Window(symbol, interval, open_time, open_time + interval.duration)
+        (edges,) = pages(window)
+        page = self._page(window, *edges)
+        rows = understood(lambda: orjson.loads(page), what=what_is(window))
+        return understood(lambda: from_millis(rows[0][6]) if rows else None, what=what_is(window))
 
     def price(self, symbol: str) -> Decimal:
         """Return the latest traded price, quote units."""

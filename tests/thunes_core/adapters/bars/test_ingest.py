@@ -106,6 +106,42 @@ def test_what_the_exchange_does_not_have_is_a_declared_outage(store: BarStore) -
     assert outage["evidence"].startswith("asked twice at 2024-03-01 00:00:00")
 
 
+@dataclass
+class Closing(FakeMarket):
+    """A market that also tells when a bar closed."""
+
+    closed_at: datetime | None = None
+
+    def close_time(self, symbol: str, interval: Interval, open_time: datetime) -> datetime | None:
+        """Return the set moment."""
+        self.asked.append((open_time, open_time))
+        return self.closed_at
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "told"),
+    [
+        (START + 2 * HOUR + timedelta(minutes=39), "the bar before it closed at 2024-01-31 22:39"),
+        (START + 3 * HOUR - timedelta(milliseconds=1), "none between"),
+        (None, "none between"),
+    ],
+    ids=["broken off", "as usual", "unknown"],
+)
+def test_a_bar_broken_off_is_evidence_of_the_outage(
+    store: BarStore, closed_at: datetime | None, told: str
+) -> None:
+    """Asked for once, when the outage is declared, and never again."""
+    bars = bars_of([1, 2, 3, 4, 5, 6, 7, 8], skip=[3])
+    market = Closing(bars, closed_at=closed_at)
+    ingest(market, store)
+    (evidence,) = store.outages.rows("BTCUSDT", Interval.H1)["evidence"]
+    assert told in evidence
+    before = START + 2 * HOUR
+    assert market.asked.count((before, before)) == 1
+    ingest(market, store)
+    assert market.asked.count((before, before)) == 1
+
+
 def test_an_outage_that_the_exchange_fills_later_is_repaired(store: BarStore) -> None:
     """The bars come in, the outage is marked repaired."""
     ingest(FakeMarket(bars_of([1, 2, 3, 4], skip=[1])), store)

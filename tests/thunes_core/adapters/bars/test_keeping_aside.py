@@ -47,8 +47,8 @@ def test_an_outage_keeps_its_first_evidence(tmp_path: Path) -> None:
     """Declaring the same hole again changes nothing."""
     outages = Outages(tmp_path)
     where = {"symbol": "BTCUSDT", "interval": Interval.H1, "window": (START, START + 9 * HOUR)}
-    outages.declare([HOLE], **where, evidence="asked twice", at=SEEN)
-    outages.declare([HOLE], **where, evidence="again", at=LATER)
+    outages.declare([HOLE], **where, evidence=lambda _: "asked twice", at=SEEN)
+    outages.declare([HOLE], **where, evidence=lambda _: "again", at=LATER)
     rows = outages.rows("BTCUSDT", Interval.H1)
     assert rows["evidence"].to_list() == ["asked twice"]
     assert outages.undeclared([HOLE], "BTCUSDT", Interval.H1) == []
@@ -58,8 +58,8 @@ def test_an_outage_that_is_filled_is_repaired_not_forgotten(tmp_path: Path) -> N
     """It stands no longer, and the record says until when it did."""
     outages = Outages(tmp_path)
     where = {"symbol": "BTCUSDT", "interval": Interval.H1, "window": (START, START + 9 * HOUR)}
-    outages.declare([HOLE], **where, evidence="asked twice", at=SEEN)
-    outages.declare([], **where, evidence="-", at=LATER)
+    outages.declare([HOLE], **where, evidence=lambda _: "asked twice", at=SEEN)
+    outages.declare([], **where, evidence=lambda _: "-", at=LATER)
     assert outages.rows("BTCUSDT", Interval.H1)["repaired_at"].to_list() == [LATER]
     assert outages.undeclared([HOLE], "BTCUSDT", Interval.H1) == [HOLE]
 
@@ -68,8 +68,10 @@ def test_declaring_one_window_leaves_others_alone(tmp_path: Path) -> None:
     """Outages that begin outside of the window are not touched."""
     outages = Outages(tmp_path)
     where = {"symbol": "BTCUSDT", "interval": Interval.H1}
-    outages.declare([HOLE], **where, window=(START, START + HOUR), evidence="x", at=SEEN)
-    outages.declare([], **where, window=(START + HOUR, START + 9 * HOUR), evidence="x", at=LATER)
+    outages.declare([HOLE], **where, window=(START, START + HOUR), evidence=lambda _: "x", at=SEEN)
+    outages.declare(
+        [], **where, window=(START + HOUR, START + 9 * HOUR), evidence=lambda _: "x", at=LATER
+    )
     assert outages.undeclared([HOLE], "BTCUSDT", Interval.H1) == []
 
 

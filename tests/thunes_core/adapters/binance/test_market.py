@@ -57,6 +57,13 @@ def test_the_edges_of_pages_lose_nothing(market: BinanceMarket, rows: int) -> No
     assert got.equals(BARS[1 : rows + 1])
 
 
+def test_the_exchange_tells_when_a_bar_closed(market: BinanceMarket) -> None:
+    """A millisecond before the end of the interval; nothing of a bar that is not there."""
+    closed = market.close_time("BTCUSDT", Interval.H1, FIRST + 5 * HOUR)
+    assert closed == FIRST + 6 * HOUR - timedelta(milliseconds=1)
+    assert market.close_time("BTCUSDT", Interval.H1, FIRST - 5 * HOUR) is None
+
+
 def test_a_window_that_has_not_begun_is_empty(market: BinanceMarket) -> None:
     """Nothing is asked for the future; nothing stored before the first bar."""
     assert market.klines("BTCUSDT", Interval.H1, NOW, NOW + 9 * HOUR).is_empty()
