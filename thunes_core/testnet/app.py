@@ -35,13 +35,22 @@ from thunes_core.testnet.options import Options
 from thunes_core.testnet.rest import Answer, Door, Fate, Request
 from thunes_core.testnet.rest_lists import LIST_ENDPOINTS
 from thunes_core.testnet.rest_market import MARKET_ENDPOINTS
+from thunes_core.testnet.rest_special import SPECIAL_ENDPOINTS
+from thunes_core.testnet.rest_tickers import TICKER_ENDPOINTS
 from thunes_core.testnet.rest_trading import TRADING_ENDPOINTS
 from thunes_core.testnet.rest_wallet import WALLET_ENDPOINTS
 from thunes_core.testnet.security import Key
 from thunes_core.testnet.settlement import FeeAsset, terms_of
 from thunes_core.testnet.sockets import api_call, market_call
 
-ENDPOINTS = (*MARKET_ENDPOINTS, *TRADING_ENDPOINTS, *LIST_ENDPOINTS, *WALLET_ENDPOINTS)
+ENDPOINTS = (
+    *MARKET_ENDPOINTS,
+    *TICKER_ENDPOINTS,
+    *TRADING_ENDPOINTS,
+    *LIST_ENDPOINTS,
+    *SPECIAL_ENDPOINTS,
+    *WALLET_ENDPOINTS,
+)
 _USUAL_COSTS = Costs()
 _METHODS = ["GET", "POST", "PUT", "DELETE"]
 HttpCall = Callable[[HttpRequest], Awaitable[Response]]

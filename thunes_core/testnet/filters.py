@@ -20,22 +20,43 @@ from thunes_core.testnet.refusals import filter_failure
 
 MARKET_KINDS = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
 Rule = Mapping[str, Any]
+USUAL_MOST_AMENDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the filters look at besides the order: prices, open orders, the base held."""
+    """What the filters look at besides the order: prices, open orders, the base held.
+
+    `everywhere` are the open orders of all symbols, `coming` the orders of the same list before it.
+    """
 
     average_price: Decimal
     last_price: Decimal
     open_orders: Sequence[ExchangeOrder]
     base_total: Decimal
+    everywhere: Sequence[ExchangeOrder] = ()
+    coming: Sequence[NewOrder] = ()
+
+    def seen_by(self, rule: Rule) -> list[NewOrder]:
+        """Return the orders that a rule counts, those coming included."""
+        is_exchange = str(rule["filterType"]).startswith("EXCHANGE_")
+        return [o.asked for o in (self.everywhere if is_exchange else self.open_orders)] + [
+            *self.coming
+        ]
 
 
-def require_filters(order: NewOrder, listing: Listing, now: Situation) -> None:
-    """Refuse `order` with -1013 and the name of the first filter it breaks."""
-    for name, rule in listing.filters.items():
-        check = _CHECKS.get(name)
+def require_filters(
+    order: NewOrder, listing: Listing, now: Situation, others: Sequence[Rule] = ()
+) -> None:
+    """Refuse `order` with -1013 and the name of the first filter it breaks.
+
+    `others` are filters of the exchange and of assets.
+    """
+    for rule in (*listing.filters.values(), *others):
+        name = rule["filterType"]
+        check = _CHECKS.get(name.removeprefix("EXCHANGE_"))
+        if name == "MAX_ASSET" and not _max_asset(order, rule, now, listing):
+            raise filter_failure(name)
         if check is not None and not check(order, rule, now):
             raise filter_failure(name)
 
@@ -60,14 +81,21 @@ def _price(order: NewOrder, rule: Rule, _: Situation) -> bool:
 
 
 def _lot(order: NewOrder, rule: Rule, _: Situation) -> bool:
-    if order.quantity is None:
-        return True
     bounds = [_number(rule, key) for key in ("minQty", "maxQty", "stepSize")]
-    return _within(order.quantity, *bounds)
+    given = [q for q in (order.quantity, order.iceberg_quantity) if q is not None]
+    return all(_within(quantity, *bounds) for quantity in given)
 
 
 def _market_lot(order: NewOrder, rule: Rule, now: Situation) -> bool:
     return order.type not in MARKET_KINDS or _lot(order, rule, now)
+
+
+def _max_asset(order: NewOrder, rule: Rule, now: Situation, listing: Listing) -> bool:
+    limit = _number(rule, "limit")
+    is_base = rule["asset"] == listing.base
+    if is_base and order.quantity is not None and order.quantity > limit:
+        return False
+    return rule["asset"] != listing.quote or _value(order, now) <= limit
 
 
 def _notional(order: NewOrder, rule: Rule, now: Situation) -> bool:
@@ -102,20 +130,20 @@ def _near(order: NewOrder, now: Situation, up: Decimal, down: Decimal) -> bool:
 
 
 def _max_orders(_: NewOrder, rule: Rule, now: Situation) -> bool:
-    return len(now.open_orders) < _number(rule, "maxNumOrders")
+    return len(now.seen_by(rule)) < _number(rule, "maxNumOrders")
 
 
 def _max_algo_orders(order: NewOrder, rule: Rule, now: Situation) -> bool:
     if order.type not in STOPS:
         return True
-    waiting = sum(1 for o in now.open_orders if o.asked.type in STOPS)
+    waiting = sum(1 for o in now.seen_by(rule) if o.type in STOPS)
     return waiting < _number(rule, "maxNumAlgoOrders")
 
 
 def _max_iceberg_orders(order: NewOrder, rule: Rule, now: Situation) -> bool:
     if order.iceberg_quantity is None:
         return True
-    resting = sum(1 for o in now.open_orders if o.asked.iceberg_quantity is not None)
+    resting = sum(1 for o in now.seen_by(rule) if o.iceberg_quantity is not None)
     return resting < _number(rule, "maxNumIcebergOrders")
 
 
@@ -158,6 +186,27 @@ _CHECKS: Mapping[str, Callable[[NewOrder, Rule, Situation], bool]] = {
     "MAX_POSITION": _max_position,
     "TRAILING_DELTA": _trailing,
 }
+
+
+ENFORCED = frozenset(
+    {
+        *_CHECKS,
+        "EXCHANGE_MAX_NUM_ORDERS",
+        "EXCHANGE_MAX_NUM_ALGO_ORDERS",
+        "EXCHANGE_MAX_NUM_ICEBERG_ORDERS",
+        "EXCHANGE_MAX_NUM_ORDER_LISTS",
+        "MAX_NUM_ORDER_LISTS",
+        "MAX_NUM_ORDER_AMENDS",
+        "MAX_ASSET",
+    }
+)
+"""Every filter that binds here, by its type; lists and amendments are counted where made."""
+
+
+def max_amends(listing: Listing) -> int:
+    """Return how often one order of the symbol may be amended."""
+    rule = listing.filters.get("MAX_NUM_ORDER_AMENDS", {})
+    return int(rule.get("maxNumOrderAmends", USUAL_MOST_AMENDS))
 
 
 def max_lists(listing: Listing) -> int:

@@ -123,8 +123,8 @@ class RateLimits:
         """Take back weight: placing and cancelling orders weighs nothing when it succeeds."""
         self._weight.add(self._clock.now_ms(), -weight)
 
-    def use_order(self, count: int = 1) -> None:
-        """Count new orders; refuse with -1015 beyond a limit."""
+    def require_room(self, count: int = 1) -> None:
+        """Refuse new orders with -1015 when they would go beyond a limit."""
         now = self._clock.now_ms()
         for window, name in ((self._short, "10 SECOND"), (self._day, "1 DAY")):
             if self._enforced and window.add(now, 0) + count > window.limit:
@@ -134,6 +134,11 @@ class RateLimits:
                     status=429,
                     headers=self._retry_after(window.ends_ms(now) - now),
                 )
+
+    def use_order(self, count: int = 1) -> None:
+        """Count new orders; refuse them beyond a limit."""
+        self.require_room(count)
+        now = self._clock.now_ms()
         self._short.add(now, count)
         self._day.add(now, count)
 

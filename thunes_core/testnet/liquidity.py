@@ -72,7 +72,8 @@ class Book:
             return order.remaining
         share = self._draw(order.symbol, order.order_id, time_ms).uniform(0.2, 1.3)
         part = (order.remaining * Decimal(str(round(share, 4))) // step) * step
-        return min(max(part, step), order.remaining)
+        most = order.asked.iceberg_quantity or order.remaining
+        return min(max(part, step), most, order.remaining)
 
     def pause(self, order: ExchangeOrder, time_ms: int) -> int:
         """Return how long a thinly filled order waits before it may fill again."""

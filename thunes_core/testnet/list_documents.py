@@ -29,6 +29,12 @@ def listed(one: OrderList) -> dict[str, Any]:
     }
 
 
+def amended_list(one: OrderList) -> dict[str, Any]:
+    """Return a list as the answer to an amendment of one of its orders shows it."""
+    document = listed(one)
+    return {k: v for k, v in document.items() if k not in ("listStatusType", "transactionTime")}
+
+
 def reported(
     one: OrderList, time_ms: int, report: Callable[[ExchangeOrder], dict[str, Any]]
 ) -> dict[str, Any]:

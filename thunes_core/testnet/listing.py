@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from thunes_core.errors import BadInput
+from thunes_core.testnet.orders import Prevention
 
 QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "RUB", "USD")
 _USUAL = {  # tick, step, maximum quantity of a market order, as on the real exchange in 2025
@@ -59,6 +60,16 @@ class Listing:
         """Smallest quantity step; 1e-8 where the rule is off."""
         return self._number("LOT_SIZE", "stepSize") or Decimal("1e-8")
 
+    @property
+    def average_minutes(self) -> int:
+        """Over how many minutes its filters average the price; 0: they take the last one."""
+        rules = self.filters.values()
+        return next((int(r["avgPriceMins"]) for r in rules if "avgPriceMins" in r), 5)
+
+    def allows(self, flag: str) -> bool:
+        """True unless the listing's document says that `flag` is off."""
+        return bool(self.document().get(flag, True))
+
     def _number(self, name: str, key: str) -> Decimal:
         return Decimal(self.filters.get(name, {}).get(key, 0))
 
@@ -82,7 +93,7 @@ class Listing:
             "quoteOrderQtyMarketAllowed": True,
             "allowTrailingStop": True,
             "cancelReplaceAllowed": True,
-            "amendAllowed": False,
+            "amendAllowed": True,
             "pegInstructionsAllowed": False,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
@@ -90,7 +101,7 @@ class Listing:
             "permissions": [],
             "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": "NONE",
-            "allowedSelfTradePreventionModes": ["NONE"],
+            "allowedSelfTradePreventionModes": list(Prevention),
             **self.extra,
         }
 

@@ -18,6 +18,7 @@ from thunes_core.domain.bars import Interval, parse_interval, resample
 from thunes_core.errors import BadInput, UnknownName
 from thunes_core.testnet.generate import Generator
 from thunes_core.testnet.listing import TRADING, Listing, usual_listing
+from thunes_core.testnet.long_series import LongSeries, is_long, long_series
 from thunes_core.testnet.refusals import bad_interval, bad_symbol
 from thunes_core.testnet.series import (
     Candle,
@@ -27,6 +28,7 @@ from thunes_core.testnet.series import (
     frame_of,
     series_of,
 )
+from thunes_core.testnet.tape import Tape
 
 DEMO_START = datetime(2025, 1, 1, tzinfo=UTC)
 _START_PRICES = {"BTCUSDT": 40_000.0, "ETHUSDT": 2_500.0, "BNBUSDT": 400.0, "SOLUSDT": 90.0}
@@ -39,7 +41,8 @@ class Traded:
         self.listing = listing
         self._series = series
         self._generator = generator
-        self._coarse: dict[Interval, Series] = {}
+        self._coarse: dict[tuple[str, int], Series | LongSeries] = {}
+        self._tape: Tape | None = None
         self._halts: list[tuple[int, int]] = []
         self._halted_ms: int | None = None
 
@@ -68,13 +71,35 @@ class Traded:
             self._coarse.clear()
         return self._series
 
+    def tape_until(self, time_ms: int) -> Tape:
+        """Return the public trades, drawn at least up to `time_ms`."""
+        series = self.series_until(time_ms)
+        if self._tape is None or self._tape.series is not series:
+            self._tape = Tape(series, self.listing.tick)
+        return self._tape
+
+    def trade_count(self, now_ms: int) -> int:
+        """Return how many public trades there were by `now_ms`: the id of the next one."""
+        return self.tape_until(now_ms).count_until(self._seen(now_ms))
+
+    def between(self, start_ms: int, now_ms: int) -> Candle:
+        """Return one candle of the path from `start_ms` to `now_ms`."""
+        now_ms = self._seen(now_ms)
+        return self.series_until(now_ms).between(min(start_ms, now_ms), now_ms)
+
     def candles(
-        self, interval: Interval, now_ms: int, start_ms: int | None, end_ms: int | None, limit: int
+        self,
+        interval: str,
+        now_ms: int,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
+        offset_ms: int = 0,
     ) -> list[Candle]:
         """Return the candles that Binance's klines gives at `now_ms`, the running one partial."""
         now_ms = self._seen(now_ms)
         base = self.series_until(now_ms)
-        series = base if interval is base.interval else self._resampled(base, interval)
+        series = self._series_of(base, interval, offset_ms)
         last = series.index_at(now_ms)
         if end_ms is not None:
             last = min(last, series.index_at(end_ms))
@@ -91,18 +116,33 @@ class Traded:
             c for c in found if not any(a <= c.open_ms and c.close_ms < b for a, b in self._halts)
         ]
 
-    def _resampled(self, base: Series, interval: Interval) -> Series:
-        if interval.minutes % base.interval.minutes:
-            raise bad_interval()
-        if interval not in self._coarse:
-            bars = resample(frame_of(base, self.listing.symbol), interval)
-            self._coarse[interval] = series_of(bars, base.order)
-        return self._coarse[interval]
+    def _series_of(self, base: Series, interval: str, offset_ms: int) -> Series | LongSeries:
+        """Return the whole candles of an interval; refuse one that cannot be made."""
+        if interval == base.interval and not offset_ms:
+            return base
+        key = (interval, offset_ms)
+        if key not in self._coarse:
+            if is_long(interval, offset_ms):
+                self._coarse[key] = long_series(base, interval, offset_ms)
+            else:
+                self._coarse[key] = self._resampled(base, interval)
+        return self._coarse[key]
 
-    def _running(self, base: Series, series: Series, index: int, now_ms: int) -> Candle:
+    def _resampled(self, base: Series, interval: str) -> Series:
+        try:
+            coarse = parse_interval(interval)
+        except UnknownName:
+            raise bad_interval() from None
+        if coarse.minutes % base.interval.minutes:
+            raise bad_interval()
+        return series_of(resample(frame_of(base, self.listing.symbol), coarse), base.order)
+
+    def _running(
+        self, base: Series, series: Series | LongSeries, index: int, now_ms: int
+    ) -> Candle:
         """Return the candle at `index` as far as it has come."""
         if series is base:
-            return series.candle_at(index, now_ms)
+            return base.candle_at(index, now_ms)
         whole = series.candle(index)
         first = int(np.searchsorted(base.open_ms, whole.open_ms))
         parts = [base.candle_at(i, now_ms) for i in range(first, base.index_at(now_ms) + 1)]
@@ -114,11 +154,11 @@ class Traded:
         raw = Decimal(str(round(self.series_until(now_ms).price_at(self._seen(now_ms)), 8)))
         return max((raw / tick).to_integral_value() * tick, tick)
 
-    def average_price(self, now_ms: int) -> Decimal:
-        """Return the mean price of the last five minutes, from eleven points on the path."""
+    def average_price(self, now_ms: int, minutes: int = 5) -> Decimal:
+        """Return the mean price of the last minutes, from two points a minute; 0: the last."""
         now_ms = self._seen(now_ms)
         series = self.series_until(now_ms)
-        points = [series.price_at(now_ms - i * 30_000) for i in range(11)]
+        points = [series.price_at(now_ms - i * 30_000) for i in range(2 * minutes + 1)]
         return Decimal(str(round(sum(points) / len(points), 8)))
 
     def first_crossing(
@@ -183,14 +223,13 @@ class Market:
         start_ms: int | None = None,
         end_ms: int | None = None,
         limit: int = 500,
+        offset_ms: int = 0,
     ) -> list[Candle]:
-        """Return candles as Binance does: bounds on the open time, inclusive."""
-        traded = self.find(symbol)
-        try:
-            known = parse_interval(interval)
-        except UnknownName:
-            raise bad_interval() from None
-        return traded.candles(known, now_ms, start_ms, end_ms, limit)
+        """Return candles as Binance does: bounds on the open time, inclusive.
+
+        `offset_ms` shifts the grid: candles of a day begin at midnight of that time zone.
+        """
+        return self.find(symbol).candles(interval, now_ms, start_ms, end_ms, limit, offset_ms)
 
 
 def replayed_market(

@@ -16,12 +16,12 @@ from decimal import Decimal
 from hashlib import sha256
 
 from thunes_core.domain.orders import OrderType, TimeInForce
-from thunes_core.testnet.admission import admitted
+from thunes_core.testnet.admission import admitted, with_default_prevention
 from thunes_core.testnet.clock import ExchangeClock
 from thunes_core.testnet.fault_queue import Faults
 from thunes_core.testnet.faults import Conditions
 from thunes_core.testnet.limits import RateLimits
-from thunes_core.testnet.liquidity import Book, offers_to
+from thunes_core.testnet.liquidity import Book
 from thunes_core.testnet.market import Market
 from thunes_core.testnet.options import Options
 from thunes_core.testnet.order_lists import Lists
@@ -39,6 +39,7 @@ from thunes_core.testnet.refusals import cancel_rejected
 from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
 from thunes_core.testnet.series import Crossing
 from thunes_core.testnet.settlement import Settlement
+from thunes_core.testnet.taking import take
 from thunes_core.testnet.triggers import crosses, is_past_stop, next_crossing
 from thunes_core.testnet.wallet import PastWallets, Wallet
 from thunes_core.testnet.watchers import Watcher
@@ -121,7 +122,7 @@ class Exchange:
         order = self.create(asked)
         if asked.type is not OrderType.MARKET:
             self.settlement.hold(order, asset, amount)
-        self.tell_new(order)
+        self.tell(order, Change.NEW)
         self.start(order, self.market.price(asked.symbol, self.present_ms), self.present_ms)
         return order
 
@@ -129,6 +130,7 @@ class Exchange:
         self, asked: NewOrder, list_id: int = NO_LIST, status: Status = Status.NEW
     ) -> ExchangeOrder:
         """Record a new order; it does not match yet."""
+        asked = with_default_prevention(self, asked)
         order_id = self.records.next_order_id(asked.symbol)
         order = ExchangeOrder(
             asked,
@@ -177,7 +179,7 @@ class Exchange:
         self.settlement.release(order)
         order.status, order.update_ms = status, time_ms
         self.records.settle(order)
-        self._tell(order, ENDINGS[status])
+        self.tell(order, ENDINGS[status])
         self.lists.after_end(order, time_ms)
 
     def set_status(self, symbol: str, status: str) -> None:
@@ -222,11 +224,8 @@ class Exchange:
         """Return the price at an event: where the path crossed, else where it is."""
         return self._event_price.get(symbol) or self.market.price(symbol, time_ms)
 
-    def tell_new(self, order: ExchangeOrder) -> None:
-        """Tell every watcher of a new order."""
-        self._tell(order, Change.NEW)
-
-    def _tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
+    def tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
+        """Remember a change of an order, and tell every watcher."""
         self.records.keep_version(order)
         self._past.keep(self.wallet, order.update_ms)
         for watcher in self.watchers:
@@ -263,7 +262,7 @@ class Exchange:
         else:
             step = self.market.listing(order.symbol).step
             share = self.book.resting_share(order, step, time_ms)
-            self._fill(order, price, share, time_ms, is_maker=True)
+            self.fill(order, price, share, time_ms, is_maker=True)
             self._rest(order, time_ms)
         self._event_price.pop(order.symbol, None)
 
@@ -275,11 +274,11 @@ class Exchange:
         order.working_ms = order.update_ms = time_ms
         tif = order.asked.time_in_force
         if not order.is_limit:
-            self._take(order, price, time_ms)
+            take(self, order, price, time_ms)
             impatient = True
         else:
-            if crosses(order.asked, price):
-                self._take(order, price, time_ms)
+            if crosses(order.asked, price) or order.asked.is_routed:
+                take(self, order, price, time_ms)
             impatient = tif is not TimeInForce.GTC
         if order.is_open and impatient:
             self.end(order, Status.EXPIRED, time_ms)
@@ -294,20 +293,7 @@ class Exchange:
             order.resume_ms = time_ms + self.book.pause(order, time_ms)
             self._watch(order)
 
-    def _take(self, order: ExchangeOrder, price: Decimal, time_ms: int) -> None:
-        """Take from the book up to the order's limit, all or nothing for FOK."""
-        traded = self.market.find(order.symbol)
-        offers = offers_to(order, self.book, self.settlement, traded, price, time_ms)
-        enough = sum(quantity for _, quantity in offers) >= order.remaining
-        if order.asked.time_in_force is TimeInForce.FOK and not enough:
-            return
-        for level, quantity in offers:
-            if not order.is_open:
-                return
-            part = min(quantity, order.remaining)
-            self._fill(order, level, part, time_ms, is_maker=False)
-
-    def _fill(
+    def fill(
         self,
         order: ExchangeOrder,
         price: Decimal,
@@ -316,14 +302,22 @@ class Exchange:
         *,
         is_maker: bool,
     ) -> None:
+        """Execute a part of an order, or end it when the account cannot pay for it."""
         if not self.settlement.affordable(order, price, quantity):
             self.end(order, Status.EXPIRED, time_ms)
             return
-        trade = self.settlement.book(order, price, quantity, time_ms, is_maker=is_maker)
+        trade = self.settlement.book(
+            order,
+            price,
+            quantity,
+            time_ms,
+            is_maker=is_maker,
+            is_allocation=order.asked.is_routed and not is_maker,
+        )
         order.update_ms = time_ms
         order.status = Status.PARTIALLY_FILLED if order.remaining else Status.FILLED
         self.records.settle(order)
-        self._tell(order, Change.TRADE, trade)
+        self.tell(order, Change.TRADE, trade)
         if order.status is Status.FILLED:
             self.limits.forgive_order()
             self.lists.after_fill(order, time_ms)

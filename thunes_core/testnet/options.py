@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.settlement import Terms
@@ -20,6 +21,8 @@ class Options:
     `cash` is what it starts with in every quote asset; `balances` (by asset) replace that.
     `enforce_limits` None: rate limits bind unless the clock is stepped. `depth` None: every order
     finds what it wants. `key_may_withdraw` is what the key's permissions say.
+    `exchange_filters` and `asset_filters` are documents as on the exchange's page of filters;
+    usually there are none.
     """
 
     cash: Decimal = Decimal(10_000)
@@ -28,3 +31,5 @@ class Options:
     enforce_limits: bool | None = None
     depth: Depth | None = None
     key_may_withdraw: bool = False
+    exchange_filters: tuple[Mapping[str, Any], ...] = ()
+    asset_filters: tuple[Mapping[str, Any], ...] = ()

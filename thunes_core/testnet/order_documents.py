@@ -6,12 +6,17 @@ Add here: a field of a document. Keep out: where it is served.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thunes_core.testnet.orders import NEVER_MS, ExchangeOrder, Status, Trade
 from thunes_core.testnet.wallet import Wallet
 
+if TYPE_CHECKING:
+    from thunes_core.testnet.amending import Amendment
+    from thunes_core.testnet.prevention import PreventedMatch
+
 ZERO = Decimal(0)
+NO_GROUP = -1
 
 
 def money(value: Decimal | float) -> str:
@@ -65,7 +70,18 @@ def _optional(order: ExchangeOrder) -> dict[str, Any]:
         fields["strategyId"] = asked.strategy_id
     if asked.strategy_type is not None:
         fields["strategyType"] = asked.strategy_type
+    if order.matches_prevented:
+        fields["preventedMatchId"] = order.matches_prevented[-1].number
+        fields["preventedQuantity"] = money(order.prevented)
+    if asked.is_routed:
+        fields["usedSor"] = True
+        fields["workingFloor"] = working_floor(order)
     return fields
+
+
+def working_floor(order: ExchangeOrder) -> str:
+    """Return where a routed order was last active: SOR until its own book fills it."""
+    return "EXCHANGE" if order.trades and order.trades[-1].allocation_id is None else "SOR"
 
 
 def placed(order: ExchangeOrder) -> dict[str, Any]:
@@ -75,22 +91,125 @@ def placed(order: ExchangeOrder) -> dict[str, Any]:
         **_figures(order),
         **_optional(order),
         "workingTime": order.working_ms,
-        "selfTradePreventionMode": order.asked.prevention,
+        "selfTradePreventionMode": str(order.asked.prevention),
     }
 
 
 def placed_with_fills(order: ExchangeOrder) -> dict[str, Any]:
     """Return the FULL answer to a new order."""
-    return {**placed(order), "fills": [_fill(trade) for trade in order.trades]}
+    document = {**placed(order), "fills": [_fill(trade) for trade in order.trades]}
+    if order.matches_prevented:
+        document["preventedMatches"] = [_own_match(one) for one in order.matches_prevented]
+    return document
 
 
 def _fill(trade: Trade) -> dict[str, Any]:
-    return {
+    fields = {
         "price": money(trade.price),
         "qty": money(trade.quantity),
         "commission": money(trade.fee),
         "commissionAsset": trade.fee_asset,
         "tradeId": trade.trade_id,
+    }
+    if trade.allocation_id is None:
+        return fields
+    return {"matchType": ALLOCATED, **fields, "allocId": trade.allocation_id}
+
+
+ALLOCATED = "ONE_PARTY_TRADE_REPORT"
+
+
+def _own_match(one: PreventedMatch) -> dict[str, Any]:
+    return {
+        "preventedMatchId": one.number,
+        "makerOrderId": one.maker_id,
+        "price": money(one.price),
+        **_prevented_quantities(one),
+    }
+
+
+def _prevented_quantities(one: PreventedMatch) -> dict[str, Any]:
+    fields = {}
+    if one.taker_quantity is not None:
+        fields["takerPreventedQuantity"] = money(one.taker_quantity)
+    if one.maker_quantity is not None:
+        fields["makerPreventedQuantity"] = money(one.maker_quantity)
+    return fields
+
+
+def prevented(one: PreventedMatch) -> dict[str, Any]:
+    """Return a prevented match as myPreventedMatches shows it."""
+    return {
+        "symbol": one.symbol,
+        "preventedMatchId": one.number,
+        "takerOrderId": one.taker_id,
+        "makerSymbol": one.symbol,
+        "makerOrderId": one.maker_id,
+        "tradeGroupId": NO_GROUP,
+        "selfTradePreventionMode": str(one.mode),
+        "price": money(one.price),
+        **_prevented_quantities(one),
+        "transactTime": one.time_ms,
+    }
+
+
+def amended(one: Amendment) -> dict[str, Any]:
+    """Return an order as the answer to its amendment shows it."""
+    order = one.order
+    working = {} if order.working_ms == NEVER_MS else {"workingTime": order.working_ms}
+    return {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": order.list_id,
+        "origClientOrderId": one.old_client_id,
+        "clientOrderId": one.new_client_id,
+        "price": money(order.asked.price or ZERO),
+        "qty": money(order.quantity),
+        "executedQty": money(order.executed),
+        "preventedQty": money(order.prevented),
+        "quoteOrderQty": money(order.asked.quote_quantity or ZERO),
+        "cumulativeQuoteQty": money(order.quote),
+        "status": str(order.status),
+        "timeInForce": str(order.asked.time_in_force),
+        "type": str(order.asked.type),
+        "side": str(order.asked.side),
+        **_optional(order),
+        **working,
+        "selfTradePreventionMode": str(order.asked.prevention),
+    }
+
+
+def amendment(one: Amendment) -> dict[str, Any]:
+    """Return an amendment as the history of an order shows it."""
+    return {
+        "symbol": one.order.symbol,
+        "orderId": one.order.order_id,
+        "executionId": one.number,
+        "origClientOrderId": one.old_client_id,
+        "newClientOrderId": one.new_client_id,
+        "origQty": money(one.old_quantity),
+        "newQty": money(one.new_quantity),
+        "time": one.time_ms,
+    }
+
+
+def allocation(one: Trade) -> dict[str, Any]:
+    """Return an allocation as myAllocations shows it."""
+    return {
+        "symbol": one.symbol,
+        "allocationId": one.allocation_id,
+        "allocationType": "SOR",
+        "orderId": one.order_id,
+        "orderListId": one.list_id,
+        "price": money(one.price),
+        "qty": money(one.quantity),
+        "quoteQty": money(one.quote),
+        "commission": money(one.fee),
+        "commissionAsset": one.fee_asset,
+        "time": one.time_ms,
+        "isBuyer": one.is_buyer,
+        "isMaker": one.is_maker,
+        "isAllocator": False,
     }
 
 
@@ -103,7 +222,7 @@ def canceled(order: ExchangeOrder, cancel_id: str) -> dict[str, Any]:
         "transactTime": order.update_ms,
         **_figures(order),
         **_optional(order),
-        "selfTradePreventionMode": order.asked.prevention,
+        "selfTradePreventionMode": str(order.asked.prevention),
     }
 
 
@@ -123,7 +242,7 @@ def queried(order: ExchangeOrder) -> dict[str, Any]:
         "updateTime": order.update_ms,
         "isWorking": not order.waits and order.status is not Status.PENDING_NEW,
         "workingTime": order.working_ms,
-        "selfTradePreventionMode": asked.prevention,
+        "selfTradePreventionMode": str(asked.prevention),
     }
 
 

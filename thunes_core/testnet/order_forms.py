@@ -9,9 +9,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from thunes_core.domain.orders import OrderType, Side, TimeInForce
-from thunes_core.testnet.orders import NewOrder
+from thunes_core.testnet.orders import NewOrder, Prevention
 from thunes_core.testnet.parameters import Parameters
-from thunes_core.testnet.refusals import Refused, bad_combination, missing, not_required, one_of
+from thunes_core.testnet.refusals import (
+    Refused,
+    bad_combination,
+    bad_data,
+    missing,
+    not_required,
+    one_of,
+)
 
 _NEEDS: Mapping[OrderType, tuple[str, ...]] = {
     OrderType.LIMIT: ("timeInForce", "quantity", "price"),
@@ -48,7 +55,9 @@ def new_order(parameters: Parameters) -> NewOrder:
         time_in_force=time_in_force(parameters, "timeInForce"),
         strategy_id=parameters.integer("strategyId"),
         strategy_type=_strategy_type(parameters, "strategyType"),
-        prevention=parameters.text("selfTradePreventionMode") or "NONE",
+        prevention=parameters.choice(
+            "selfTradePreventionMode", Prevention, bad_data("selfTradePreventionMode")
+        ),
     )
 
 

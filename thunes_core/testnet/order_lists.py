@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from thunes_core.domain.orders import OrderType, Side
 from thunes_core.testnet.admission import admitted, require_admissible
 from thunes_core.testnet.filters import max_lists
-from thunes_core.testnet.orders import STOP_LOSSES, ExchangeOrder, NewOrder, Status
+from thunes_core.testnet.listing import Listing
+from thunes_core.testnet.orders import STOP_LOSSES, Change, ExchangeOrder, NewOrder, Status
 from thunes_core.testnet.refusals import Refused, filter_failure, rejected
 from thunes_core.testnet.triggers import crosses, is_past_stop
 
@@ -127,19 +128,35 @@ class Lists:
         listing = exchange.market.listing(asked.legs[0].symbol)
         if len(asked.legs) == 2:
             require_pair(*asked.legs)
+        self._require_offered(asked, listing)
         if asked.working is None:
-            for one in asked.legs:
-                admitted(exchange, one)
+            for n, one in enumerate(asked.legs):
+                admitted(exchange, one, asked.legs[:n])
         else:
             admitted(exchange, asked.working)
-            for one in asked.legs:
+            for n, one in enumerate(asked.legs):
                 sized = replace(one, quantity=one.quantity or asked.working.quantity)
-                require_admissible(exchange, sized)
-        if self.open_count(listing.symbol) >= max_lists(listing):
-            raise filter_failure("MAX_NUM_ORDER_LISTS")
+                require_admissible(exchange, sized, (asked.working, *asked.legs[:n]))
+        self._require_room(listing)
         found = self.find(None, asked.client_id) if asked.client_id else None
         if found is not None and found.is_open:
             raise rejected("Duplicate order sent.")
+
+    def _require_offered(self, asked: NewList, listing: Listing) -> None:
+        if len(asked.legs) == 2 and not listing.allows("ocoAllowed"):
+            raise rejected("OCO orders are not supported for this symbol")
+        if asked.sized_by_fill and not listing.allows("opoAllowed"):
+            raise rejected("OPO orders are not supported for this symbol.")
+
+    def _require_room(self, listing: Listing) -> None:
+        """Refuse a list beyond what may be open on the symbol, or on the exchange."""
+        if self.open_count(listing.symbol) >= max_lists(listing):
+            raise filter_failure("MAX_NUM_ORDER_LISTS")
+        everywhere = sum(1 for one in self._lists if one.is_open)
+        for rule in self._exchange.options.exchange_filters:
+            most = rule.get("maxNumOrderLists")
+            if most is not None and everywhere >= most:
+                raise filter_failure("EXCHANGE_MAX_NUM_ORDER_LISTS")
 
     def _create(self, made: OrderList) -> None:
         exchange = self._exchange
@@ -151,7 +168,7 @@ class Lists:
     def _start(self, made: OrderList) -> None:
         exchange = self._exchange
         for order in made.orders:
-            exchange.tell_new(order)
+            exchange.tell(order, Change.NEW)
         price = exchange.market.price(made.symbol, exchange.present_ms)
         for order in [made.working] if made.working else made.legs:
             if order is not None and order.is_open:
@@ -159,11 +176,12 @@ class Lists:
 
     def before_act(self, order: ExchangeOrder, time_ms: int) -> None:
         """Let the other leg of an OCO expire before `order` acts, and take over its hold."""
-        for sibling in self._siblings(order):
+        for sibling in self.siblings(order):
             self._exchange.settlement.pass_hold(sibling, order)
             self._exchange.end(sibling, Status.EXPIRED, time_ms)
 
-    def _siblings(self, order: ExchangeOrder) -> list[ExchangeOrder]:
+    def siblings(self, order: ExchangeOrder) -> list[ExchangeOrder]:
+        """Return the open legs that stand beside `order` in an OCO."""
         found = self.find(order.list_id, None)
         if found is None or order not in found.legs:
             return []
@@ -203,7 +221,7 @@ class Lists:
         exchange.settlement.hold(legs[0], asset, amount)
         for leg in legs:
             leg.status, leg.update_ms = Status.NEW, time_ms
-            exchange.tell_new(leg)
+            exchange.tell(leg, Change.NEW)
         for leg in sorted(legs, key=lambda leg: not is_past_stop(leg.asked, price)):
             if leg.is_open:
                 exchange.start(leg, price, time_ms)

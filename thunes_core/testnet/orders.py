@@ -8,8 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from thunes_core.domain.orders import OrderType, Side, TimeInForce
+
+if TYPE_CHECKING:
+    from thunes_core.testnet.prevention import PreventedMatch
 
 ZERO = Decimal(0)
 NO_LIST = -1
@@ -26,6 +30,18 @@ class Status(StrEnum):
     CANCELED = "CANCELED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+
+
+class Prevention(StrEnum):
+    """What happens when an order would trade with another of the same account."""
+
+    NONE = "NONE"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"
+    TRANSFER = "TRANSFER"
 
 
 class Change(StrEnum):
@@ -33,6 +49,8 @@ class Change(StrEnum):
 
     NEW = "NEW"
     TRADE = "TRADE"
+    TRADE_PREVENTION = "TRADE_PREVENTION"
+    REPLACED = "REPLACED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
     REJECTED = "REJECTED"
@@ -42,6 +60,7 @@ ENDINGS = {
     Status.CANCELED: Change.CANCELED,
     Status.EXPIRED: Change.EXPIRED,
     Status.REJECTED: Change.REJECTED,
+    Status.EXPIRED_IN_MATCH: Change.TRADE_PREVENTION,
 }
 OPEN = frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED})
 STOPS = frozenset(
@@ -80,7 +99,8 @@ class NewOrder:
     time_in_force: TimeInForce = TimeInForce.GTC
     strategy_id: int | None = None
     strategy_type: int | None = None
-    prevention: str = "NONE"
+    prevention: Prevention | None = None
+    is_routed: bool = False
 
     @property
     def is_stop(self) -> bool:
@@ -95,7 +115,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """One execution. `quote` is exactly price × quantity."""
+    """One execution. `quote` is exactly price × quantity. An allocation has no trade id (-1)."""
 
     symbol: str
     trade_id: int
@@ -109,6 +129,7 @@ class Trade:
     time_ms: int
     is_buyer: bool
     is_maker: bool
+    allocation_id: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -139,6 +160,9 @@ class ExchangeOrder:
     trail_extreme: Decimal | None = None
     """Best price since a trailing stop began to trail; None before."""
     trailing_ms: int = NEVER_MS
+    prevented: Decimal = ZERO
+    """What self-trade prevention took off."""
+    matches_prevented: list[PreventedMatch] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
 
     @property
@@ -158,8 +182,8 @@ class ExchangeOrder:
 
     @property
     def remaining(self) -> Decimal:
-        """Base quantity not yet executed."""
-        return self.quantity - self.executed
+        """Base quantity not yet executed and not taken off by prevention."""
+        return self.quantity - self.executed - self.prevented
 
     @property
     def is_limit(self) -> bool:

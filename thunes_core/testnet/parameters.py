@@ -11,11 +11,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from thunes_core.testnet.refusals import Refused, illegal, missing, too_precise
+from thunes_core.testnet.refusals import Refused, illegal, missing, overflowed, too_precise
 
 E = TypeVar("E", bound=StrEnum)
 _NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 _WHOLE = r"^[0-9]{1,20}$"
+MOST_LONG = 2**63 - 1
 _CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 
 
@@ -49,6 +50,8 @@ class Parameters:
             return None
         if not re.fullmatch(_WHOLE, value):
             raise illegal(self.shown(name), _WHOLE)
+        if int(value) > MOST_LONG:
+            raise overflowed(self.shown(name))
         return int(value)
 
     def limit(self, default: int, most: int) -> int:

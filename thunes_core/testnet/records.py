@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from thunes_core.testnet.orders import ExchangeOrder, Trade
+
+if TYPE_CHECKING:
+    from thunes_core.testnet.amending import Amendment
+    from thunes_core.testnet.prevention import PreventedMatch
 
 
 class Records:
@@ -19,6 +24,9 @@ class Records:
         self._trades: dict[str, list[Trade]] = defaultdict(list)
         self._by_client: dict[tuple[str, str], ExchangeOrder] = {}
         self._open: dict[tuple[str, int], ExchangeOrder] = {}
+        self._allocations: dict[str, list[Trade]] = defaultdict(list)
+        self.amendments: list[Amendment] = []
+        self.prevented: list[PreventedMatch] = []
         self._versions: dict[tuple[str, int], list[ExchangeOrder]] = defaultdict(list)
 
     def next_order_id(self, symbol: str) -> int:
@@ -29,6 +37,10 @@ class Records:
         """Return the id of the next trade."""
         return len(self._trades[symbol]) + 1
 
+    def next_allocation_id(self, symbol: str) -> int:
+        """Return the id of the next allocation."""
+        return len(self._allocations[symbol])
+
     def add(self, order: ExchangeOrder) -> None:
         """Remember a new order."""
         self._orders[order.symbol][order.order_id] = order
@@ -37,9 +49,17 @@ class Records:
             self._open[order.symbol, order.order_id] = order
 
     def add_trade(self, order: ExchangeOrder, trade: Trade) -> None:
-        """Remember a trade of `order`."""
+        """Remember a trade or allocation of `order`."""
         order.trades.append(trade)
-        self._trades[order.symbol].append(trade)
+        kept = self._trades if trade.allocation_id is None else self._allocations
+        kept[order.symbol].append(trade)
+
+    def rename(self, order: ExchangeOrder, client_id: str) -> None:
+        """Give an order another client id."""
+        if self._by_client.get((order.symbol, order.client_id)) is order:
+            del self._by_client[order.symbol, order.client_id]
+        order.client_id = client_id
+        self._by_client[order.symbol, client_id] = order
 
     def settle(self, order: ExchangeOrder) -> None:
         """Forget that `order` is open when it no longer is."""
@@ -48,7 +68,11 @@ class Records:
 
     def keep_version(self, order: ExchangeOrder) -> None:
         """Keep what `order` is now, for readers that lag behind."""
-        copy = replace(order, trades=list(order.trades))
+        copy = replace(
+            order,
+            trades=list(order.trades),
+            matches_prevented=list(order.matches_prevented),
+        )
         self._versions[order.symbol, order.order_id].append(copy)
 
     def as_of(self, time_ms: int) -> Records:
@@ -62,6 +86,10 @@ class Records:
                     past.add(seen[-1])
         for symbol, trades in self._trades.items():
             past._trades[symbol] = [t for t in trades if t.time_ms <= time_ms]
+        for symbol, allocations in self._allocations.items():
+            past._allocations[symbol] = [t for t in allocations if t.time_ms <= time_ms]
+        past.amendments = [a for a in self.amendments if a.time_ms <= time_ms]
+        past.prevented = [p for p in self.prevented if p.time_ms <= time_ms]
         return past
 
     def find(
@@ -87,6 +115,10 @@ class Records:
     def orders(self, symbol: str) -> list[ExchangeOrder]:
         """Return every order of `symbol`, oldest first."""
         return list(self._orders[symbol].values())
+
+    def allocations(self, symbol: str) -> list[Trade]:
+        """Return every allocation of `symbol`, oldest first."""
+        return self._allocations[symbol]
 
     def trades(self, symbol: str) -> list[Trade]:
         """Return every trade of `symbol`, oldest first."""

@@ -63,6 +63,11 @@ def too_precise(name: str) -> Refused:
     return Refused(-1111, f"Parameter '{name}' has too much precision.")
 
 
+def overflowed(name: str) -> Refused:
+    """A whole number is larger than any the exchange knows."""
+    return Refused(-1108, f"Parameter '{name}' overflowed.")
+
+
 def bad_data(name: str) -> Refused:
     """A parameter's value is not valid."""
     return Refused(-1130, f"Data sent for parameter '{name}' is not valid.")
@@ -101,6 +106,11 @@ def insufficient_balance() -> Refused:
 def cancel_rejected(reason: str = "Unknown order sent.") -> Refused:
     """The matching refuses a cancel."""
     return Refused(-2011, reason)
+
+
+def amend_rejected(reason: str) -> Refused:
+    """The matching refuses to amend an order."""
+    return Refused(-2038, reason)
 
 
 def no_such_order() -> Refused:

@@ -17,7 +17,14 @@ from thunes_core.testnet.order_forms import new_order
 from thunes_core.testnet.order_lists import NewList, OrderList
 from thunes_core.testnet.orders import ExchangeOrder
 from thunes_core.testnet.parameters import Parameters
-from thunes_core.testnet.refusals import Refused, cancel_rejected, missing, no_such_order, one_of
+from thunes_core.testnet.refusals import (
+    Refused,
+    cancel_rejected,
+    missing,
+    no_such_order,
+    one_of,
+    rejected,
+)
 from thunes_core.testnet.rest import Endpoint
 from thunes_core.testnet.rest_trading import (
     ResponseType,
@@ -111,6 +118,13 @@ class ReplaceMode(StrEnum):
     ALLOW_FAILURE = "ALLOW_FAILURE"
 
 
+class ExceededMode(StrEnum):
+    """What a replacement does when the unfilled order count leaves no room for the new order."""
+
+    DO_NOTHING = "DO_NOTHING"
+    CANCEL_ONLY = "CANCEL_ONLY"
+
+
 def cancel_replace(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Cancel an order and place another, without the market moving in between."""
     mode = parameters.choice("cancelReplaceMode", ReplaceMode)
@@ -122,10 +136,14 @@ def cancel_replace(exchange: Exchange, parameters: Parameters) -> dict[str, Any]
         raise one_of("cancelOrigClientOrderId", "cancelOrderId")
     restriction = parameters.text("cancelRestrictions")
     cancel_id = parameters.client_id("cancelNewClientOrderId")
-    parameters.ignore(["orderRateLimitExceededMode"])
+    exceeded = parameters.choice("orderRateLimitExceededMode", ExceededMode)
     asked = new_order(parameters)
     answer = response_type(parameters, asked.type)
     parameters.require_all_read()
+    if not exchange.market.listing(asked.symbol).allows("cancelReplaceAllowed"):
+        raise rejected("Order cancel-replace is not supported for this symbol.")
+    if exceeded is not ExceededMode.CANCEL_ONLY:
+        exchange.limits.require_room()
     order = exchange.records.find(asked.symbol, order_id, client_id)
 
     def cancel() -> dict[str, Any]:

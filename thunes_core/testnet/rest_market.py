@@ -1,27 +1,27 @@
-"""Public endpoints: time, what is listed, candles, prices.
+"""Public endpoints: time, what is listed, candles, the book, public trades.
 
-Add here: an endpoint without a signature. Keep out: the account and its orders (`rest_trading`).
+Add here: an endpoint without a signature. Keep out: tickers (`rest_tickers`), orders
+(`rest_trading`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from thunes_core.domain.orders import Side
+from thunes_core.testnet.long_series import zone_offset_ms
 from thunes_core.testnet.market import Traded
 from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.parameters import Parameters
+from thunes_core.testnet.quotes import book_document
 from thunes_core.testnet.refusals import Refused, bad_combination
 from thunes_core.testnet.rest import Endpoint
+from thunes_core.testnet.routing import routing_groups
+from thunes_core.testnet.symbols import asked_symbols, with_status
+from thunes_core.testnet.tape import PublicTrade
 
 if TYPE_CHECKING:
     from thunes_core.testnet.matching import Exchange
-
-DAY_MS = 86_400_000
 
 
 def ping(_: Exchange, parameters: Parameters) -> dict[str, Any]:
@@ -38,16 +38,22 @@ def server_time(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
 
 def exchange_info(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return limits and listings, of all symbols or of those asked for."""
-    wanted = _asked_symbols(exchange, parameters) or exchange.market.symbols
-    parameters.ignore(["permissions", "showPermissionSets", "symbolStatus"])
+    asked = asked_symbols(exchange, parameters)
+    if asked and (parameters.text("permissions") or parameters.text("symbolStatus")):
+        raise bad_combination()
+    wanted = with_status(exchange, parameters, asked)
+    parameters.ignore(["permissions", "showPermissionSets"])
     parameters.require_all_read()
     return {
         "timezone": "UTC",
         "serverTime": exchange.told_ms,
         "rateLimits": exchange.limits.documents(),
-        "exchangeFilters": [],
+        "exchangeFilters": list(exchange.options.exchange_filters),
         "symbols": [exchange.market.listing(s).document() for s in wanted],
-        "sors": [],
+        "sors": [
+            {"baseAsset": base, "symbols": symbols}
+            for base, symbols in routing_groups(exchange.market).items()
+        ],
     }
 
 
@@ -56,10 +62,16 @@ def klines(exchange: Exchange, parameters: Parameters) -> bytes:
     symbol, interval = parameters.need("symbol"), parameters.need("interval")
     start, end = parameters.integer("startTime"), parameters.integer("endTime")
     limit = parameters.limit(500, 1000)
-    parameters.ignore(["timeZone"])
+    offset = zone_offset_ms(parameters.text("timeZone"))
     parameters.require_all_read()
     candles = exchange.market.klines(
-        symbol, interval, exchange.clock.now_ms(), start_ms=start, end_ms=end, limit=limit
+        symbol,
+        interval,
+        exchange.clock.now_ms(),
+        start_ms=start,
+        end_ms=end,
+        limit=limit,
+        offset_ms=offset,
     )
     return b"[" + ",".join([_ROW % c for c in candles]).encode() + b"]"
 
@@ -67,81 +79,6 @@ def klines(exchange: Exchange, parameters: Parameters) -> bytes:
 _ROW = (
     '[%d,"%.8f","%.8f","%.8f","%.8f","%.8f",%d,"%.8f",%d,"%.8f","%.8f","0"]'  # as klines has them
 )
-
-
-def ticker_price(exchange: Exchange, parameters: Parameters) -> Any:
-    """Return the last price of one symbol, of some, or of all."""
-
-    def one(traded: Traded) -> dict[str, Any]:
-        price = traded.price(exchange.clock.now_ms())
-        return {"symbol": traded.listing.symbol, "price": money(price)}
-
-    return _one_or_many(exchange, parameters, one)
-
-
-def book_ticker(exchange: Exchange, parameters: Parameters) -> Any:
-    """Return best bid and ask: the ticks next to the last price."""
-
-    def one(traded: Traded) -> dict[str, Any]:
-        bid, ask = best_prices(traded, exchange.clock.now_ms())
-        size = money(level_size(traded, bid))
-        return {
-            "symbol": traded.listing.symbol,
-            "bidPrice": money(bid),
-            "bidQty": size,
-            "askPrice": money(ask),
-            "askQty": size,
-        }
-
-    return _one_or_many(exchange, parameters, one)
-
-
-def day_ticker(exchange: Exchange, parameters: Parameters) -> Any:
-    """Return the figures of the last 24 hours, FULL or MINI."""
-    kind = parameters.text("type") or "FULL"
-    if kind not in {"FULL", "MINI"}:
-        raise Refused(-1139, "Invalid ticker type.")
-    return _one_or_many(exchange, parameters, lambda traded: day_figures(exchange, traded, kind))
-
-
-def day_figures(exchange: Exchange, traded: Traded, kind: str) -> dict[str, Any]:
-    """Return the figures of the last 24 hours of one symbol, FULL or MINI."""
-    now = exchange.clock.now_ms()
-    series = traded.series_until(now)
-    first, last = max(series.index_at(now - DAY_MS), 0), series.index_at(now)
-    candles = [series.candle_at(i, now) for i in range(first, last + 1)]
-    price, opened = traded.price(now), Decimal(str(candles[0].open))
-    volume, quote = sum(c.volume for c in candles), sum(c.quote_volume for c in candles)
-    trades = sum(c.trades for c in candles)
-    mini = {
-        "symbol": traded.listing.symbol,
-        "openPrice": money(opened),
-        "highPrice": money(max(c.high for c in candles)),
-        "lowPrice": money(min(c.low for c in candles)),
-        "lastPrice": money(price),
-        "volume": money(volume),
-        "quoteVolume": money(quote),
-        "openTime": now - DAY_MS,
-        "closeTime": now,
-        "firstId": 0,
-        "lastId": max(trades - 1, 0),
-        "count": trades,
-    }
-    if kind == "MINI":
-        return mini
-    bid, ask = best_prices(traded, now)
-    size = money(level_size(traded, bid))
-    return mini | {
-        "priceChange": money(price - opened),
-        "priceChangePercent": format((price - opened) / opened * 100, ".3f"),
-        "weightedAvgPrice": money(quote / volume if volume else float(price)),
-        "prevClosePrice": money(opened),
-        "lastQty": size,
-        "bidPrice": money(bid),
-        "bidQty": size,
-        "askPrice": money(ask),
-        "askQty": size,
-    }
 
 
 def average_price(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
@@ -155,83 +92,131 @@ def average_price(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
 def depth(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return the order book around the last price."""
     traded = exchange.market.find(parameters.need("symbol"))
+    with_status(exchange, parameters, [traded.listing.symbol])
     limit = parameters.limit(100, 5000)
-    parameters.ignore(["symbolStatus"])
     parameters.require_all_read()
     return book_document(exchange, traded, limit)
 
 
-def book_document(exchange: Exchange, traded: Traded, limit: int) -> dict[str, Any]:
-    """Return bids and asks, `limit` levels a side at most."""
-    now = exchange.clock.now_ms()
-
-    def levels(side: Side) -> list[list[str]]:
-        found = exchange.book.levels(traded, side, now, limit)
-        return [[money(price), money(quantity)] for price, quantity in found]
-
-    return {"lastUpdateId": now, "bids": levels(Side.SELL), "asks": levels(Side.BUY)}
+def _depth_weight(parameters: Parameters) -> int:
+    asked = parameters.text("limit") or ""
+    limit = int(asked) if asked.isdecimal() else 100
+    return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), 250)
 
 
-def best_prices(traded: Traded, now_ms: int) -> tuple[Decimal, Decimal]:
-    """Return best bid and ask: one tick below and above the last price."""
-    price, tick = traded.price(now_ms), traded.listing.tick
-    return max(price - tick, tick), price + tick
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 
 
-def level_size(traded: Traded, price: Decimal) -> Decimal:
-    """Return about 10,000 quote units' worth, in whole steps."""
-    step = traded.listing.step
-    return max((Decimal(10_000) / price / step).to_integral_value() * step, step)
-
-
-def _one_or_many(
-    exchange: Exchange, parameters: Parameters, one: Callable[[Traded], dict[str, Any]]
-) -> Any:
-    single = parameters.text("symbol")
-    asked = _asked_symbols(exchange, parameters)
-    parameters.ignore(["symbolStatus", "type"])
+def recent_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
+    """Return the newest public trades."""
+    traded = exchange.market.find(parameters.need("symbol"))
+    limit = parameters.limit(500, 1000)
     parameters.require_all_read()
-    documents = [one(exchange.market.find(s)) for s in asked or exchange.market.symbols]
-    return documents[0] if single else documents
+    return [_trade(one) for one in _newest(exchange, traded, limit)]
 
 
-def _asked_symbols(exchange: Exchange, parameters: Parameters) -> list[str]:
-    single, many = parameters.text("symbol"), parameters.text("symbols")
-    if single and many:
+def old_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
+    """Return public trades from an id on, or the newest."""
+    traded = exchange.market.find(parameters.need("symbol"))
+    from_id, limit = parameters.integer("fromId"), parameters.limit(500, 1000)
+    parameters.require_all_read()
+    if from_id is None:
+        return [_trade(one) for one in _newest(exchange, traded, limit)]
+    return [_trade(one) for one in _from_id(exchange, traded, from_id, limit)]
+
+
+def _newest(exchange: Exchange, traded: Traded, limit: int) -> Iterator[PublicTrade]:
+    count = traded.trade_count(exchange.present_ms)
+    return traded.tape_until(exchange.present_ms).trades(count - limit, count)
+
+
+def _from_id(exchange: Exchange, traded: Traded, from_id: int, limit: int) -> Iterator[PublicTrade]:
+    count = traded.trade_count(exchange.present_ms)
+    tape = traded.tape_until(exchange.present_ms)
+    return tape.trades(from_id, min(from_id + limit, count))
+
+
+def _trade(one: PublicTrade) -> dict[str, Any]:
+    return {
+        "id": one.trade_id,
+        "price": money(one.price),
+        "qty": money(one.quantity),
+        "quoteQty": money(one.price * one.quantity),
+        "time": one.time_ms,
+        "isBuyerMaker": one.is_buyer_maker,
+        "isBestMatch": True,
+    }
+
+
+def aggregate_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
+    """Return aggregate trades from an id on, within a time, or the newest; each is one trade."""
+    traded = exchange.market.find(parameters.need("symbol"))
+    from_id = parameters.integer("fromId")
+    start, end = parameters.integer("startTime"), parameters.integer("endTime")
+    limit = parameters.limit(500, 1000)
+    parameters.require_all_read()
+    if from_id is not None and (start is not None or end is not None):
         raise bad_combination()
-    names = _symbol_list(many) if many else [single] if single else []
-    for name in names:
-        exchange.market.find(name)
-    return names
+    count = traded.trade_count(exchange.present_ms)
+    tape = traded.tape_until(exchange.present_ms)
+    stop = count if end is None else min(count, tape.count_until(end))
+    if from_id is None:
+        from_id = stop - limit if start is None else tape.count_until(start - 1)
+    found = tape.trades(from_id, min(from_id + limit, stop))
+    return [aggregate_document(one) for one in found]
 
 
-def _symbol_list(text: str) -> list[str]:
-    try:
-        names = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        raise Refused(
-            -1100,
-            "Illegal characters found in parameter 'symbols'; legal range is "
-            '\'^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}")*\\]$\'.',
-        )
-    return names
+def aggregate_document(one: PublicTrade) -> dict[str, Any]:
+    """Return a trade as an aggregate of itself."""
+    return {
+        "a": one.trade_id,
+        "p": money(one.price),
+        "q": money(one.quantity),
+        "f": one.trade_id,
+        "l": one.trade_id,
+        "T": one.time_ms,
+        "m": one.is_buyer_maker,
+        "M": True,
+    }
 
 
-def _by_symbol(one: int, many: int) -> Callable[[Parameters], int]:
-    return lambda parameters: one if parameters.text("symbol") else many
+def block_trades(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
+    """Return block trades: none ever happen here."""
+    exchange.market.find(parameters.need("symbol"))
+    parameters.integer("fromId")
+    parameters.limit(500, 1000)
+    parameters.require_all_read()
+    return []
+
+
+def execution_rules(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
+    """Return the execution rules of symbols: nobody has one here."""
+    wanted = with_status(exchange, parameters, asked_symbols(exchange, parameters))
+    parameters.require_all_read()
+    return {"symbolRules": [{"symbol": symbol, "rules": []} for symbol in wanted]}
+
+
+def reference_price(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
+    """Refuse: no symbol has a reference price here."""
+    exchange.market.find(parameters.need("symbol"))
+    with_status(exchange, parameters, [parameters.need("symbol")])
+    parameters.require_all_read()
+    raise Refused(-2043, "This symbol doesn't have a reference price.")
 
 
 MARKET_ENDPOINTS = (
     Endpoint("GET", "/api/v3/ping", ping),
     Endpoint("GET", "/api/v3/time", server_time),
     Endpoint("GET", "/api/v3/exchangeInfo", exchange_info, 20),
+    Endpoint("GET", "/api/v3/executionRules", execution_rules, 2),
     Endpoint("GET", "/api/v3/klines", klines, 2),
     Endpoint("GET", "/api/v3/uiKlines", klines, 2),
-    Endpoint("GET", "/api/v3/ticker/price", ticker_price, _by_symbol(2, 4)),
-    Endpoint("GET", "/api/v3/ticker/bookTicker", book_ticker, _by_symbol(2, 4)),
-    Endpoint("GET", "/api/v3/ticker/24hr", day_ticker, _by_symbol(2, 80)),
     Endpoint("GET", "/api/v3/avgPrice", average_price, 2),
-    Endpoint("GET", "/api/v3/depth", depth, 5),
+    Endpoint("GET", "/api/v3/depth", depth, _depth_weight),
+    Endpoint("GET", "/api/v3/trades", recent_trades, 25),
+    Endpoint("GET", "/api/v3/historicalTrades", old_trades, 25),
+    Endpoint("GET", "/api/v3/historicalBlockTrades", block_trades, 25),
+    Endpoint("GET", "/api/v3/aggTrades", aggregate_trades, 4),
+    Endpoint("GET", "/api/v3/referencePrice", reference_price, 2),
+    Endpoint("GET", "/api/v3/referencePrice/calculation", reference_price, 2),
 )

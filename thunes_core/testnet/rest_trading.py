@@ -74,10 +74,11 @@ def rehearse(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     wants_rates = (parameters.text("computeCommissionRates") or "").lower() == "true"
     parameters.require_all_read()
     admitted(exchange, asked)
-    return _order_rates(exchange) if wants_rates else {}
+    return order_rates(exchange) if wants_rates else {}
 
 
-def _order_rates(exchange: Exchange) -> dict[str, Any]:
+def order_rates(exchange: Exchange) -> dict[str, Any]:
+    """Return the rates that an order would pay."""
     terms = exchange.settlement.terms
     nothing = {"maker": money(0), "taker": money(0)}
     return {
@@ -118,16 +119,17 @@ def commission(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
 
 def query(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     """Return one order, without its fills."""
-    order = _named_order(exchange, exchange.seen_records, parameters)
+    order = named_order(exchange, exchange.seen_records, parameters)
     parameters.require_all_read()
     if order is None:
         raise no_such_order()
     return documents.queried(order)
 
 
-def _named_order(
+def named_order(
     exchange: Exchange, records: Records, parameters: Parameters
 ) -> ExchangeOrder | None:
+    """Return the order that `orderId` or `origClientOrderId` names; refuse when neither does."""
     symbol = exchange.market.listing(parameters.need("symbol")).symbol
     order_id = parameters.integer("orderId")
     client_id = parameters.text("origClientOrderId")
@@ -137,13 +139,13 @@ def _named_order(
 
 
 def cancel(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
-    """Cancel one order."""
-    order = _named_order(exchange, exchange.records, parameters)
+    """Cancel one order; the answer to cancelling a leg is the list that ended with it."""
+    order = named_order(exchange, exchange.records, parameters)
     cancel_id = parameters.client_id("newClientOrderId")
     restriction = parameters.text("cancelRestrictions")
     parameters.require_all_read()
     require_restriction(order, restriction)
-    return documents.canceled(exchange.cancel(order), cancel_id or cancel_id_of(order))
+    return _canceled_report(exchange, exchange.cancel(order), cancel_id)
 
 
 def require_restriction(order: ExchangeOrder | None, restriction: str | None) -> None:
@@ -181,16 +183,19 @@ def cancel_all(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any
     orders = exchange.records.open_orders(symbol)
     if not orders:
         raise cancel_rejected()
-    return [_canceled_report(exchange, order) for order in orders if order.is_open]
+    return [_canceled_report(exchange, exchange.cancel(order)) for order in orders if order.is_open]
 
 
-def _canceled_report(exchange: Exchange, order: ExchangeOrder) -> dict[str, Any]:
-    """Cancel an order, or the whole list it belongs to, and return the document."""
-    exchange.cancel(order)
+def _canceled_report(
+    exchange: Exchange, order: ExchangeOrder, cancel_id: str | None = None
+) -> dict[str, Any]:
+    """Return the document of a cancelled order, or of the whole list it belongs to."""
+
+    def report(one: ExchangeOrder) -> dict[str, Any]:
+        return documents.canceled(one, cancel_id or cancel_id_of(one))
+
     found = exchange.lists.find(order.list_id, None)
-    if found is None:
-        return documents.canceled(order, cancel_id_of(order))
-    return reported(found, exchange.present_ms, lambda o: documents.canceled(o, cancel_id_of(o)))
+    return report(order) if found is None else reported(found, exchange.present_ms, report)
 
 
 def all_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:

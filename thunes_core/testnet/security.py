@@ -1,4 +1,4 @@
-"""Who may ask: API keys, HMAC and Ed25519 signatures, timestamps and recvWindow.
+"""Who may ask: API keys, HMAC, Ed25519 and RSA signatures, timestamps and recvWindow.
 
 Add here: another kind of key. Keep out: what the request asks for.
 """
@@ -25,7 +25,7 @@ AHEAD_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What an API key proves itself with: an HMAC secret, or an Ed25519 public key (PEM)."""
+    """What an API key proves itself with: an HMAC secret, or an Ed25519 or RSA public key (PEM)."""
 
     secret: str | None = None
     public_key_pem: str | None = None
@@ -33,21 +33,28 @@ class Key:
     def accepts(self, payload: str, signature: str) -> bool:
         """True when `signature` is this key's signature of `payload`."""
         if self.public_key_pem is not None:
-            return _ed25519_ok(self.public_key_pem, payload, signature)
+            return _public_key_accepts(self.public_key_pem, payload, signature)
         digest = hmac.new((self.secret or "").encode(), payload.encode(), hashlib.sha256)
-        return hmac.compare_digest(digest.hexdigest(), signature.lower())
+        return hmac.compare_digest(digest.hexdigest().encode(), signature.lower().encode())
 
 
-def _ed25519_ok(pem: str, payload: str, signature: str) -> bool:
+def _public_key_accepts(pem: str, payload: str, signature: str) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem.encode())
-        if not isinstance(key, Ed25519PublicKey):
+        proof = base64.b64decode(signature, validate=True)
+        if isinstance(key, Ed25519PublicKey):
+            key.verify(proof, payload.encode())
+        elif isinstance(key, RSAPublicKey):
+            key.verify(proof, payload.encode(), PKCS1v15(), SHA256())
+        else:
             return False
-        key.verify(base64.b64decode(signature, validate=True), payload.encode())
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -122,6 +122,38 @@ class Series:
             whole.taker_quote * share,
         )
 
+    def between(self, start_ms: int, end_ms: int) -> Candle:
+        """Return one candle of the path from `start_ms` to `end_ms`, both within the series."""
+        first, last = max(self.index_at(start_ms), 0), max(self.index_at(end_ms), 0)
+        edges = [self.price_at(start_ms), self.price_at(end_ms)]
+        for index in {first, last}:
+            edges += [p for t, p in self.knots(index) if start_ms <= t <= end_ms]
+        highs, lows = self.high[first + 1 : last], self.low[first + 1 : last]
+        sums = {
+            name: float(np.dot(getattr(self, name)[first : last + 1], shares))
+            for shares in [self._shares(first, last, start_ms, end_ms)]
+            for name in ("volume", "quote_volume", "trades", "taker_base", "taker_quote")
+        }
+        return Candle(
+            start_ms,
+            edges[0],
+            max(*edges, float(highs.max(initial=edges[0]))),
+            min(*edges, float(lows.min(initial=edges[0]))),
+            edges[1],
+            sums["volume"],
+            end_ms,
+            sums["quote_volume"],
+            int(sums["trades"]),
+            sums["taker_base"],
+            sums["taker_quote"],
+        )
+
+    def _shares(self, first: int, last: int, start_ms: int, end_ms: int) -> Floats:
+        """Return which share of each candle's time lies within the two moments."""
+        opens = self.open_ms[first : last + 1]
+        inside = np.minimum(opens + self.step_ms, end_ms) - np.maximum(opens, start_ms)
+        return np.clip(inside / self.step_ms, 0.0, 1.0)
+
     def knots(self, index: int) -> list[Knot]:
         """Return the four corners (time, price) of the path through the candle at `index`."""
         start, step = int(self.open_ms[index]), self.step_ms

@@ -148,11 +148,12 @@ class Settlement:
         time_ms: int,
         *,
         is_maker: bool,
+        is_allocation: bool = False,
     ) -> Trade:
         """Execute `quantity` of `order` at `price`: move the money and record the trade."""
         listing = self._market.listing(order.symbol)
         quote = price * quantity
-        self._release_share(order, quantity)
+        self.release_share(order, quantity)
         fee, fee_asset = self._fee(order, quantity, quote, time_ms, is_maker=is_maker)
         if order.is_buy:
             self._wallet.add(listing.base, quantity)
@@ -161,9 +162,10 @@ class Settlement:
             self._wallet.add(listing.quote, quote)
             self._wallet.add(listing.base, -quantity)
         self._wallet.add(fee_asset, -fee)
+        allocation = self._records.next_allocation_id(order.symbol) if is_allocation else None
         trade = Trade(
             order.symbol,
-            self._records.next_trade_id(order.symbol),
+            -1 if is_allocation else self._records.next_trade_id(order.symbol),
             order.order_id,
             order.list_id,
             price,
@@ -174,13 +176,15 @@ class Settlement:
             time_ms,
             order.is_buy,
             is_maker,
+            allocation,
         )
         order.executed += quantity
         order.quote += quote
         self._records.add_trade(order, trade)
         return trade
 
-    def _release_share(self, order: ExchangeOrder, quantity: Decimal) -> None:
+    def release_share(self, order: ExchangeOrder, quantity: Decimal) -> None:
+        """Free what `order` holds for `quantity` of what remains of it."""
         if not order.held:
             return
         last = quantity >= order.remaining

@@ -21,6 +21,15 @@ METHODS: Mapping[str, tuple[str, str]] = {
     "time": ("GET", "time"),
     "exchangeInfo": ("GET", "exchangeInfo"),
     "depth": ("GET", "depth"),
+    "executionRules": ("GET", "executionRules"),
+    "trades.recent": ("GET", "trades"),
+    "trades.historical": ("GET", "historicalTrades"),
+    "trades.aggregate": ("GET", "aggTrades"),
+    "blockTrades.historical": ("GET", "historicalBlockTrades"),
+    "referencePrice": ("GET", "referencePrice"),
+    "referencePrice.calculation": ("GET", "referencePrice/calculation"),
+    "ticker": ("GET", "ticker"),
+    "ticker.tradingDay": ("GET", "ticker/tradingDay"),
     "klines": ("GET", "klines"),
     "uiKlines": ("GET", "uiKlines"),
     "avgPrice": ("GET", "avgPrice"),
@@ -32,6 +41,13 @@ METHODS: Mapping[str, tuple[str, str]] = {
     "order.status": ("GET", "order"),
     "order.cancel": ("DELETE", "order"),
     "order.cancelReplace": ("POST", "order/cancelReplace"),
+    "order.amend.keepPriority": ("PUT", "order/amend/keepPriority"),
+    "order.amendments": ("GET", "order/amendments"),
+    "sor.order.place": ("POST", "sor/order"),
+    "sor.order.test": ("POST", "sor/order/test"),
+    "myPreventedMatches": ("GET", "myPreventedMatches"),
+    "myAllocations": ("GET", "myAllocations"),
+    "myFilters": ("GET", "myFilters"),
     "openOrders.status": ("GET", "openOrders"),
     "openOrders.cancelAll": ("DELETE", "openOrders"),
     "orderList.place": ("POST", "order/oco"),
@@ -52,6 +68,22 @@ METHODS: Mapping[str, tuple[str, str]] = {
 }
 
 
+PLACING = frozenset(
+    {
+        "order.place",
+        "order.cancelReplace",
+        "sor.order.place",
+        "orderList.place",
+        "orderList.place.oco",
+        "orderList.place.oto",
+        "orderList.place.otoco",
+        "orderList.place.opo",
+        "orderList.place.opoco",
+    }
+)
+"""Methods whose answers show the order counts besides the weight."""
+
+
 class ApiSession:
     """One connection's state: who is logged on, what is subscribed."""
 
@@ -70,10 +102,12 @@ class ApiSession:
         except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError):
             return _failure(None, Refused(-1135, "Invalid JSON Request"))
         shows_limits = params.pop("returnRateLimits", True)
+        limits = self._door.exchange.limits
         with self._door.exchange.lock:
             answer = self._do(number, method, params)
-            if answer and shows_limits:
-                answer["rateLimits"] = [self._door.exchange.limits.weight_status()]
+            if answer and shows_limits and method in METHODS:
+                orders = limits.order_counts() if method in PLACING else []
+                answer["rateLimits"] = [*orders, limits.weight_status()]
         return answer
 
     def events(self) -> list[dict[str, Any]]:
@@ -92,7 +126,10 @@ class ApiSession:
 
     def _do(self, number: Any, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
         if method in METHODS:
-            return self._ask_door(number, METHODS[method], params)
+            answer = self._ask_door(number, METHODS[method], params)
+            if answer and method == "sor.order.place" and "result" in answer:
+                answer["result"] = [answer["result"]]
+            return answer
         try:
             return {"id": number, "status": 200, "result": self._own(method, params)}
         except Refused as refused:
@@ -109,7 +146,18 @@ class ApiSession:
             return {}
         body = orjson.loads(answer.body) if answer.body[:1] in b"{[" else {"code": -1000, "msg": ""}
         name = "result" if answer.status == 200 else "error"
+        if "Retry-After" in answer.headers and body.get("code") == -1003:
+            body["data"] = self._retry_times(int(answer.headers["Retry-After"]))
         return {"id": number, "status": answer.status, name: body}
+
+    def _retry_times(self, seconds: int) -> dict[str, int]:
+        """Return when a refused request may be sent again, in the exchange's time."""
+        exchange = self._door.exchange
+        pace = max(exchange.clock.multiple, 1.0)
+        return {
+            "serverTime": exchange.told_ms,
+            "retryAfter": exchange.told_ms + round(seconds * 1000 * pace),
+        }
 
     def _request(self, target: tuple[str, str], params: dict[str, Any]) -> Request:
         texts = {name: _text(value) for name, value in params.items()}

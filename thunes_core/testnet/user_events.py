@@ -9,7 +9,7 @@ from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from thunes_core.testnet.order_documents import money
+from thunes_core.testnet.order_documents import ALLOCATED, NO_GROUP, money, working_floor
 from thunes_core.testnet.order_lists import OrderList
 from thunes_core.testnet.orders import NEVER_MS, Change, ExchangeOrder, Trade
 
@@ -51,6 +51,8 @@ class UserFeed:
         found = self._exchange.lists.find(order.list_id, None)
         if found is not None:
             self._list_changed(found, now)
+            if change is Change.REPLACED:
+                self._tell(list_status(found, now) | {"l": "UPDATED"})
         listing = self._exchange.market.listing(order.symbol)
         assets = dict.fromkeys((listing.base, listing.quote))
         if trade is not None:
@@ -109,7 +111,7 @@ def execution_report(
         "Z": money(order.quote),
         "Y": money(trade.quote if trade else ZERO),
         "Q": money(asked.quote_quantity or ZERO),
-        "V": asked.prevention,
+        "V": str(asked.prevention),
     }
     if order.working_ms != NEVER_MS:
         fields["W"] = order.working_ms
@@ -117,9 +119,42 @@ def execution_report(
         fields["d"] = asked.trailing_delta
     if order.trailing_ms != NEVER_MS:
         fields["D"] = order.trailing_ms
+    if asked.strategy_id is not None:
+        fields["j"] = asked.strategy_id
+    if asked.strategy_type is not None:
+        fields["J"] = asked.strategy_type
     if change is Change.CANCELED:
         fields["C"], fields["c"] = order.client_id, f"cancel-{order.order_id}"
+    return fields | _routing_fields(order, trade) | _prevention_fields(order, change)
+
+
+def _routing_fields(order: ExchangeOrder, trade: Trade | None) -> Event:
+    if not order.asked.is_routed:
+        return {}
+    fields: Event = {"k": working_floor(order), "uS": True}
+    if trade is not None and trade.allocation_id is not None:
+        fields |= {"b": ALLOCATED, "a": trade.allocation_id}
     return fields
+
+
+def _prevention_fields(order: ExchangeOrder, change: Change) -> Event:
+    """Return what a report of prevention tells of the order on the other side."""
+    if change is not Change.TRADE_PREVENTION or not order.matches_prevented:
+        return {}
+    match = order.matches_prevented[-1]
+    is_taker = match.taker_id == order.order_id
+    last = match.taker_quantity if is_taker else match.maker_quantity
+    return {
+        "v": match.number,
+        "A": money(order.prevented),
+        "B": money(last or ZERO),
+        "u": NO_GROUP,
+        "U": match.maker_id if is_taker else match.taker_id,
+        "Cs": match.symbol,
+        "pl": money(last or ZERO),
+        "pL": money(match.price),
+        "pY": money((last or ZERO) * match.price),
+    }
 
 
 def account_position(exchange: Exchange, assets: list[str], update_ms: int, now_ms: int) -> Event:

@@ -30,7 +30,11 @@ def differences(
     if isinstance(theirs, list) and theirs and ours:
         if len(theirs) == len(ours):
             pairs = zip(ours, theirs, strict=True)
-        else:
-            pairs = [(one, theirs[0]) for one in ours]
-        return [d for a, b in pairs for d in differences(a, b, f"{where}[]", optional)]
+            return [d for a, b in pairs for d in differences(a, b, f"{where}[]", optional)]
+        return [d for one in ours for d in _nearest(one, theirs, f"{where}[]", optional)]
     return []
+
+
+def _nearest(ours: Any, theirs: list[Any], where: str, optional: frozenset[str]) -> list[str]:
+    """Return the differences from the one of `theirs` that is most like `ours`."""
+    return min((differences(ours, one, where, optional) for one in theirs), key=len)

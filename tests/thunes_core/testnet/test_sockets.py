@@ -126,7 +126,7 @@ def test_market_streams_have_the_published_shape(
             connected(running) as client,
             listening(running, streams(running, client).multiplex_socket([name])) as socket,
         ):
-            step(running, 0.1)
+            step(running, 0.5)
             return await socket.recv()
 
     found = run(work)
