@@ -14,14 +14,19 @@ from thunes_core.errors import ExchangeUnavailable, ThunesError
 
 
 @contextmanager
-def told_plainly(*, retry_reads: bool = False) -> Iterator[None]:
+def told_plainly(
+    *, retry_reads: bool = False, but: tuple[type[ThunesError], ...] = ()
+) -> Iterator[None]:
     """Turn a `ThunesError` of the block into a `dg.Failure` with its message and nothing else.
 
     The failure is final unless `retry_reads` is set and the exchange was merely out of reach: then
-    the step's retry policy applies. Everything else passes through, interrupts above all.
+    the step's retry policy applies. Errors of a class in `but`, which the caller knows how to take,
+    and everything else pass through, interrupts above all.
     """
     try:
         yield
+    except but:
+        raise
     except ThunesError as error:
         raise dg.Failure(
             description=str(error),

@@ -15,6 +15,7 @@ from thunes_pipelines import policies
 from thunes_pipelines.checks import warning
 
 if TYPE_CHECKING:
+    from thunes_core.errors import AnswerIsNo
     from thunes_core.trading.world import TickReport
 
 SPECS = [
@@ -48,3 +49,8 @@ def results(report: TickReport) -> list[dg.AssetCheckResult]:
             why=f"{state.state} since {state.since:%Y-%m-%d %H:%M}, {state.author}: {state.reason}",
         ),
     ]
+
+
+def skipped(why: AnswerIsNo) -> list[dg.AssetCheckResult]:
+    """Return the results of a tick that was skipped: nothing was dealt with, nothing is wrong."""
+    return [warning(spec.name, passed=True, why=f"skipped: {why}") for spec in SPECS]

@@ -14,7 +14,7 @@ from thunes_core.domain.orders import Leg, OrderRequest, OrderStatus, OrderType,
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import OrderRecord, StateRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.errors import ExchangeUnavailable, LeaseHeld, OutcomeUnknown
+from thunes_core.errors import BreakerOpen, ExchangeUnavailable, LeaseHeld, OutcomeUnknown
 from thunes_core.trading.world import TickReport
 from thunes_pipelines import policies
 from thunes_pipelines.assets.trading import trade_tick
@@ -95,7 +95,6 @@ def test_checks_warn_and_hold_nothing_back(report, failing):
     [
         ExchangeUnavailable("exchange: expected an answer; none came; start it"),
         OutcomeUnknown("order th-1: it may exist; the next tick asks"),
-        LeaseHeld("lease: another tick runs"),
     ],
 )
 def test_an_expected_error_fails_once_with_its_sentence(error):
@@ -107,6 +106,17 @@ def test_an_expected_error_fails_once_with_its_sentence(error):
     assert told.user_failure_data.description == str(error)
     assert told.user_failure_data.metadata["error"].value == type(error).__name__
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
+
+
+@pytest.mark.parametrize("error", [LeaseHeld("lease: it runs"), BreakerOpen("breaker: open")])
+def test_a_tick_that_may_not_run_now_is_skipped_and_no_failure(error):
+    """The run succeeds, nothing is materialised, the sentence stands at the checks and the tag."""
+    result, run = run_tick(error)
+    assert result.success
+    assert not result.asset_materializations_for_node("trade_tick")
+    told = {e.description for e in result.get_asset_check_evaluations()}
+    assert told == {f"skipped: {error}"}
+    assert run.tags[policies.DECISION] == "skipped"
 
 
 def test_an_interrupt_passes_through():
