@@ -10,7 +10,7 @@ BARS ?=
 HOURS ?= 168
 SEED ?= 1
 
-.PHONY: bench-data bench-stream demo up test check soak format lint types imports docs peers bench lock clean
+.PHONY: bench-data bench-stream demo up test check soak format lint types imports docs peers bench lock clean refusals
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -37,6 +37,9 @@ up: $(RUN)  ## local testnet, MLflow, Dagster webserver and daemon; Ctrl-C stops
 
 test: $(DEV)  ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+refusals: $(DEV)  ## write docs/refusals.md anew from the checks of the gate
+	@THUNES_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/docs/test_refusals.py
 
 check: format lint types imports docs test  ## all that CI checks
 

@@ -92,6 +92,13 @@ class Settings(BaseSettings):
     max_symbol_exposure: Decimal = Field(default=Decimal(1500), gt=0)
     max_total_exposure: Decimal = Field(default=Decimal(4500), gt=0)
     bar_grace_seconds: int = Field(default=60, ge=0)
+    max_drawdown: Decimal = Field(default=Decimal("0.3"), ge=0, lt=1)
+    max_correlated_exposure: Decimal = Field(default=Decimal(0), ge=0)
+    correlation_threshold: float = Field(default=0.8, ge=-1, le=1)
+    max_entries_per_hour: int = Field(default=30, ge=0)
+    price_band: Decimal = Field(default=Decimal("0.1"), ge=0, lt=1)
+    max_stop_outs: int = Field(default=0, ge=0)
+    stop_out_hours: int = Field(default=24, ge=1)
 
     taker_fee: float = Field(default=0.001, ge=0, lt=0.1)
     maker_fee: float = Field(default=0.001, ge=0, lt=0.1)
@@ -293,6 +300,13 @@ class Settings(BaseSettings):
             self.max_symbol_exposure,
             self.max_total_exposure,
             self.bar_grace_seconds,
+            self.max_drawdown,
+            self.max_correlated_exposure,
+            self.correlation_threshold,
+            self.max_entries_per_hour,
+            self.price_band,
+            self.max_stop_outs,
+            self.stop_out_hours,
         )
 
 

@@ -11,7 +11,12 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class RiskLimits:
-    """Limits of the account; money in quote units (semantics §7, mission S2)."""
+    """Limits of the account; money in quote units, the rest fractions or counts; 0 is off.
+
+    Only `daily_loss_quote`, `max_positions` and the first three sums are never off (semantics §7).
+    `max_correlated_exposure` binds the sum held in symbols whose returns correlate with the
+    order's by `correlation_threshold` or more.
+    """
 
     daily_loss_quote: Decimal = Decimal(20)
     max_positions: int = 3
@@ -21,6 +26,12 @@ class RiskLimits:
     max_total_exposure: Decimal = Decimal(3000)
     bar_grace_seconds: int = 60
     max_drawdown: Decimal = Decimal(0)
+    max_correlated_exposure: Decimal = Decimal(0)
+    correlation_threshold: float = 0.8
+    max_entries_per_hour: int = 0
+    price_band: Decimal = Decimal(0)
+    max_stop_outs: int = 0
+    stop_out_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True)

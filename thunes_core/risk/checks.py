@@ -112,6 +112,45 @@ def total_exposure(request: OrderRequest, facts: RiskFacts) -> str | None:
     return _above("total exposure", then, facts.limits.max_total_exposure)
 
 
+def correlated_exposure(request: OrderRequest, facts: RiskFacts) -> str | None:
+    """Symbols that move alike hold only so much together."""
+    limits = facts.limits
+    if not limits.max_correlated_exposure:
+        return None
+    alike = {s for s, how in facts.correlations.items() if how >= limits.correlation_threshold}
+    held = sum((facts.exposure(symbol) for symbol in alike | {request.symbol}), Decimal(0))
+    what = f"exposure in what moves like {request.symbol}"
+    return _above(what, held + value_of(request, facts), limits.max_correlated_exposure)
+
+
+def order_rate(_request: OrderRequest, facts: RiskFacts) -> str | None:
+    """Only so many entries are sent in an hour."""
+    most = facts.limits.max_entries_per_hour
+    if not most or facts.entries_last_hour < most:
+        return None
+    return f"{facts.entries_last_hour} entries were sent within the hour, {most} are allowed"
+
+
+def price_band(request: OrderRequest, facts: RiskFacts) -> str | None:
+    """The price entered at must be near the close decided on."""
+    band, close = facts.limits.price_band, facts.bar_close
+    price = request.price or facts.price
+    if not band or not close or abs(price - close) <= band * close:
+        return None
+    return f"{price:f} is more than {band:.2%} away from the close of {close:f} decided on"
+
+
+def stop_out_guard(_request: OrderRequest, facts: RiskFacts) -> str | None:
+    """After so many losing protective exits nothing is entered for a while."""
+    limits = facts.limits
+    if not limits.max_stop_outs or facts.stop_outs < limits.max_stop_outs:
+        return None
+    return (
+        f"{facts.stop_outs} positions were stopped out at a loss within {limits.stop_out_hours} h, "
+        f"{limits.max_stop_outs} are allowed"
+    )
+
+
 def balance(request: OrderRequest, facts: RiskFacts) -> str | None:
     """The account must hold what the order would spend, without fees."""
     asset = facts.instrument.quote_asset
@@ -142,6 +181,10 @@ ENTRIES: tuple[tuple[Refusal, Check], ...] = (
     (Refusal.ORDER_NOTIONAL, order_notional),
     (Refusal.SYMBOL_EXPOSURE, symbol_exposure),
     (Refusal.TOTAL_EXPOSURE, total_exposure),
+    (Refusal.CORRELATED_EXPOSURE, correlated_exposure),
+    (Refusal.ORDER_RATE, order_rate),
+    (Refusal.PRICE_BAND, price_band),
+    (Refusal.STOP_OUT_GUARD, stop_out_guard),
     (Refusal.INSUFFICIENT_BALANCE, balance),
 )
 """Asked besides of every order that increases."""

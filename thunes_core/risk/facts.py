@@ -26,6 +26,8 @@ class RiskFacts:
     with an order of unknown outcome, with what is foreign, or whose balance does not fit, each
     with the sentence that says so. `bad_bars` is the sentence that holds back entries, or empty.
     `pending` is what buys under way may still spend, by (strategy, symbol), in quote units.
+    `bar_close` is the close decided on (0: none), `correlations` how alike each other symbol held
+    moves, in [-1, 1], `stop_outs` the losing protective exits of late.
     """
 
     state: StateRecord
@@ -45,6 +47,10 @@ class RiskFacts:
     armed: bool = True
     breaker_open: bool = False
     pending: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    bar_close: Decimal = ZERO
+    entries_last_hour: int = 0
+    stop_outs: int = 0
+    correlations: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:

@@ -320,6 +320,14 @@ class Journal(Protocol):
         """Remember the highest equity."""
         ...
 
+    def entries_since(self, moment: datetime) -> int:
+        """Return how many orders that increase were sent at or after `moment`."""
+        ...
+
+    def stop_outs_since(self, moment: datetime) -> int:
+        """Return how many trades protection ended at a loss at or after `moment`."""
+        ...
+
     def interval_of(self, strategy: str, symbol: str) -> str | None:
         """Return the interval of the newest decision of a book, or None."""
         ...

@@ -24,9 +24,10 @@ from thunes_core.errors import (
 )
 from thunes_core.trading.act import Outcome
 from thunes_core.trading.equity import RECONCILER, allot, mark_of, next_state
+from thunes_core.trading.floor import Floor
 from thunes_core.trading.ports import Journal, MarketData
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
-from thunes_core.trading.trade import Floor, keep, trade
+from thunes_core.trading.trade import keep, trade
 from thunes_core.trading.world import Study, TickReport, TradingPlan, World, parse_study
 
 Prices = dict[str, Decimal]

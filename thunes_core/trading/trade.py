@@ -6,14 +6,13 @@ sending and booking (`act`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from thunes_core.domain.bars import Interval
 from thunes_core.domain.orders import OrderRequest, RefusedOrder, Side
-from thunes_core.domain.portfolio import Account, Position
+from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.errors import (
@@ -21,38 +20,24 @@ from thunes_core.errors import (
     ExchangeRejected,
     ExchangeUnavailable,
     NoChampion,
-    OutsideFailed,
 )
-from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 from thunes_core.trading.act import Outcome, Verdict, send_all
-from thunes_core.trading.coins import pending_buys, sellable, within
+from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
+from thunes_core.trading.floor import Floor, entry_facts, facts_of
 from thunes_core.trading.guard import guard, resting_orders
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import NO_EXIT, Watch, watch_bars, watch_price
-from thunes_core.trading.reconcile import Desk, book_new_fills, in_flight
+from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.send import intent_of
 from thunes_core.trading.stops import wanted
-from thunes_core.trading.world import Study, TradingPlan, World
+from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
 CLEAR_UP_ROUNDS = 4
 A_MOMENT = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What all studies of one tick share."""
-
-    world: World
-    plan: TradingPlan
-    desk: Desk
-    account: Account
-    prices: Mapping[str, Decimal]
-    unresolved: Mapping[str, str] = field(default_factory=dict)
-    breaker_open: bool = False
 
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -103,7 +88,7 @@ def _protect(floor: Floor, study: Study) -> list[str]:
     instrument = floor.desk.instruments[study.symbol]
     free = replace(book, quantity=sellable(journal.open_orders(), book))
     protected = wanted(free, floor.plan.protection, instrument)
-    facts = _facts(floor, study)
+    facts = facts_of(floor, study)
     return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
 
 
@@ -145,11 +130,7 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
         return Outcome(notes=(f"{study.key}: a sale is not settled yet; decided when it is",))
     decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
     increases = any(not request.reduces for request in decision.orders)
-    facts = replace(
-        _facts(floor, study),
-        stale=_is_stale(bar, study.interval, floor),
-        bad_bars=_doubt(floor, study, sight) if increases else "",
-    )
+    facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
     verdicts = [judge(request, facts) for request in decision.orders]
     context = _context(study, sight, floor.desk.now)
     records = _records(verdicts, study, bar, floor.desk.now)
@@ -198,7 +179,7 @@ def _between_bars(
     if not reason or free <= 0:
         return Outcome()
     request = exit_request(book, bar, instrument, reason, attempt=len(records))
-    verdict = judge(within(request, free, instrument), _facts(floor, study))
+    verdict = judge(within(request, free, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()
     desk.journal.record_intents(book, _records([verdict], study, bar, desk.now))
@@ -221,37 +202,6 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     if resting_orders(floor.desk, study.strategy, study.symbol):
         return NO_EXIT  # the exchange watches the price
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
-
-
-def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
-    """Return why entries should wait; that it cannot be known is such a reason."""
-    doubts = floor.world.doubts
-    if doubts is None:
-        return ""
-    try:
-        return doubts(study.symbol, study.interval, sight.bars) or ""
-    except (OutsideFailed, BadInput) as error:
-        return f"the bars cannot be judged: {error}"
-
-
-def _facts(floor: Floor, study: Study) -> RiskFacts:
-    """Return the facts of this moment: state and orders are read anew for every question."""
-    desk = floor.desk
-    return RiskFacts(
-        state=desk.journal.trading_state(),
-        limits=floor.plan.limits,
-        instrument=desk.instruments[study.symbol],
-        price=floor.prices[study.symbol],
-        now=desk.now,
-        positions=tuple(desk.journal.positions()),
-        strategy=study.strategy,
-        prices=floor.prices,
-        account=floor.account,
-        unresolved={**floor.unresolved, **in_flight(desk.journal)},
-        armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
-        breaker_open=floor.breaker_open,
-        pending=pending_buys(desk.journal.open_orders(), floor.prices),
-    )
 
 
 def _records(
@@ -278,8 +228,3 @@ def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:
         bars_fingerprint=sight.fingerprint,
         decided_at=now,
     )
-
-
-def _is_stale(bar: datetime, interval: Interval, floor: Floor) -> bool:
-    grace = timedelta(seconds=floor.plan.limits.bar_grace_seconds)
-    return floor.desk.now > bar + 2 * interval.duration + grace

@@ -103,6 +103,30 @@ REFUSED = [
         "total exposure would be 2001.0, 2000 is allowed",
     ),
     (
+        Refusal.CORRELATED_EXPOSURE,
+        {
+            "positions": (holding("ETHUSDT", "41"),),
+            "correlations": {"ETHUSDT": 0.8},
+            "limits": RiskLimits(max_correlated_exposure=Decimal(500)),
+        },
+        "exposure in what moves like BTCUSDT would be 510, 500 is allowed",
+    ),
+    (
+        Refusal.ORDER_RATE,
+        {"entries_last_hour": 2, "limits": RiskLimits(max_entries_per_hour=2)},
+        "2 entries were sent within the hour, 2 are allowed",
+    ),
+    (
+        Refusal.PRICE_BAND,
+        {"bar_close": Decimal(90), "limits": RiskLimits(price_band=Decimal("0.1"))},
+        "100 is more than 10.00% away from the close of 90 decided on",
+    ),
+    (
+        Refusal.STOP_OUT_GUARD,
+        {"stop_outs": 3, "limits": RiskLimits(max_stop_outs=3)},
+        "3 positions were stopped out at a loss within 24 h, 3 are allowed",
+    ),
+    (
         Refusal.INSUFFICIENT_BALANCE,
         {"account": Account({"USDT": Balance("USDT", Decimal("99.99"), Decimal(500))})},
         "needs 100 USDT, 99.99 are free",
@@ -134,7 +158,15 @@ def test_limits_are_reached_exactly_before_they_refuse():
             max_order_notional=Decimal(100),
             max_symbol_exposure=Decimal(200),
             max_total_exposure=Decimal(300),
+            max_correlated_exposure=Decimal(300),
+            max_entries_per_hour=2,
+            price_band=Decimal("0.25"),
+            max_stop_outs=3,
         ),
+        correlations={"ETHUSDT": 0.9, "XUSDT": 0.5},
+        entries_last_hour=1,
+        bar_close=Decimal(80),
+        stop_outs=2,
         positions=(holding("BTCUSDT", "1"), holding("ETHUSDT", "10")),
         account=Account({"USDT": Balance("USDT", Decimal(100))}),
     )
@@ -191,7 +223,13 @@ books = st.builds(
         max_order_notional=money,
         max_symbol_exposure=money,
         max_total_exposure=money,
+        max_correlated_exposure=money,
+        max_entries_per_hour=st.integers(0, 3),
+        price_band=st.sampled_from([Decimal(0), Decimal("0.01")]),
+        max_stop_outs=st.integers(0, 3),
     ),
+    counts=st.integers(0, 9),
+    bar_close=money,
     positions=st.lists(books, max_size=5).map(tuple),
     stale=st.booleans(),
     armed=st.booleans(),
@@ -202,7 +240,18 @@ books = st.builds(
     quantity=st.integers(50, 9_000_000).map(lambda n: Decimal(n) / 1000),
 )
 def test_an_exit_is_never_refused(
-    name, limits, positions, stale, armed, breaker_open, bad_bars, unresolved, free, quantity
+    name,
+    limits,
+    counts,
+    bar_close,
+    positions,
+    stale,
+    armed,
+    breaker_open,
+    bad_bars,
+    unresolved,
+    free,
+    quantity,
 ):
     """No limit, loss, cool-down, breaker, freshness or arming stands before the door."""
     facts = replace(
@@ -216,6 +265,11 @@ def test_an_exit_is_never_refused(
         bad_bars=bad_bars,
         unresolved=unresolved,
         account=Account({"USDT": Balance("USDT", free)}),
+        entries_last_hour=counts,
+        stop_outs=counts,
+        bar_close=bar_close,
+        correlations={"ETHUSDT": 1.0},
+        pending={("other", "ETHUSDT"): free},
     )
     assert isinstance(judge(replace(SELL, quantity=quantity), facts), ApprovedOrder)
 

@@ -26,6 +26,9 @@ from thunes_core.adapters.ledger.schema import (
 from thunes_core.domain.orders import Fill, Side
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import Dealing, EquityMark, Trade
+from thunes_core.trading.rules import REASONS, STOP_LOSS, TRAILING_STOP
+
+_STOPS = [REASONS[STOP_LOSS], REASONS[TRAILING_STOP]]
 
 
 def _shallow(record: Any) -> dict[str, Any]:
@@ -147,3 +150,9 @@ def read_dealings(connection: Connection, since: datetime) -> list[Dealing]:
         )
         for row in connection.execute(query)
     ]
+
+
+def stop_outs_since(connection: Connection, moment: datetime) -> int:
+    """Return how many trades protection ended at a loss at or after `moment`."""
+    query = select(trades.c.pnl).where(trades.c.exit_time >= moment, trades.c.reason.in_(_STOPS))
+    return sum(1 for row in connection.execute(query) if row.pnl < 0)

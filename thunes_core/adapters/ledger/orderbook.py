@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.schema import accepted_orders, decisions, orders
@@ -45,6 +45,14 @@ def interval_of(connection: Connection, strategy: str, symbol: str) -> str | Non
         decisions.c.strategy == strategy, decisions.c.symbol == symbol
     )
     return connection.execute(query.order_by(decisions.c.bar.desc()).limit(1)).scalar()
+
+
+def entries_since(connection: Connection, moment: datetime) -> int:
+    """Return how many orders that increase were sent at or after `moment`."""
+    query = select(func.count()).where(
+        orders.c.intended_at >= moment, orders.c.submitted_at.is_not(None), orders.c.reduces == _NO
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def insert_decision(connection: Connection, decision: Decision, context: DecisionContext) -> None:

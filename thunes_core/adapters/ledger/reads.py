@@ -136,6 +136,16 @@ class LedgerReads:
         with self._read() as connection:
             return orderbook.accepted(connection)
 
+    def entries_since(self, moment: datetime) -> int:
+        """Return how many orders that increase were sent at or after `moment`."""
+        with self._read() as connection:
+            return orderbook.entries_since(connection, moment)
+
+    def stop_outs_since(self, moment: datetime) -> int:
+        """Return how many trades protection ended at a loss at or after `moment`."""
+        with self._read() as connection:
+            return books.stop_outs_since(connection, moment)
+
     def interval_of(self, strategy: str, symbol: str) -> str | None:
         """Return the interval of the newest decision of a book, or None."""
         with self._read() as connection:

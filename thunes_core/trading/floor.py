@@ -1,0 +1,119 @@
+"""What all studies of one tick share, and the facts that the gate is shown of it.
+
+Add here: a fact of the account that a check needs. Keep out: checking (risk), deciding, sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from thunes_core.domain.bars import Interval
+from thunes_core.domain.portfolio import Account
+from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, OutsideFailed
+from thunes_core.risk.correlation import CORRELATION_BARS, correlation
+from thunes_core.risk.facts import RiskFacts
+from thunes_core.trading.coins import pending_buys
+from thunes_core.trading.look import Sight
+from thunes_core.trading.reconcile import Desk, in_flight
+from thunes_core.trading.world import Study, TradingPlan, World
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What all studies of one tick share."""
+
+    world: World
+    plan: TradingPlan
+    desk: Desk
+    account: Account
+    prices: Mapping[str, Decimal]
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+    breaker_open: bool = False
+
+
+def facts_of(floor: Floor, study: Study) -> RiskFacts:
+    """Return the facts of this moment: state and orders are read anew for every question."""
+    desk = floor.desk
+    return RiskFacts(
+        state=desk.journal.trading_state(),
+        limits=floor.plan.limits,
+        instrument=desk.instruments[study.symbol],
+        price=floor.prices[study.symbol],
+        now=desk.now,
+        positions=tuple(desk.journal.positions()),
+        strategy=study.strategy,
+        prices=floor.prices,
+        account=floor.account,
+        unresolved={**floor.unresolved, **in_flight(desk.journal)},
+        armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
+        breaker_open=floor.breaker_open,
+        pending=pending_buys(desk.journal.open_orders(), floor.prices),
+    )
+
+
+def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> RiskFacts:
+    """Return the facts of this moment with what only an entry is asked."""
+    facts, limits, journal = facts_of(floor, study), floor.plan.limits, floor.desk.journal
+    stop_outs_since = floor.desk.now - limits.stop_out_hours * HOUR
+    return replace(
+        facts,
+        stale=_is_stale(bar, study.interval, floor),
+        bad_bars=_doubt(floor, study, sight),
+        bar_close=Decimal(repr(sight.bars["close"][-1])),
+        entries_last_hour=_asked(
+            limits.max_entries_per_hour, lambda: journal.entries_since(floor.desk.now - HOUR)
+        ),
+        stop_outs=_asked(limits.max_stop_outs, lambda: journal.stop_outs_since(stop_outs_since)),
+        correlations=_correlations(floor, study, facts),
+    )
+
+
+def _asked(limit: int, question: Callable[[], int]) -> int:
+    """Ask only for what is limited."""
+    return question() if limit else 0
+
+
+def _correlations(floor: Floor, study: Study, facts: RiskFacts) -> Mapping[str, float]:
+    """Return the correlation with each other symbol held; 1 where it cannot be known."""
+    if not floor.plan.limits.max_correlated_exposure:
+        return {}
+    others = {symbol for _, symbol in facts.open_books} - {study.symbol}
+    end = study.interval.floor(floor.desk.now)
+    start = end - CORRELATION_BARS * study.interval.duration
+    mine = _closes(floor, study.symbol, study.interval, start, end)
+    return {
+        other: correlation(mine, _closes(floor, other, study.interval, start, end))
+        for other in sorted(others)
+    }
+
+
+def _closes(
+    floor: Floor, symbol: str, interval: Interval, start: datetime, end: datetime
+) -> pl.DataFrame | None:
+    try:
+        return floor.desk.market.klines(symbol, interval, start, end).select("open_time", "close")
+    except (BadInput, ExchangeRejected, ExchangeUnavailable):
+        return None
+
+
+def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
+    """Return why entries should wait; that it cannot be known is such a reason."""
+    doubts = floor.world.doubts
+    if doubts is None:
+        return ""
+    try:
+        return doubts(study.symbol, study.interval, sight.bars) or ""
+    except (OutsideFailed, BadInput) as error:
+        return f"the bars cannot be judged: {error}"
+
+
+def _is_stale(bar: datetime, interval: Interval, floor: Floor) -> bool:
+    grace = timedelta(seconds=floor.plan.limits.bar_grace_seconds)
+    return floor.desk.now > bar + 2 * interval.duration + grace
