@@ -41,7 +41,7 @@ test: $(DEV)  ## every test
 refusals: $(DEV)  ## write docs/refusals.md anew from the checks of the gate
 	@THUNES_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/docs/test_refusals.py
 
-check: format lint types imports docs test  ## all that CI checks
+check: format lint types imports docs peers test  ## all that CI checks
 
 format: $(DEV)
 	@$(BIN)/ruff format --check thunes_core thunes_pipelines tests
@@ -72,7 +72,7 @@ $(PEERS)/.installed: requirements-peers.lock
 
 peers: $(DEV) $(PEERS)/.installed  ## agreement with backtesting.py, vectorbt, quantstats, empyrical, skfolio
 	@$(BIN)/python -m tests.peers.inputs build/peers
-	@$(PEERS)/bin/python -W ignore tests/peers/run_peers.py build/peers
+	@TQDM_DISABLE=1 $(PEERS)/bin/python -W ignore tests/peers/run_peers.py build/peers
 	@$(BIN)/python -m tests.peers.compare build/peers
 
 bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against vectorbt and backtesting.py
