@@ -33,6 +33,9 @@ stop_level = compiled(rules.stop_level)
 target_level = compiled(rules.target_level)
 protective_exit = compiled(rules.protective_exit)
 
+FOREVER_US = 1e18
+"""Longer than any history, and still a whole number of 64 bits after any time."""
+
 NOTHING, CHANGED, SOLD_OUT, REJECTED = 0, 1, 2, 3
 ENTRY_TIME, EXIT_TIME, BOUGHT, SPENT, SOLD, RECEIVED, FEES, PNL, REASON = range(9)
 """Columns of the table of trades: times in microseconds, quantities in base, the rest in quote
@@ -163,7 +166,7 @@ def sell(b: Book, quantity: float, price: float, fee_rate: float, level: float) 
 def close_trade(b: Book, exit_time: int, blocked: bool, t: Terms) -> Book:
     """Return the flat book after the last sell; a loss starts the cool-down."""
     lost = b.received - b.spent - b.fees < 0.0
-    until = exit_time + int(t.cooldown_us) if lost else b.cooldown_until
+    until = exit_time + int(min(t.cooldown_us, FOREVER_US)) if lost else b.cooldown_until
     return Book(b.cash, 0.0, 0.0, 0.0, 0.0, blocked, until, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 

@@ -60,11 +60,15 @@ def day_ends(time_us: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def daily_returns(daily_equity: Floats, cash: float) -> Floats:
-    """Return day over day returns of `daily_equity` (..., days), the first against `cash`."""
+    """Return day over day returns of `daily_equity` (..., days), the first against `cash`.
+
+    After a day that ended with nothing the return is NaN.
+    """
     before = np.empty_like(daily_equity)
     before[..., :1] = cash
     before[..., 1:] = daily_equity[..., :-1]
-    return daily_equity / before - 1.0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return daily_equity / before - 1.0
 
 
 def _per_day_sharpe(returns: Floats) -> Floats:

@@ -101,8 +101,11 @@ def target_array(target: pl.Series | npt.NDArray[np.float64], length: int) -> Fl
 
 
 def terms_of(costs: Costs, protection: Protection, lots: LotRules) -> Terms:
-    """Join costs, protection and lot rules into what the kernel takes."""
-    return Terms(
+    """Join costs, protection and lot rules into what the kernel takes.
+
+    Raises `ParametersInvalid` unless all are finite and none is negative.
+    """
+    terms = Terms(
         float(costs.taker_fee),
         float(costs.maker_fee),
         float(costs.slippage),
@@ -115,6 +118,11 @@ def terms_of(costs: Costs, protection: Protection, lots: LotRules) -> Terms:
         float(lots.min_quantity),
         float(lots.min_notional),
     )
+    if not all(0.0 <= value < math.inf for value in terms):
+        raise ParametersInvalid(
+            f"costs, exits, lots: expected finite numbers from 0 up; it was {terms}; correct them"
+        )
+    return terms
 
 
 def run_arrays(
@@ -237,11 +245,12 @@ def trades_frame_of(t: Floats) -> pl.DataFrame:
     """Return one row per trade, flat to flat: average prices, total quantity, money in quote."""
     exits = np.where(t[:, kernel.REASON] == REASONS.index("open"), 0.0, 1.0)
     exit_price = metrics.ratio(t[:, kernel.RECEIVED] * exits, t[:, kernel.SOLD] * exits)
+    entry_price = metrics.ratio(t[:, kernel.SPENT], t[:, kernel.BOUGHT])
     return pl.DataFrame(
         {
             "entry_time": _times(t[:, kernel.ENTRY_TIME]),
             "exit_time": _times(t[:, kernel.EXIT_TIME]).set(pl.Series(exits == 0), None),
-            "entry_price": t[:, kernel.SPENT] / t[:, kernel.BOUGHT],
+            "entry_price": entry_price,
             "exit_price": pl.Series(exit_price).fill_nan(None),
             "quantity": np.ascontiguousarray(t[:, kernel.BOUGHT]),
             "pnl": np.ascontiguousarray(t[:, kernel.PNL]),

@@ -220,14 +220,21 @@ def _typed_grid(cls: type[Strategy], grid: Grid) -> dict[str, list[Value]]:
         name: [float(v) if kinds[name] is float and type(v) is int else v for v in values]
         for name, values in grid.items()
     }
+
+    def allowed(name: str, value: float) -> bool:
+        return math.isfinite(value) and (value >= 0.0 or name not in EXITS)
+
     wrong = [
         f"{name}={value!r}"
         for name, values in typed.items()
         for value in values
-        if type(value) is not kinds[name] or (isinstance(value, float) and not math.isfinite(value))
+        if type(value) is not kinds[name] or (isinstance(value, float) and not allowed(name, value))
     ]
     if wrong:
-        raise ParametersInvalid(f"grid: expected values of the parameters' types; it was {wrong}")
+        raise ParametersInvalid(
+            f"grid: expected finite values of the parameters' types, exits from 0 up; "
+            f"it was {', '.join(wrong)}; correct them"
+        )
     return typed
 
 

@@ -25,9 +25,8 @@ from thunes_pipelines.cli.inputs import (
     parse_time,
     read_frame,
     read_targets,
-    write_bytes,
 )
-from thunes_pipelines.cli.output import console, emit_json
+from thunes_pipelines.cli.output import console, emit_json, write_bytes
 
 _SHARES = ("total_return", "cagr", "max_drawdown", "win_rate", "exposure", "volatility")
 

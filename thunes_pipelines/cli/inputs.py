@@ -111,9 +111,24 @@ def _as_bars(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
 
 
 def _time_of(column: pl.Series) -> pl.Series:
-    """Return open times as UTC: naive ones are UTC, whole numbers milliseconds since 1970."""
-    if column.dtype.is_integer():
-        return (column * 1000).cast(TIME)
+    """Return open times as UTC: naive ones are UTC, numbers count since 1970 in the unit they fit.
+
+    Each number by its own size, for exchanges have changed from milliseconds to microseconds in the
+    middle of a history: below 1e11 seconds, then milliseconds, microseconds, nanoseconds.
+    """
+    if column.dtype.is_numeric():
+        number = pl.col("at").cast(pl.Int64, strict=False)
+        size = number.abs()
+        microseconds = (
+            pl.when(size < 10**11)
+            .then(number * 1_000_000)
+            .when(size < 10**14)
+            .then(number * 1000)
+            .when(size < 10**17)
+            .then(number)
+            .otherwise(number // 1000)
+        )
+        return column.to_frame("at").select(microseconds.cast(TIME)).to_series()
     if column.dtype == pl.String:
         return column.str.to_datetime(time_unit="us", time_zone="UTC")
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is None:
@@ -173,11 +188,3 @@ def read_targets(path: Path, bars: pl.DataFrame) -> pl.Series:
             f"{holes} bars lack one, {len(joined) - len(bars)} are doubled; complete the file"
         )
     return joined["target"]
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a result; `BadInput` when the place cannot be written."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written ({error.strerror}); give another") from error

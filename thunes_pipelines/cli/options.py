@@ -30,7 +30,7 @@ Start = Annotated[
     typer.Option(help="First open time, included (ISO 8601, UTC). Earlier bars are cut."),
 ]
 End = Annotated[str | None, typer.Option(help="Open time to stop before (excluded).")]
-Cash = Annotated[float, _number(min=1e-9, help="Starting cash, quote units.")]
+Cash = Annotated[float, _number(min=1e-9, max=1e15, help="Starting cash, quote units.")]
 TakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
 MakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
 Slippage = Annotated[float, _number(min=0, max=0.5, help="Fraction of the price.")]
@@ -52,7 +52,7 @@ LimitOffset = Annotated[
         min=0, max=0.999, help="Enter by limit orders so far below the close; else at the market."
     ),
 ]
-LimitTimeout = Annotated[int, typer.Option(min=1, help="Bars that a limit entry rests.")]
+LimitTimeout = Annotated[int, typer.Option(min=1, max=10**9, help="Bars that a limit entry rests.")]
 ThenMarket = Annotated[
     bool, typer.Option("--limit-then-market", help="Buy at the market what was not filled in time.")
 ]

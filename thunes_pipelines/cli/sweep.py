@@ -20,8 +20,8 @@ from thunes_core.clock import monotonic_seconds
 from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
 from thunes_core.errors import BadInput
 from thunes_pipelines.cli import options as o
-from thunes_pipelines.cli.inputs import bars_of, parse_object, parse_time, write_bytes
-from thunes_pipelines.cli.output import console, emit_json
+from thunes_pipelines.cli.inputs import bars_of, parse_object, parse_time
+from thunes_pipelines.cli.output import console, emit_json, write_bytes, written
 
 
 def add_to(app: typer.Typer) -> None:
@@ -142,26 +142,18 @@ def _write(
     """Write batches one after the other; return how many rows there are and the best of them."""
     from pyarrow.parquet import ParquetWriter
 
-    beside = out.with_name(f".{out.name}.tmp")
     rows, best = 0, None
-    with ExitStack() as closing:
+    with written(out) as beside, ExitStack() as closing:
         writer = None
         for frame in batches:
             table = frame.to_arrow()
             if writer is None:
-                writer = closing.enter_context(_opened(ParquetWriter, beside, out, table.schema))
+                opened = ParquetWriter(beside, table.schema, compression="zstd")
+                writer = closing.enter_context(opened)
             writer.write_table(table)
             rows += len(frame)
             best = _better(best, frame, metric)
-    beside.replace(out)
     return rows, best
-
-
-def _opened(writer: Any, beside: Path, out: Path, schema: Any) -> Any:
-    try:
-        return writer(beside, schema, compression="zstd")
-    except OSError as error:
-        raise BadInput(f"--out: {out} cannot be written ({error}); give another") from error
 
 
 def _better(best: dict[str, Any] | None, rows: pl.DataFrame, metric: str) -> dict[str, Any] | None:

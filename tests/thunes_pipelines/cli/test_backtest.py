@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -375,3 +377,81 @@ def test_returns_that_cannot_be_end_as_two(tmp_path, value):
     code, said = code_and_message("metrics", "--returns", path)
     assert code == 2
     assert "1 of 3" in said
+
+
+@pytest.mark.parametrize("unit", [1_000_000, 1000, 1, 1 / 1000])
+def test_times_as_numbers_are_read_in_the_unit_they_fit(file, tmp_path, unit):
+    """Seconds, milliseconds, microseconds and nanoseconds since 1970 are the same times."""
+    path = tmp_path / "numbers.parquet"
+    times = (bars()["open_time"].to_physical() / unit).cast(pl.Int64)
+    bars().with_columns(open_time=times).write_parquet(path)
+    asked = ("--strategy", "sma_crossover", "--json", "-")
+    expected = run("backtest", "--bars", file, *asked).stdout
+    assert run("backtest", "--bars", path, *asked).stdout == expected
+
+
+def test_a_unit_that_changes_within_a_file_is_followed(file, tmp_path):
+    """An exchange went from milliseconds to microseconds: each number is read by its size."""
+    path = tmp_path / "mixed.parquet"
+    times = bars()["open_time"].to_physical()
+    mixed = pl.concat([times[:100] // 1000, times[100:]])
+    bars().with_columns(open_time=mixed).write_parquet(path)
+    asked = ("--strategy", "sma_crossover", "--json", "-")
+    expected = run("backtest", "--bars", file, *asked).stdout
+    assert run("backtest", "--bars", path, *asked).stdout == expected
+
+
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        ("--taker-fee", "0.5", "--slippage", "0.5"),
+        ("--cash", "1e-9"),
+        ("--cash", "1e15", "--stop-loss", "1", "--take-profit", "1e308"),
+        ("--cooldown-minutes", "9" * 30, "--stop-loss", "0.001"),
+        ("--step-size", "5e-324"),
+        ("--min-notional", "1e308"),
+    ],
+)
+def test_extreme_options_give_defined_answers(file, extreme):
+    """Whatever is allowed runs without a warning; what has no answer is null."""
+    asked = ("--strategy", "sma_crossover", "--params", '{"fast": 3, "slow": 9}', "--json", "-")
+    done = run("backtest", "--bars", file, *asked, *extreme)
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(done.stdout)["metrics"]) == list(NAMES)
+
+
+def test_a_cooldown_beyond_all_time_lasts(file):
+    """After the first loss nothing is bought again, however large the number of minutes."""
+    asked = ("--strategy", "sma_crossover", "--params", '{"fast": 3, "slow": 9}', "--json", "-")
+    forever = ("--stop-loss", "0.001", "--cooldown-minutes", "9" * 30)
+    trades = json.loads(run("backtest", "--bars", file, *asked, *forever).stdout)["trades"]
+    assert [trade["pnl"] < 0 for trade in trades].index(True) == len(trades) - 1
+
+
+def test_a_file_is_written_whole_or_stays_as_it_was(file, tmp_path):
+    """A sweep that fails leaves the earlier result, and nothing beside it."""
+    out = tmp_path / "rows.parquet"
+    out.write_text("earlier")
+    asked = ("sweep", "--bars", file, "--strategy", "sma_crossover", "--out", out)
+    assert code_and_message(*asked, "--grid", '{"fast": [3], "slow": ["a"]}')[0] == 2
+    assert out.read_text() == "earlier"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bars.parquet", "rows.parquet"]
+    assert run(*asked, "--grid", '{"fast": [3], "slow": [9]}').exit_code == 0
+    assert len(pl.read_parquet(out)) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bars.parquet", "rows.parquet"]
+
+
+def test_a_device_is_written_to_and_stays(file):
+    """What is no plain file is not replaced by one."""
+    asked = ("backtest", "--bars", file, "--strategy", "sma_crossover", "--json", os.devnull)
+    assert run(*asked).exit_code == 0
+    assert not Path(os.devnull).is_file()
+
+
+def test_negative_exits_of_a_grid_end_as_two(file, tmp_path):
+    """A negative stop would silently be none."""
+    out = tmp_path / "rows.parquet"
+    asked = ("--bars", file, "--strategy", "sma_crossover", "--out", out)
+    code, said = code_and_message("sweep", *asked, "--grid", '{"stop_loss": [-0.1]}')
+    assert code == 2
+    assert "stop_loss=-0.1" in said
