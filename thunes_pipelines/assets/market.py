@@ -7,11 +7,17 @@ Add here: an asset about the market. Keep out: formats, storage, validation (cor
 its metadata (beside this file).
 """
 
+import hashlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.data_version import (
+    DATA_VERSION_TAG,
+    extract_data_version_from_entry,
+)
 
 from thunes_core.adapters.bars.holds import Holds
 from thunes_core.adapters.bars.ingest import ingest_window
@@ -25,8 +31,20 @@ from thunes_pipelines.assets import market_checks, market_metadata
 from thunes_pipelines.assets.market_checks import CROSS_INTERVAL, Ingested
 from thunes_pipelines.checks import warning
 from thunes_pipelines.failures import told_plainly
-from thunes_pipelines.partitions import BARS_PARTITIONS, MONTH, SYMBOL, month_window
-from thunes_pipelines.policies import BARS_FRESHNESS, EXCHANGE_POOL, MARKET, READ_RETRIES
+from thunes_pipelines.partitions import (
+    BARS_PARTITIONS,
+    BARS_TO_SYMBOL,
+    MONTH,
+    SYMBOL,
+    SYMBOL_PARTITIONS,
+    month_window,
+)
+from thunes_pipelines.policies import (
+    BARS_FRESHNESS,
+    EXCHANGE_POOL,
+    MARKET,
+    READ_RETRIES,
+)
 from thunes_pipelines.resources.house import House
 
 OWNERS = ["team:market"]
@@ -43,6 +61,28 @@ def bars_key(interval: Interval) -> dg.AssetKey:
     'bars_1h'
     """
     return dg.AssetKey(f"bars_{interval}")
+
+
+def revisions_key(interval: Interval) -> dg.AssetKey:
+    """Return the asset key of what the exchange told otherwise later, by symbol."""
+    return dg.AssetKey(f"bars_{interval}_revisions")
+
+
+def revisions_dep() -> dg.AssetDep:
+    """Return the dependency of what was computed from bars on their being told otherwise.
+
+    Dagster looks for changed data one step up, and through fewer than a hundred partitions; months
+    of bars are more. So each asset that stands on bars depends on the revisions of the symbols: a
+    revised bar makes it stale, new bars alone do not.
+    """
+    every = dg.AllPartitionMapping()
+    return dg.AssetDep(revisions_key(configured_interval()), partition_mapping=every)
+
+
+def bars_dep() -> dg.AssetDep:
+    """Return the dependency on all bars."""
+    every = dg.AllPartitionMapping()
+    return dg.AssetDep(bars_key(configured_interval()), partition_mapping=every)
 
 
 def configured_interval() -> Interval:
@@ -108,21 +148,80 @@ def bars_asset(interval: Interval) -> dg.AssetsDefinition:
             "A run replaces exactly its window; revised bars are kept as older versions."
         ),
     )
-    def bars(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster knows it bare only
-        outcomes = []
+    def bars(context: dg.AssetExecutionContext, house: House) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg] # Dagster knows it bare only
+        outcomes = {}
         for partition in context.partition_keys:
             outcome = _ingest(house, interval, partition)
             context.log.info(market_metadata.sentence(partition, outcome.result))
             context.add_asset_metadata(
                 market_metadata.of_bars(partition, outcome), partition_key=partition
             )
-            outcomes.append(outcome)
-        return dg.MaterializeResult(
-            data_version=_version(outcomes),
-            check_results=market_checks.results(outcomes, interval),
+            outcomes[partition] = outcome
+        found = list(outcomes.values())
+        yield dg.MaterializeResult(
+            data_version=_version(found), check_results=market_checks.results(found, interval)
         )
+        if len(outcomes) > 1:  # one version for all of them would change at the next single run
+            for partition, outcome in outcomes.items():
+                context.log_event(_materialised(key, partition, outcome))
+        for symbol in sorted({outcome.symbol for outcome in found}):
+            _tell_revisions(context, house, symbol, interval)
 
     return bars
+
+
+def _materialised(key: dg.AssetKey, partition: str, outcome: Ingested) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        key,
+        partition=partition,
+        metadata=market_metadata.of_bars(partition, outcome),
+        tags={DATA_VERSION_TAG: _version([outcome]).value},
+    )
+
+
+def _tell_revisions(
+    context: dg.AssetExecutionContext, house: House, symbol: str, interval: Interval
+) -> None:
+    """Tell Dagster the version of the symbol's revisions, if it is another than it knows."""
+    key, rows = revisions_key(interval), house.bars().revisions(symbol, interval)
+    version = revisions_version(rows)
+    known = context.instance.get_latest_data_version_record(
+        key, is_source=True, partition_key=symbol
+    )
+    entry = known.event_log_entry if known else None
+    if entry and extract_data_version_from_entry(entry) == version:
+        return
+    context.log_event(
+        dg.AssetObservation(
+            key,
+            partition=symbol,
+            metadata=market_metadata.of_revisions(rows),
+            tags={DATA_VERSION_TAG: version.value},
+        )
+    )
+
+
+def revisions_version(rows: pl.DataFrame) -> dg.DataVersion:
+    """Return the version of older bars: another one for each bar that was ever told otherwise."""
+    told = rows.select("open_time", "observed_at", "replaced_at").sort(pl.all())
+    text = "\n".join(str(row) for row in told.select(pl.all().dt.epoch("us")).iter_rows())
+    return dg.DataVersion(hashlib.sha256(text.encode()).hexdigest())
+
+
+def revisions_spec(interval: Interval) -> dg.AssetSpec:
+    """Build the external asset that stands for revised bars; `bars_<interval>` observes it."""
+    return dg.AssetSpec(
+        revisions_key(interval),
+        deps=[dg.AssetDep(bars_key(interval), partition_mapping=BARS_TO_SYMBOL)],
+        partitions_def=SYMBOL_PARTITIONS,
+        group_name=MARKET,
+        owners=OWNERS,
+        kinds={"parquet"},
+        description=(
+            f"{interval} bars of one symbol that the exchange told otherwise later, and withdrew. "
+            "Observed by each ingestion that finds one; what was computed before is stale then."
+        ),
+    )
 
 
 def _ingest(house: House, interval: Interval, partition: str) -> Ingested:
@@ -171,5 +270,9 @@ def _version(outcomes: list[Ingested]) -> dg.DataVersion:
     return dg.DataVersion(fingerprint(pl.concat(outcome.stored for outcome in outcomes)))
 
 
-ASSETS: list[dg.AssetsDefinition] = [instruments, bars_asset(configured_interval())]
+ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [
+    instruments,
+    bars_asset(configured_interval()),
+    revisions_spec(configured_interval()),
+]
 CHECKS: list[dg.AssetChecksDefinition] = [clock_skew]

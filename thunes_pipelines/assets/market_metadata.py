@@ -5,6 +5,7 @@ Add here: a way of showing instruments or bars. Keep out: computing what is show
 
 import base64
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -44,6 +45,13 @@ def of_bars(title: str, outcome: Ingested) -> dict[str, Any]:
         "problems": dg.MetadataValue.json({p.kind: p.rows for p in result.problems}),
         "price": dg.MetadataValue.md(_picture(outcome.stored, title.replace("|", " "))),
     }
+
+
+def of_revisions(rows: pl.DataFrame) -> dict[str, Any]:
+    """Return the metadata of the older versions of one symbol's bars."""
+    newest = rows["replaced_at"].max()
+    told = {"newest": dg.MetadataValue.timestamp(newest)} if isinstance(newest, datetime) else {}
+    return {"dagster/partition_row_count": rows.height, **told}
 
 
 def of_instruments(found: Sequence[Instrument]) -> dict[str, Any]:

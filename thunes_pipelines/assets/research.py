@@ -18,7 +18,7 @@ import dagster as dg
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.domain.results import Evidence, Finding
 from thunes_pipelines import policies, research_plan
-from thunes_pipelines.assets.market import bars_key, configured_interval
+from thunes_pipelines.assets.market import bars_dep, revisions_dep
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.partitions import STUDY_PARTITIONS
 from thunes_pipelines.resources.house import House
@@ -42,7 +42,7 @@ _REPORTS_A_WALK = 20
 
 @dg.asset(
     key=WALK_FORWARD,
-    deps=[dg.AssetDep(bars_key(configured_interval()), partition_mapping=dg.AllPartitionMapping())],
+    deps=[bars_dep(), revisions_dep()],
     partitions_def=STUDY_PARTITIONS,
     group_name=policies.RESEARCH,
     owners=policies.OWNERS,
@@ -79,7 +79,7 @@ def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.Material
 
 @dg.asset(
     key=PARAMETER_SET,
-    deps=[WALK_FORWARD],
+    deps=[WALK_FORWARD, revisions_dep()],
     partitions_def=STUDY_PARTITIONS,
     group_name=policies.RESEARCH,
     owners=policies.OWNERS,
@@ -140,7 +140,7 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
 
 @dg.asset(
     key=policies.CHAMPION,
-    deps=[PARAMETER_SET],
+    deps=[PARAMETER_SET, revisions_dep()],
     partitions_def=STUDY_PARTITIONS,
     group_name=policies.RESEARCH,
     owners=policies.OWNERS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from thunes_pipelines import policies
-from thunes_pipelines.assets.market import bars_key, configured_interval
+from thunes_pipelines.assets.market import bars_dep, revisions_dep
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.research_plan import walk_store
 from thunes_pipelines.resources.house import House
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dg.asset(
     key=policies.WAREHOUSE,
-    deps=[bars_key(configured_interval()), policies.TRADE_TICK, policies.DAILY_REPORT],
+    deps=[bars_dep(), revisions_dep(), policies.TRADE_TICK, policies.DAILY_REPORT],
     group_name=policies.REPORTING,
     owners=policies.OWNERS,
     kinds={"duckdb"},

@@ -13,6 +13,7 @@ import pytest
 from dagster._core.definitions.automation_tick_evaluation_context import (
     build_run_requests_with_backfill_policies,
 )
+from dagster._core.definitions.data_version import extract_data_version_from_entry
 from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.storage.tags import (
@@ -81,9 +82,15 @@ def verdicts(result: Any) -> dict[str, bool]:
     return {c.check_name: c.passed for c in result.get_asset_check_evaluations()}
 
 
+def told(result: Any) -> list[dg.AssetMaterialization]:
+    """Return the materialisations of bars, oldest first."""
+    events = result.asset_materializations_for_node("bars_1h")
+    return [event for event in events if event.asset_key == bars_key(Interval.H1)]
+
+
 def shown(result: Any) -> dict[str, Any]:
-    """Return the metadata of the only materialisation."""
-    [event] = result.asset_materializations_for_node("bars_1h")
+    """Return the metadata of the only materialisation of bars."""
+    [event] = told(result)
     return {name: getattr(v, "records", v.value) for name, v in event.metadata.items()}
 
 
@@ -132,9 +139,35 @@ def test_one_run_may_take_several_months(house: FakeHouse, instance: dg.DagsterI
     )
     rows = {
         event.partition: event.metadata["dagster/partition_row_count"].value
-        for event in result.asset_materializations_for_node("bars_1h")
+        for event in told(result)
     }
     assert rows == {"2024-01|BTCUSDT": 48, "2024-02|BTCUSDT": 36}
+
+
+def test_a_month_has_one_version_whether_it_came_alone_or_in_a_batch(
+    house: FakeHouse, instance: dg.DagsterInstance
+) -> None:
+    """The next hourly run over equal bars changes nothing."""
+    dg.materialize(
+        [ASSET],
+        resources={"house": house},
+        instance=instance,
+        tags={
+            ASSET_PARTITION_RANGE_START_TAG: "2024-01|BTCUSDT",
+            ASSET_PARTITION_RANGE_END_TAG: "2024-02|BTCUSDT",
+        },
+    )
+    batch = version_of(instance, "2024-02|BTCUSDT")
+    run(house, instance)
+    assert version_of(instance, "2024-02|BTCUSDT") == batch
+    assert version_of(instance, "2024-01|BTCUSDT") != batch
+
+
+def version_of(instance: dg.DagsterInstance, partition: str) -> Any:
+    """Return the present data version of a partition of bars."""
+    record = instance.get_latest_data_version_record(bars_key(Interval.H1), partition_key=partition)
+    assert record is not None
+    return extract_data_version_from_entry(record.event_log_entry)
 
 
 def test_a_backfill_of_years_is_a_few_bounded_runs(instance: dg.DagsterInstance) -> None:
@@ -297,7 +330,7 @@ def test_an_expected_error_is_one_message_and_only_reads_are_repeated(
     MARKETS[str(tmp_path)] = Failing(bars_of([1.0]), now=NOW)
     key = dg.MultiPartitionKey({"month": "2024-02", "symbol": "BTCUSDT"})
     with pytest.raises(dg.Failure) as caught:
-        ASSET(dg.build_asset_context(partition_key=key, instance=instance), house)
+        list(ASSET(dg.build_asset_context(partition_key=key, instance=instance), house))
     assert (caught.value.description, caught.value.allow_retries) == (str(error), again)
     assert not (tmp_path / "lake" / "bars").exists()
 
