@@ -79,6 +79,10 @@ bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against 
 	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-quiet --benchmark-json=build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python
+	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
+
+bench-walk: $(DEV)  ## what a walk-forward costs beside its backtests, against Optuna alone
+	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
 
 bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against others, as ratios
 	@$(BIN)/python -m tests.benchmarks.bench_data --symbols 10 --days 30 --write docs/performance.md
