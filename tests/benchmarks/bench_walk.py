@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,18 +115,22 @@ class Measured:
     outside: float
 
 
+def _least(costs: Sequence[Cost]) -> Cost:
+    return Cost(min(cost.wall for cost in costs), min(cost.cpu for cost in costs))
+
+
 def measure(rounds: int) -> Measured:
     """Take turns for `rounds` rounds, after one that warms up."""
-    found: list[tuple[Cost, Cost, Cost, float]] = []
+    found: list[tuple[Cost, Cost, Cost, float]] = []  # ours, resumed, Optuna, outside
     for _ in range(rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             with KernelClock() as kernel:
                 ours = timed(lambda folder=folder: walk(Path(folder)))
             resumed = timed(lambda folder=folder: walk(Path(folder)))
-        found.append((ours, timed(optuna_alone), resumed, 1.0 - kernel.seconds / ours.wall))
-    ours, alone, resumed = (
-        min((row[column] for row in found[1:]), key=lambda cost: cost.cpu) for column in range(3)
-    )
+        found.append((ours, resumed, timed(optuna_alone), 1.0 - kernel.seconds / ours.wall))
+    ours = _least([row[0] for row in found[1:]])
+    resumed = _least([row[1] for row in found[1:]])
+    alone = _least([row[2] for row in found[1:]])
     return Measured(ours, alone, resumed, min(row[3] for row in found[1:]))
 
 

@@ -78,9 +78,24 @@ def test_one_postgres_carries_a_study_from_search_to_champion(instance, house, t
     assert not list(tmp_path.rglob("*.db"))
 
 
-def test_the_deployed_instance_differs_from_the_usual_one_in_its_storage_alone():
+@pytest.mark.parametrize("where", ["postgres", "kubernetes"])
+def test_deployed_instances_differ_from_the_usual_one_in_storage_and_launcher_alone(where):
     """Queue, pools, retention and monitoring are the same on one host and on many."""
     usual = yaml.safe_load((ROOT / "dagster_home/dagster.yaml").read_text())
-    deployed = yaml.safe_load((ROOT / "deploy/postgres/dagster.yaml").read_text())
+    deployed = yaml.safe_load((ROOT / f"deploy/{where}/dagster.yaml").read_text())
     assert deployed.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
+    launcher = deployed.pop("run_launcher", None)
+    assert (launcher is None) == (where == "postgres")
     assert deployed == usual
+
+
+def test_kubernetes_settings_are_those_of_a_pod_a_run():
+    """The launcher knows its image's home, its secrets and the shared volume."""
+    deployed = yaml.safe_load((ROOT / "deploy/kubernetes/dagster.yaml").read_text())
+    config = deployed["run_launcher"]["config"]
+    pod = config["run_k8s_config"]
+    (volume,) = pod["pod_spec_config"]["volumes"]
+    (mount,) = pod["container_config"]["volume_mounts"]
+    assert deployed["run_launcher"]["class"] == "K8sRunLauncher"
+    assert volume["name"] == mount["name"]
+    assert config["env_secrets"] == ["thunes-secrets"]

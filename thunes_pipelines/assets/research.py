@@ -186,10 +186,14 @@ def _finding_metadata(finding: Finding) -> dict[str, Any]:
 
 def _log_progress(context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
     """Report about twenty times a walk in the run's log."""
+    told = 0
 
     def tell(done: int, total: int, name: str) -> None:
-        if done % max(total // _REPORTS_A_WALK, 1) == 0 or done == total:
+        nonlocal told
+        reached = done * _REPORTS_A_WALK // total
+        if reached > told:
             context.log.info(f"{name}: {done} of {total} trials")
+        told = reached
 
     return tell
 

@@ -10,7 +10,7 @@ from thunes_core.backtest import metrics
 from thunes_core.backtest.simulate import backtest_strategy
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.parameters import ParameterSet
-from thunes_core.research.evidence import BEATS_CHAMPION, Thresholds, judge
+from thunes_core.research.evidence import BEATS_CHAMPION, Thresholds, _overfitting, judge
 from thunes_core.research.figures import Luck, efficiency
 from thunes_core.research.splits import Span
 from thunes_core.research.stitching import stitch
@@ -123,6 +123,16 @@ def test_thresholds_decide(edge):
     """The same figures fail under a threshold above them."""
     evidence = judge(edge, EDGE, thresholds=Thresholds(sharpe=50.0))
     assert [f.name for f in evidence.findings if not f.passed] == ["stitched_sharpe"]
+
+
+def test_overfitting_is_forgiven_where_the_best_never_loses():
+    """A high PBO fails a candidate unless the in-sample best still earns out of sample."""
+    harmless = _overfitting(0.7, 0.01, Thresholds())
+    assert harmless.passed
+    assert not _overfitting(0.7, 0.2, Thresholds()).passed
+    assert _overfitting(0.4, 0.2, Thresholds()).passed
+    assert not _overfitting(np.nan, np.nan, Thresholds()).passed
+    assert "0.7, at most 0.5 is asked for" in harmless.sentence
 
 
 def test_efficiency_is_growth_out_of_sample_over_growth_in_sample(edge):

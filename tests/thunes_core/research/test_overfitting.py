@@ -8,7 +8,7 @@ import pytest
 
 from thunes_core.domain.parameters import Choice, FloatRange, IntRange, ParameterSpace
 from thunes_core.errors import BadInput
-from thunes_core.research.overfitting import parameter_spread, pbo
+from thunes_core.research.overfitting import cross_validated, overfitting, parameter_spread, pbo
 
 
 def slow_pbo(matrix, blocks):
@@ -59,6 +59,32 @@ def test_trial_that_never_trades_counts_as_zero_and_breaks_nothing():
     assert pbo(matrix, 6) == 1.0
     matrix[:, 0] = np.random.default_rng(2).normal(0.01, 0.001, 60)
     assert pbo(matrix, 6) == 0.0
+
+
+def test_choice_among_equals_is_overfitted_and_harmless():
+    """Where every trial earns, the best of one half ranks by chance in the other, and earns."""
+    rng = np.random.default_rng(5)
+    market = rng.normal(0.01, 0.01, (400, 1))
+    found = overfitting(market + rng.normal(0, 0.002, (400, 30)), 8)
+    assert found.probability > 0.5
+    assert found.loss == 0.0
+    assert overfitting(rng.normal(0, 0.01, (400, 30)), 8).loss > 0.2
+
+
+def test_cross_validation_measures_every_choice_of_blocks():
+    """Fifteen choices of two blocks of six; a trial that is always best is what is measured."""
+    matrix = np.random.default_rng(1).normal(0, 0.01, (120, 5))
+    matrix[:, 3] += 0.05
+    found = cross_validated(matrix, purge=2, embargo=1)
+    assert len(found) == 15
+    assert (found > 3).all()
+
+
+@pytest.mark.parametrize(("periods", "purge"), [(8, 1), (60, 30), (4, 0)])
+def test_cross_validation_of_too_short_a_history_is_told(periods, purge):
+    """Where purge and embargo leave nothing to train on, the message says so, and what to do."""
+    with pytest.raises(BadInput, match=r"expected periods to train on .* longer history"):
+        cross_validated(np.ones((periods, 3)), purge=purge, embargo=1)
 
 
 @pytest.mark.parametrize(

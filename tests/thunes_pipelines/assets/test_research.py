@@ -1,5 +1,6 @@
 """The research assets find a candidate, judge it, and let it through only behind the checks."""
 
+import shutil
 from contextlib import closing
 
 import dagster as dg
@@ -117,6 +118,31 @@ def test_walk_forward_shows_what_a_person_wants(home):
     assert shown["equity"].value.startswith("![](data:image/png;base64,")
     assert shown["folds"].value.count("\n") == 4
     assert shown["trials"].value == 8 * 4
+
+
+def test_progress_stands_in_the_log_of_the_run(home):
+    """While it searches the run says how far it is, up to the last trial, and not too often."""
+    house = house_with(home, NOISE, trials=40)
+    result = run(home, house, [research.walk_forward])
+    told = [e.user_message for e in home[1].all_logs(result.run_id) if "trials" in e.user_message]
+    assert told[-1] == "final fit: 160 of 160 trials"
+    assert told[0].startswith("fold 1: ")
+    assert 8 < len(told) <= 20
+
+
+@pytest.mark.slow
+def test_dask_by_a_setting_gives_the_walk_of_one_process(home):
+    """With THUNES_COMPUTE=dask the folds run on a local cluster; the stored walk is the same."""
+    pytest.importorskip("distributed")
+    alone = run(home, house_with(home, NOISE), [research.walk_forward])
+    spread = house_with(home, NOISE, compute="dask")
+    shutil.rmtree(home[0] / "studies")
+    again = run(home, spread, [research.walk_forward])
+    assert again.success
+    assert (
+        metadata(again, "walk_forward")["stored_in"] == metadata(alone, "walk_forward")["stored_in"]
+    )
+    assert len(list((home[0] / "studies").rglob("*.log"))) == 4
 
 
 def test_revised_bars_ask_for_a_new_walk(home):
