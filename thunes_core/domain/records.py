@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from thunes_core.domain.orders import ZERO, OrderRequest, OrderStatus, Side
+from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import TradingState
 
 
@@ -110,6 +111,26 @@ class DecisionContext:
     run_id: str
     bars_fingerprint: str
     decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A candidate that decides on paper beside the champion, since when (exchange's clock)."""
+
+    candidate: Champion
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowDecision:
+    """The exposure that a candidate wanted at one bar; `price` is that bar's close."""
+
+    study: str
+    version: str
+    bar: datetime
+    target: float
+    price: Decimal
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Add here: a thing that is read for a decision. Keep out: deciding, orders.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -41,15 +41,24 @@ class Sight:
         return fingerprint(self.bars)
 
 
-def look(world: World, journal: Journal, study: Study, book: Position, now: datetime) -> Sight:
+def look(
+    world: World,
+    journal: Journal,
+    study: Study,
+    book: Position,
+    now: datetime,
+    takeover: timedelta = timedelta(0),
+) -> Sight:
     """Read champion and bars of `study` and compute its targets.
 
     Raises `NoChampion`, `ParametersInvalid`, or what reading the bars raises.
     """
-    champion, note = find_champion(world.parameters, journal, study, now, needed=book.is_open)
+    newest, said = find_champion(world.parameters, journal, study, now, needed=book.is_open)
+    champion, kept = in_charge(journal, newest, book, now, takeover)
+    note = "; ".join(filter(None, (said, kept)))
     require_in_space(champion.parameters)
     strategy = build_from(champion.parameters)
-    bars = _closed_bars(world, study, strategy, book, now)
+    bars = closed_bars(world, study, strategy, book.last_bar, now)
     if bars.is_empty():
         return Sight(champion, bars, note=note)
     targets = _targets(strategy, bars, book.last_bar)
@@ -77,6 +86,37 @@ def find_champion(
     return champion, ""
 
 
+def in_charge(
+    journal: Journal, newest: Champion, book: Position, now: datetime, takeover: timedelta
+) -> tuple[Champion, str]:
+    """Return the version that decides on `book`, and a note where it is not the newest.
+
+    A position stays under the version that opened it until it is closed. A newer champion takes it
+    over once `takeover` has passed since it was first seen, or where the older is not known.
+    """
+    if not book.is_open or book.parameters == newest.parameters.fingerprint:
+        return newest, ""
+    opened = journal.version_of(newest.study, book.parameters)
+    since = journal.champion_since(newest.study)
+    if opened is None or since is None or not _can_run(opened):
+        return newest, f"{newest.study}: version {newest.version} takes over an older position"
+    if now - since >= takeover:
+        said = f"takes over the position of version {opened.version} after {now - since}"
+        return newest, f"{newest.study}: version {newest.version} {said}"
+    until = f"until it is closed, or until {since + takeover:%Y-%m-%d %H:%M}"
+    return opened, f"{newest.study}: the position stays under version {opened.version} {until}"
+
+
+def _can_run(champion: Champion) -> bool:
+    """True when the present code still accepts the parameters."""
+    try:
+        require_in_space(champion.parameters)
+        build_from(champion.parameters)
+    except ParametersInvalid:
+        return False
+    return True
+
+
 def _remembered(
     journal: Journal, study: Study, error: RegistryUnavailable | NoChampion | ParametersInvalid
 ) -> tuple[Champion, str]:
@@ -88,12 +128,13 @@ def _remembered(
     return kept, f"{study.key}: registry not used ({error}); version {kept.version} as remembered"
 
 
-def _closed_bars(
-    world: World, study: Study, strategy: Strategy, book: Position, now: datetime
+def closed_bars(
+    world: World, study: Study, strategy: Strategy, last_bar: datetime | None, now: datetime
 ) -> pl.DataFrame:
+    """Read the bars that targets from `last_bar` (the last decided one) to `now` need."""
     step = study.interval.duration
     end = study.interval.floor(now)
-    missed = (end - book.last_bar) // step if book.last_bar else 0
+    missed = (end - last_bar) // step if last_bar else 0
     count = strategy.warmup_bars + SPARE_BARS + min(max(missed, 0), MAX_MISSED_BARS)
     read = world.bars or world.market.klines
     bars = read(study.symbol, study.interval, end - count * step, end)

@@ -30,6 +30,7 @@ from thunes_core.domain.records import (
     Trade,
 )
 from thunes_core.domain.signal import Decision
+from thunes_core.trading.memory import ChampionMemory
 
 
 class MarketData(Protocol):
@@ -152,7 +153,7 @@ class BarDoubts(Protocol):
         ...
 
 
-class Journal(Protocol):
+class Journal(ChampionMemory, Protocol):
     """The ledger as the tick needs it. Every write is durable when the call returns.
 
     Writers queue; a write under a lease that is no longer the newest raises `LeaseHeld`. Any
@@ -196,14 +197,6 @@ class Journal(Protocol):
 
     def heard_exchange(self, *, answered: bool) -> None:
         """Tell the breaker whether the exchange answered."""
-        ...
-
-    def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
-        """Keep the last known good copy of a champion."""
-        ...
-
-    def remembered_champion(self, study: str) -> Champion | None:
-        """Return the copy of the champion of `study`, or None."""
         ...
 
     def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:

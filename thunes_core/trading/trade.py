@@ -64,8 +64,9 @@ def keep(floor: Floor, study: Study, book: Position) -> Outcome:
 
 
 def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
+    desk = floor.desk
     try:
-        sight = look(floor.world, floor.desk.journal, study, book, floor.desk.now)
+        sight = look(floor.world, desk.journal, study, book, desk.now, floor.plan.takeover)
     except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = _watch(floor, study, book)
         return replace(done, notes=(f"{study.key}: {error}", *done.notes))
@@ -211,9 +212,7 @@ def _records(
 
 
 def _signed(decision: Decision, sight: Sight) -> Decision:
-    """Name the parameter set that a flat book will be entered with."""
-    if decision.position.is_open:
-        return decision
+    """Name the parameter set that is in charge of the book from this decision on."""
     parameters = sight.champion.parameters.fingerprint
     return replace(decision, position=replace(decision.position, parameters=parameters))
 

@@ -68,7 +68,8 @@ class TradingPlan:
     """What to trade and how far: study keys, quote units allotted to each, limits, costs.
 
     `armed` is False where an order that increases would need arming first. Where `identity` is
-    given, only the account of that name may be increased.
+    given, only the account of that name may be increased. A position keeps the parameters that
+    opened it until it is closed, or until `takeover` after a newer champion was first seen.
     """
 
     studies: tuple[str, ...]
@@ -78,6 +79,7 @@ class TradingPlan:
     costs: Costs = field(default_factory=Costs)
     armed: bool = True
     identity: str = ""
+    takeover: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)

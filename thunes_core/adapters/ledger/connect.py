@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from thunes_core.errors import BadInput, StoreFailed
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it to the folder of migrations."""
 BUSY_SECONDS = 30
 _LOCK = 7_460_114

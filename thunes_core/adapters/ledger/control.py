@@ -18,6 +18,7 @@ from thunes_core.adapters.ledger.schema import (
     lease,
     trading_state,
 )
+from thunes_core.adapters.ledger.versions import keep_version
 from thunes_core.domain.parameters import Champion, parse_parameter_set
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import Arming, Lease, StateRecord
@@ -148,6 +149,7 @@ def write_champion(connection: Connection, champion: Champion, now: datetime) ->
     }
     connection.execute(delete(champions).where(champions.c.study == champion.study))
     connection.execute(insert(champions).values(study=champion.study, remembered_at=now, **values))
+    keep_version(connection, champion, now)
     chain.append(connection, now, "champion", {"study": champion.study, **values})
 
 
@@ -157,3 +159,10 @@ def read_champion(connection: Connection, study: str) -> Champion | None:
     if row is None:
         return None
     return Champion(study, parse_parameter_set(row.parameters), row.version, row.run_id)
+
+
+def read_champion_since(connection: Connection, study: str) -> datetime | None:
+    """Return when the remembered champion of `study` was first seen, or None."""
+    query = select(champions.c.remembered_at).where(champions.c.study == study)
+    since: datetime | None = connection.execute(query).scalar()
+    return since

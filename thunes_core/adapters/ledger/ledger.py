@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
-from thunes_core.adapters.ledger import books, chain, control, orderbook, schema
+from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
 from thunes_core.adapters.ledger.connect import store_errors
 from thunes_core.adapters.ledger.reads import LedgerReads
 from thunes_core.clock import Clock
@@ -28,6 +28,8 @@ from thunes_core.domain.records import (
     EquityMark,
     Lease,
     OrderRecord,
+    Shadow,
+    ShadowDecision,
     StateRecord,
     Trade,
 )
@@ -110,6 +112,21 @@ class Ledger(LedgerReads):
             return
         with self._write() as connection:
             control.write_champion(connection, champion, at or self._clock.now())
+
+    def begin_shadow(self, shadow: Shadow) -> None:
+        """Let a candidate decide on paper beside the champion."""
+        with self._write() as connection:
+            versions.write_shadow(connection, shadow)
+
+    def end_shadow(self, study: str, at: datetime, why: str) -> None:
+        """End the shadow of a study; nothing happens where there is none."""
+        with self._write() as connection:
+            versions.drop_shadow(connection, study, at, why)
+
+    def record_shadow_decisions(self, made: Sequence[ShadowDecision]) -> None:
+        """Store what candidates would have done; a bar that is known stays as it was."""
+        with self._write() as connection:
+            versions.insert_shadow_decisions(connection, made)
 
     def record_decision(
         self, decision: Decision, context: DecisionContext, orders: Sequence[OrderRecord]

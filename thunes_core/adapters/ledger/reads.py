@@ -14,13 +14,20 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, Engine, Table, select
 
-from thunes_core.adapters.ledger import books, chain, control, orderbook, schema
+from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
 from thunes_core.adapters.ledger.connect import reading, store_errors
 from thunes_core.adapters.ledger.frames import read_frame
 from thunes_core.clock import Clock, SystemClock
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
-from thunes_core.domain.records import Arming, AuditVerdict, Dealing, OrderRecord, StateRecord
+from thunes_core.domain.records import (
+    Arming,
+    AuditVerdict,
+    Dealing,
+    OrderRecord,
+    Shadow,
+    StateRecord,
+)
 
 
 class LedgerReads:
@@ -60,6 +67,21 @@ class LedgerReads:
         """Return the copy of the champion of `study`, or None."""
         with self._read() as connection:
             return control.read_champion(connection, study)
+
+    def champion_since(self, study: str) -> datetime | None:
+        """Return when the remembered champion of `study` was first seen, or None."""
+        with self._read() as connection:
+            return control.read_champion_since(connection, study)
+
+    def version_of(self, study: str, fingerprint: str) -> Champion | None:
+        """Return the version of `study` that traded with those parameters, or None."""
+        with self._read() as connection:
+            return versions.read_version(connection, study, fingerprint)
+
+    def shadow(self, study: str) -> Shadow | None:
+        """Return the candidate that decides on paper for `study`, or None."""
+        with self._read() as connection:
+            return versions.read_shadow(connection, study)
 
     def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:
         """True when that bar was decided on."""
@@ -195,3 +217,9 @@ class LedgerReads:
     def equity(self, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
         """Return equity marks by `time`."""
         return self._frame(schema.equity, "time", since, until)
+
+    def shadow_decisions(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return what candidates would have done, by `bar`."""
+        return self._frame(schema.shadow_decisions, "bar", since, until)

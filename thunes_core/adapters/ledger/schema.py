@@ -197,6 +197,35 @@ champions = _table(
     Column("remembered_at", Moment, nullable=False),
 )
 
+versions = _table(
+    "versions",
+    _text("study", primary_key=True),
+    _text("fingerprint", primary_key=True),
+    _text("parameters"),
+    _text("version"),
+    _text("run_id"),
+    Column("first_seen", Moment, nullable=False),
+)
+
+shadows = _table(
+    "shadows",
+    _text("study", primary_key=True),
+    _text("parameters"),
+    _text("version"),
+    _text("run_id"),
+    Column("since", Moment, nullable=False),
+)
+
+shadow_decisions = _table(
+    "shadow_decisions",
+    _text("study", primary_key=True),
+    _text("version", primary_key=True),
+    Column("bar", Moment, primary_key=True),
+    Column("target", Real, nullable=False),
+    *_money("price"),
+    Column("recorded_at", Moment, nullable=False),
+)
+
 ticks = _table(
     "ticks",
     Column("id", Whole, primary_key=True, autoincrement=True),
