@@ -2,15 +2,14 @@
 
 They read the exchange's clock and the ledger; cursors and run keys make one cause start one run.
 
-Add here: a sensor. Keep out: order logic, formulas, when a champion is due (`research.due`).
+Add here: a sensor. Keep out: order logic, formulas, what asks for a search (`research_sensors`).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,17 +18,15 @@ from thunes_core.adapters.stream.board import read_board
 from thunes_core.clock import SystemClock
 from thunes_core.domain.bars import Interval
 from thunes_core.errors import OutsideFailed, StoreFailed
-from thunes_core.research.due import Due, Watch, due
-from thunes_pipelines import jobs, partitions, policies, runs
+from thunes_pipelines import jobs, partitions, runs
 from thunes_pipelines.first_start import first_start_sensor
+from thunes_pipelines.research_sensors import research_sensors
 from thunes_pipelines.resources.house import House
 
 if TYPE_CHECKING:
-    from thunes_core.adapters.ledger import Ledger
     from thunes_core.settings import Settings
 
 NEW_BAR_SECONDS = 15
-CHAMPION_SECONDS = 300
 PARTITIONS_SECONDS = 300
 FAILURE_SECONDS = 30
 
@@ -90,95 +87,6 @@ def _is_decided(house: House, settings: Settings, bar: datetime) -> bool:
         )
 
 
-def champion_due(
-    context: dg.SensorEvaluationContext, house: House
-) -> dg.SensorResult | dg.SkipReason:
-    """Ask for a new search where the champion in force is too old or loses too much live."""
-    settings = house.settings()
-    try:
-        now = house.market().server_time()
-    except OutsideFailed as error:
-        return dg.SkipReason(str(error))
-    known = read_watches(context.cursor)
-    with closing(house.ledger()) as ledger:
-        watches = [
-            watch
-            for study in partitions.configured_studies(settings)
-            if (watch := _watch(ledger, study, known.get(study), now))
-        ]
-        found = {watch.study: _due(ledger, watch, settings, now) for watch in watches}
-    busy = runs.partitions_in_flight(context.instance, jobs.REOPTIMISE.name)
-    asked = {study: why for study, why in found.items() if why and study not in busy}
-    after = [watch.ask(now) if watch.study in asked else watch for watch in watches]
-    return dg.SensorResult(
-        run_requests=[_request(why) for why in asked.values()],
-        skip_reason=None if asked else "no champion in force is due for a new search",
-        cursor=write_watches(after),
-    )
-
-
-def _watch(ledger: Ledger, study: str, known: Watch | None, now: datetime) -> Watch | None:
-    champion = ledger.remembered_champion(study)
-    if champion is None:
-        return None
-    if known is not None and known.version == champion.version:
-        return known
-    taken = [
-        event["time"]
-        for event in ledger.audit()
-        if event["event"] == "champion" and event["body"].get("study") == study
-    ]
-    return Watch(study, champion.version, min(taken[-1], now) if taken else now)
-
-
-def _due(ledger: Ledger, watch: Watch, settings: Settings, now: datetime) -> Due | None:
-    return due(
-        watch,
-        ledger.equity(since=watch.since),
-        now=now,
-        max_age=timedelta(days=settings.champion_max_age_days),
-        max_drawdown=settings.max_live_drawdown,
-        cool_off=policies.REOPTIMISE_COOL_OFF,
-    )
-
-
-def _request(why: Due) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=why.key,
-        partition_key=why.study,
-        tags={policies.CAUSE: str(why.cause), policies.WHY: why.why},
-    )
-
-
-def read_watches(cursor: str | None) -> dict[str, Watch]:
-    """Return what the cursor remembers, by study; empty before the first look."""
-    return {
-        study: Watch(
-            study=study,
-            version=kept["version"],
-            since=datetime.fromisoformat(kept["since"]),
-            asked=kept["asked"],
-            asked_at=datetime.fromisoformat(kept["asked_at"]) if kept["asked_at"] else None,
-        )
-        for study, kept in json.loads(cursor or "{}").items()
-    }
-
-
-def write_watches(watches: list[Watch]) -> str:
-    """Return the cursor that remembers `watches`."""
-    return json.dumps(
-        {
-            watch.study: {
-                "version": watch.version,
-                "since": watch.since.isoformat(),
-                "asked": watch.asked,
-                "asked_at": watch.asked_at.isoformat() if watch.asked_at else None,
-            }
-            for watch in watches
-        }
-    )
-
-
 def configured_partitions(
     context: dg.SensorEvaluationContext, house: House
 ) -> dg.SensorResult | dg.SkipReason:
@@ -219,13 +127,7 @@ def sensors(*, running: bool) -> list[dg.SensorDefinition]:
             default_status=trading,
             description="A tick as soon as a bar has closed on the exchange's clock.",
         )(new_bar),
-        dg.sensor(
-            name="reoptimise_when_due",
-            job=jobs.REOPTIMISE,
-            minimum_interval_seconds=CHAMPION_SECONDS,
-            default_status=trading,
-            description="A new search when a champion is too old or its live drawdown too deep.",
-        )(champion_due),
+        *research_sensors(trading),
         first_start_sensor(running=running),
         dg.sensor(
             name="configured_partitions",

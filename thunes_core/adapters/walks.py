@@ -84,6 +84,27 @@ class WalkStore:
                 "`walk_forward`, or run `thunes walk-forward`"
             ) from error
 
+    def of_choice(self, study: str, fingerprint: str) -> WalkForwardResult | None:
+        """Return the newest walk whose choice has that fingerprint: what a champion stands on."""
+        documents = [
+            (json.loads(path.read_text()), path.parent)
+            for path in self._root.glob(f"study={study}/walk=*/walk.json")
+        ]
+        found = [
+            (kept["chosen_until"] or "", folder)
+            for kept, folder in documents
+            if ParameterSet(kept["strategy"], kept["chosen"]).fingerprint == fingerprint
+        ]
+        return _read(max(found)[1]) if found else None
+
+    def searched_until(self, study: str) -> datetime | None:
+        """Return the end of the newest bar that any walk of `study` saw; None without walks."""
+        ends = [
+            json.loads(path.read_text())["chosen_until"]
+            for path in self._root.glob(f"study={study}/walk=*/walk.json")
+        ]
+        return max((end for end in map(_moment, ends) if end is not None), default=None)
+
     def tries(self, study: str, counted: Iterable[Counted] = ()) -> Tries:
         """Count every walk of the study's symbol and interval, and every trial of the study.
 
