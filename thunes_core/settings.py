@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     promotion: Literal["strict", "bootstrap"] = "strict"
     champion_max_age_days: int = Field(default=30, ge=1)
     max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
+    new_data_days: int = Field(default=30, ge=1)
+    shadow_days: int = Field(default=0, ge=0)
+    takeover_hours: int = Field(default=168, ge=0)
     schedules_running: bool = False
 
     @field_validator("symbols", "strategies", "objectives", mode="before")

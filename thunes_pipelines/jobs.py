@@ -3,6 +3,7 @@
 Add here: a job. Keep out: when it runs (schedules, sensors), what its steps do (assets).
 """
 
+from contextlib import closing
 from datetime import timedelta
 
 import dagster as dg
@@ -51,10 +52,11 @@ PUBLISH = dg.define_asset_job(
 
 
 class Promotion(dg.Config):
-    """Which study, and which of its registered versions; none means the newest."""
+    """Which study, which of its registered versions (none: the newest), and a person's reason."""
 
     study: str
     version: str | None = None
+    although: str | None = None
 
 
 class Study(dg.Config):
@@ -73,16 +75,17 @@ class Retention(dg.Config):
 @dg.op(description="Give the alias `champion` to a registered version.")
 def promote_version(context: dg.OpExecutionContext, config: Promotion, house: House) -> None:
     """Promote one version of a study; `NoChampion` when there is none to promote."""
-    with told_plainly():
-        champion = house.registry().promote(config.study, config.version)
+    with told_plainly(), closing(house.ledger()) as ledger:
+        promoting = house.promoting(ledger)
+        champion = promoting.promote(config.study, config.version, although=config.although)
     context.log.info(f"{champion.study}: champion is now version {champion.version}")
 
 
 @dg.op(description="Give the alias `champion` back to the version that had it before.")
 def roll_back_version(context: dg.OpExecutionContext, config: Study, house: House) -> None:
     """Roll a study back to its previous champion."""
-    with told_plainly():
-        champion = house.registry().rollback(config.study)
+    with told_plainly(), closing(house.ledger()) as ledger:
+        champion = house.promoting(ledger).rollback(config.study)
     context.log.info(f"{champion.study}: champion is again version {champion.version}")
 
 

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.planted import Planted, market
+from tests.registries import blank_registry
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.orders import Fill, Leg, OrderRequest, OrderStatus, OrderType, Side
 from thunes_core.domain.portfolio import Position
@@ -35,6 +36,7 @@ def settings(tmp_path, monkeypatch):
     monkeypatch.setenv("THUNES_HOME", str(tmp_path))
     monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "none.toml"))
     settings = load()
+    blank_registry(tmp_path)
     store(settings, BARS)
     champion = promoted(settings)
     with closing(wiring.ledger(settings)) as ledger:

@@ -31,6 +31,7 @@ def equity_drawdown_png(
     title: str,
     *,
     benchmark: pl.DataFrame | None = None,
+    benchmark_name: str = "buy and hold",
     band: pl.DataFrame | None = None,
     width: float = _WIDTH,
 ) -> bytes:
@@ -42,18 +43,18 @@ def equity_drawdown_png(
     `width`: inches at 90 dots; a phone's screen is about 4.4.
     """
     curve = _curve(equity, "equity")
-    figure = _figure(4.4, width)
+    figure = new_figure(4.4, width)
     if curve.is_empty():
-        return _nothing_yet(figure, title)
+        return nothing_yet(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_band(above, band)
-    _draw_benchmark(above, benchmark, float(curve["value"][0]))
+    _draw_benchmark(above, benchmark, float(curve["value"][0]), benchmark_name)
     _line(above, curve, LINE, "equity")
     _draw_drawdown(below, curve)
     _legend(above)
-    _dress(above, title, "equity")
-    _dress(below, "", "drawdown")
-    return _png(figure)
+    dress(above, title, "equity")
+    dress(below, "", "drawdown")
+    return to_png(figure)
 
 
 def price_trades_png(bars: pl.DataFrame, trades: pl.DataFrame, title: str) -> bytes:
@@ -63,9 +64,9 @@ def price_trades_png(bars: pl.DataFrame, trades: pl.DataFrame, title: str) -> by
     exit_time, exit_price (null while open), pnl; exits are green when pnl > 0, else red.
     """
     curve = _curve(bars, "close")
-    figure = _figure(3.8)
+    figure = new_figure(3.8)
     if curve.is_empty():
-        return _nothing_yet(figure, title)
+        return nothing_yet(figure, title)
     axes = figure.subplots()
     _line(axes, curve, MUTED, "close", width=0.9)
     closed = trades.filter(pl.col("exit_time").is_not_null())
@@ -73,8 +74,8 @@ def price_trades_png(bars: pl.DataFrame, trades: pl.DataFrame, title: str) -> by
     _marks(axes, closed.filter(pl.col("pnl").cast(pl.Float64) > 0), "exit", "v", GOOD, "gain")
     _marks(axes, closed.filter(pl.col("pnl").cast(pl.Float64) <= 0), "exit", "v", BAD, "loss")
     _legend(axes)
-    _dress(axes, title, "price")
-    return _png(figure)
+    dress(axes, title, "price")
+    return to_png(figure)
 
 
 def folds_png(folds: Sequence[FoldResult], title: str, metric: str = "sharpe") -> bytes:
@@ -82,15 +83,15 @@ def folds_png(folds: Sequence[FoldResult], title: str, metric: str = "sharpe") -
 
     NaN metrics are drawn as no bar.
     """
-    figure = _figure(4.6)
+    figure = new_figure(4.6)
     if not folds:
-        return _nothing_yet(figure, title)
+        return nothing_yet(figure, title)
     spans, values = figure.subplots(2, 1, height_ratios=[1, 1.4])
     _draw_spans(spans, folds)
     _draw_fold_metric(values, folds, metric)
-    _dress(spans, title, "fold")
-    _dress(values, "", metric.replace("_", " "), dates=False)
-    return _png(figure)
+    dress(spans, title, "fold")
+    dress(values, "", metric.replace("_", " "), dates=False)
+    return to_png(figure)
 
 
 def _curve(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -126,13 +127,13 @@ def _line(axes: Axes, curve: pl.DataFrame, color: str, label: str, width: float 
     axes.margins(x=0.01)
 
 
-def _draw_benchmark(axes: Axes, benchmark: pl.DataFrame | None, start: float) -> None:
+def _draw_benchmark(axes: Axes, benchmark: pl.DataFrame | None, start: float, name: str) -> None:
     if benchmark is None:
         return
     curve = _curve(benchmark, "equity")
     if not curve.is_empty():
         scaled = curve.with_columns(pl.col("value") * (start / curve["value"][0]))
-        _line(axes, scaled, MUTED, "buy and hold", width=0.9)
+        _line(axes, scaled, MUTED, name, width=0.9)
 
 
 def _draw_band(axes: Axes, band: pl.DataFrame | None) -> None:
@@ -196,13 +197,15 @@ def _times(column: pl.Series) -> Any:
     return column.dt.replace_time_zone(None).to_numpy()
 
 
-def _figure(height: float, width: float = _WIDTH) -> Figure:
+def new_figure(height: float, width: float = _WIDTH) -> Figure:
+    """Return an empty figure of `height` x `width` inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
 
 
-def _dress(axes: Axes, title: str, ylabel: str, *, dates: bool = True) -> None:
+def dress(axes: Axes, title: str, ylabel: str, *, dates: bool = True) -> None:
+    """Give axes the house's look; `dates`: the x axis is time."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     if dates:
@@ -235,15 +238,16 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _nothing_yet(figure: Figure, title: str) -> bytes:
+def nothing_yet(figure: Figure, title: str) -> bytes:
+    """Render a figure that says that there is nothing to show."""
     axes = figure.subplots()
     axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     axes.text(0.5, 0.5, "nothing to show yet", ha="center", va="center", color=MUTED)
     axes.set_axis_off()
-    return _png(figure)
+    return to_png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """Render with 128 colours, rare ones kept: a third of the bytes, the same to the eye."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

@@ -1,8 +1,9 @@
 """From bars to a champion: walk forward, judge and register the candidate, promote or keep.
 
 Each is partitioned by study (`sma_crossover.BTCUSDT.1h`). The candidate is registered whatever the
-verdict; the blocking check `candidate_beats_champion` then stands between it and `champion`, and
-each finding of the evidence is a check of its own with its number and threshold.
+verdict; the check `candidate_beats_champion` then stands between it and `champion`, and each
+finding of the evidence is a check of its own with its number and threshold. "Keep what there is" is
+an outcome: the run ends green and says why.
 
 Add here: an asset of research. Keep out: formulas (core), MLflow (resources), what is shown
 (research_metadata).
@@ -17,6 +18,7 @@ import dagster as dg
 
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.domain.results import Evidence, Finding
+from thunes_core.research.promotion import Outcome, Ruling
 from thunes_pipelines import policies, research_plan
 from thunes_pipelines.assets.market import bars_dep, revisions_dep
 from thunes_pipelines.failures import told_plainly
@@ -93,7 +95,10 @@ def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.Material
             BEATS_CHAMPION,
             asset=PARAMETER_SET,
             blocking=True,
-            description="The candidate may become champion; if not, nothing downstream runs.",
+            description=(
+                "The candidate may become champion. Not passed: it is not promoted, and what was "
+                "in force stays so; the run goes on to say that. An error blocks what follows."
+            ),
         ),
     ],
     description=(
@@ -104,8 +109,9 @@ def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.Material
 )
 def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster knows it bare only
     """Judge the newest walk-forward and register its choice as candidate."""
+    from thunes_core.research.contest import contested
     from thunes_core.research.evidence import judge
-    from thunes_core.research.promotion import Outcome, rule
+    from thunes_core.research.promotion import rule
     from thunes_pipelines.assets import research_metadata
 
     study, settings = context.partition_key, house.settings()
@@ -125,16 +131,20 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
         )
         ruling = rule(result.chosen, evidence, champion, research_plan.policy(settings))
         tags = research_plan.context(context.run.run_id, result, bars)
-        registered = registry.log_candidate(result, evidence, context=tags, ruling=ruling)
+        contest = contested(result, bars, champion, terms)
+        files = research_metadata.files_of(contest)
+        registered = registry.log_candidate(
+            result, evidence, context=tags, ruling=ruling, files=files
+        )
+        intact = registry.candidate(study, registered.version).verdict is ruling.outcome
     context.log.info(f"{study} version {registered.version}: {ruling.outcome}: {ruling.why}")
-    verdict = dg.AssetCheckResult(
-        passed=ruling.outcome is not Outcome.REFUSE,
-        check_name=BEATS_CHAMPION,
-        metadata={"why": ruling.why, "policy": str(ruling.policy), "version": registered.version},
-    )
+    metadata = research_metadata.of_candidate(evidence, registered, contest)
     return dg.MaterializeResult(
-        metadata=research_metadata.of_candidate(evidence, registered),
-        check_results=[*_finding_checks(evidence), verdict],
+        metadata=metadata,
+        check_results=[
+            *_finding_checks(evidence),
+            _verdict(ruling, registered.version, intact=intact),
+        ],
     )
 
 
@@ -145,23 +155,53 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
     group_name=policies.RESEARCH,
     owners=policies.OWNERS,
     kinds={"mlflow"},
+    output_required=False,
     description=(
-        "The parameter set in force: the candidate when its checks passed, else the one before. "
-        "A copy goes to the ledger, so that a tick never needs MLflow."
+        "The parameter set in force. Materialised when the candidate takes over; where the outcome "
+        "is to keep, an observation says why. A copy goes to the ledger, so that a tick never "
+        "needs MLflow."
     ),
 )
-def champion(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
+def champion(
+    context: dg.AssetExecutionContext, house: House
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Carry out the ruling on the candidate and remember the champion in the ledger."""
     from thunes_pipelines.assets import research_metadata
+    from thunes_pipelines.promotion import Settling
 
-    with told_plainly():
-        registry = house.registry()
-        settled = registry.settle(context.partition_key)
-        with closing(house.ledger()) as ledger:
-            ledger.remember_champion(settled.champion)
-        url = registry.url_of(settled.champion.run_id)
-    context.log.info(f"{context.partition_key}: champion is version {settled.champion.version}")
-    return dg.MaterializeResult(metadata=research_metadata.of_champion(settled, url))
+    study = context.partition_key
+    with told_plainly(), closing(house.ledger()) as ledger:
+        promoting = house.promoting(ledger)
+        settled = promoting.settle(study)
+        in_force = settled.champion
+        url = promoting.registry.url_of(in_force.run_id) if in_force else None
+    metadata = research_metadata.of_champion(settled, url)
+    context.log.info(f"{study}: {settled.outcome}: {settled.why}")
+    if settled.outcome is Settling.PROMOTED:
+        yield dg.MaterializeResult(metadata=metadata)
+    else:
+        context.log_event(
+            dg.AssetObservation(policies.CHAMPION, partition=study, metadata=metadata)
+        )
+
+
+def _verdict(ruling: Ruling, version: str, *, intact: bool) -> dg.AssetCheckResult:
+    """Judge the candidate; to keep what there is, or nothing, is a result and not a failure.
+
+    A version that the registry does not hold as it was judged is a failure: it blocks the rest.
+    """
+    severity = dg.AssetCheckSeverity.WARN if intact else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(
+        passed=intact and ruling.outcome is not Outcome.REFUSE,
+        check_name=BEATS_CHAMPION,
+        severity=severity,
+        metadata={
+            "why": ruling.why if intact else "the registry does not hold what was judged",
+            "outcome": str(ruling.outcome),
+            "policy": str(ruling.policy),
+            "version": version,
+        },
+    )
 
 
 def _finding_checks(evidence: Evidence) -> Iterator[dg.AssetCheckResult]:

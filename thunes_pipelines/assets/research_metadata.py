@@ -12,7 +12,9 @@ import dagster as dg
 
 from thunes_core.domain.results import Evidence, WalkForwardResult
 from thunes_core.reporting.plots import equity_drawdown_png, folds_png
-from thunes_pipelines.resources.registry import Registered, Settled, content
+from thunes_core.research.contest import Contest
+from thunes_pipelines.promotion import Settled
+from thunes_pipelines.resources.registry import Registered, content
 
 
 def of_walk(result: WalkForwardResult, folder: str) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def of_walk(result: WalkForwardResult, folder: str) -> dict[str, Any]:
     }
 
 
-def of_candidate(evidence: Evidence, registered: Registered) -> dict[str, Any]:
+def of_candidate(evidence: Evidence, registered: Registered, contest: Contest) -> dict[str, Any]:
     """Return the metadata of a registered candidate."""
     return {
         "version": registered.version,
@@ -38,22 +40,47 @@ def of_candidate(evidence: Evidence, registered: Registered) -> dict[str, Any]:
         "policy": str(registered.ruling.policy),
         "why": registered.ruling.why,
         "findings": dg.MetadataValue.md(content.evidence_table(evidence)),
+        "challenger_and_champion": dg.MetadataValue.md(contest.table()),
+        "challenger_and_champion_picture": picture(contest_png(contest)),
         "mlflow_run": dg.MetadataValue.url(registered.url),
         **numbers(evidence.figures),
     }
 
 
-def of_champion(settled: Settled, url: str) -> dict[str, Any]:
-    """Return the metadata of the champion in force."""
-    champion = settled.champion
+def files_of(contest: Contest) -> dict[str, str | bytes]:
+    """Return the files that show challenger and champion in MLflow."""
     return {
-        "version": champion.version,
-        "version_before": settled.before or "none",
-        "outcome": "promoted" if settled.is_new else "kept",
+        "evidence/challenger_and_champion.md": contest.table(),
+        "plots/challenger_and_champion.png": contest_png(contest),
+    }
+
+
+def contest_png(contest: Contest) -> bytes:
+    """Draw the challenger's stitched tests, with the champion's run on the same bars behind."""
+    return equity_drawdown_png(
+        contest.challenger_equity,
+        "Challenger (stitched tests) and champion on the same bars",
+        benchmark=contest.champion_equity,
+        benchmark_name=f"champion, version {contest.version}",
+    )
+
+
+def of_champion(settled: Settled, url: str | None) -> dict[str, Any]:
+    """Return the metadata of the champion in force, or of there being none."""
+    told = {
+        "outcome": str(settled.outcome),
         "why": settled.why,
+        "version_before": settled.before or "none",
+    }
+    champion = settled.champion
+    if champion is None:
+        return {**told, "version": "none"}
+    return {
+        **told,
+        "version": champion.version,
         "parameters": dg.MetadataValue.json(champion.parameters.shown),
         "fingerprint": champion.parameters.fingerprint,
-        "mlflow_run": dg.MetadataValue.url(url),
+        **({"mlflow_run": dg.MetadataValue.url(url)} if url else {}),
     }
 
 

@@ -17,6 +17,7 @@ from thunes_core.settings import Settings, load
 from thunes_pipelines.cli import research, why
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.partitions import configured_studies
+from thunes_pipelines.promotion import paper_state
 from thunes_pipelines.resources import wiring
 
 Study = Annotated[
@@ -59,6 +60,9 @@ def show_command(study: Study = None, version: Version = None, json: Json = Fals
     settings = load()
     name = _study(study, settings)
     shown = wiring.registry(settings).version(name, version or "champion")
+    with closing(wiring.ledger(settings)) as ledger:
+        paper = paper_state(ledger, name, settings)
+    shown["shadow"] = paper.sentence() if paper else None
     if json:
         emit_json(shown)
         return
@@ -66,6 +70,10 @@ def show_command(study: Study = None, version: Version = None, json: Json = Fals
     console.print_json(data=shown["parameters"])
     console.print(f"{shown['verdict']} ({shown['policy']}): {shown['why']}")
     console.print(research.findings_table(shown["findings"]))
+    for origin, value in shown["origin"].items():
+        console.print(f"{origin}: {value}", soft_wrap=True)
+    if paper:
+        console.print(f"beside it: {paper.sentence()}")
     console.print(shown["url"], soft_wrap=True)
 
 
@@ -80,21 +88,21 @@ def promote_command(
     """Make a version (by default the candidate) champion; it trades from the next tick on."""
     settings = load()
     name = _study(study, settings)
-    _announce(
-        settings, wiring.registry(settings).promote(name, version, although=although), json=json
-    )
+    with closing(wiring.ledger(settings)) as ledger:
+        promoting = wiring.promoting(settings, ledger)
+        _announce(promoting.promote(name, version, although=although), json=json)
 
 
 def rollback_command(study: Study = None, json: Json = False) -> None:
     """Return to the champion before; it trades from the next tick on."""
     settings = load()
-    _announce(settings, wiring.registry(settings).rollback(_study(study, settings)), json=json)
-
-
-def _announce(settings: Settings, champion: Champion, *, json: bool) -> None:
-    """Leave a copy of the champion in the ledger, and say what it is."""
+    name = _study(study, settings)
     with closing(wiring.ledger(settings)) as ledger:
-        ledger.remember_champion(champion)
+        _announce(wiring.promoting(settings, ledger).rollback(name), json=json)
+
+
+def _announce(champion: Champion, *, json: bool) -> None:
+    """Say who is champion now."""
     if json:
         emit_json(
             {

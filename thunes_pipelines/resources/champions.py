@@ -167,22 +167,29 @@ class RestChampions:
 
     def champion(self, study: str) -> Champion:
         """Return the champion of `study`; errors as `ParameterSource` promises."""
+        try:
+            published = self._published(study)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise RegistryUnavailable(
+                f"registry: expected MLflow's own answers at {self._shown}; what came cannot be "
+                f"read ({type(error).__name__}: {error}); correct THUNES_MLFLOW_TRACKING_URI, or "
+                "see the server's log"
+            ) from error
+        return champion_of(study, published, self._key)
+
+    def _published(self, study: str) -> Published:
         query = {"name": study, "alias": CHAMPION}
         version = self._get(study, "registered-models/alias", query)["model_version"]
         model_id = str(version["source"]).removeprefix("models:/")
         model = self._get(study, f"logged-models/{model_id}", {})["model"]
         params = {p["key"]: p["value"] for p in model["data"].get("params", [])}
         tags = {t["key"]: t["value"] for t in version.get("tags", [])}
-        return champion_of(
-            study,
-            Published(
-                str(version["version"]),
-                str(version.get("run_id", "")),
-                joined(params),
-                tags.get(FINGERPRINT, ""),
-                tags.get(PROMOTED, ""),
-            ),
-            self._key,
+        return Published(
+            str(version["version"]),
+            str(version.get("run_id", "")),
+            joined(params),
+            tags.get(FINGERPRINT, ""),
+            tags.get(PROMOTED, ""),
         )
 
     def _get(self, study: str, path: str, query: Mapping[str, str]) -> dict[str, Any]:

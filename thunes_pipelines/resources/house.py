@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from thunes_core.adapters.ledger import Ledger
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
     from thunes_core.trading.world import TickReport
+    from thunes_pipelines.promotion import Promoting
     from thunes_pipelines.resources.registry import Registry
 
 HOUSE = "house"
@@ -62,6 +63,10 @@ class House(dg.ConfigurableResource["House"]):
     def registry(self) -> Registry:
         """Open the registry; imports MLflow, so never on the tick's path."""
         return wiring.registry(self.settings())
+
+    def promoting(self, ledger: Ledger) -> Promoting:
+        """Return where champions are made and taken back, on the exchange's clock."""
+        return wiring.promoting(self.settings(), ledger, self.market())
 
     def tick(self) -> TickReport:
         """Trade one tick of everything the settings name."""

@@ -8,17 +8,18 @@ Add here: the choice of an adapter. Keep out: everything an adapter does.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from thunes_core.clock import monotonic_seconds
+from thunes_core.clock import SystemClock, monotonic_seconds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
-from thunes_core.errors import SettingsInvalid
+from thunes_core.errors import OutsideFailed, SettingsInvalid, ThunesError
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 from thunes_pipelines.resources import arming
 
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
     from thunes_core.trading.world import TickReport, TradingPlan, World
+    from thunes_pipelines.promotion import Promoting
     from thunes_pipelines.resources.registry import Registry
 
 POLL_SECONDS = 0.25
+_log = logging.getLogger(__name__)
 
 
 def bar_store(settings: Settings) -> BarStore:
@@ -231,25 +234,57 @@ def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
         costs=settings.costs,
         armed=given is not None or not needed,
         identity=given.identity if given is not None and needed else "",
+        takeover=timedelta(hours=settings.takeover_hours),
     )
 
 
 def tick(settings: Settings) -> TickReport:
     """Run one tick of everything the settings name; errors as `thunes_core.trading.step.tick`."""
+    with closing(ledger(settings)) as journal:
+        return _tick(settings, world(settings, journal), journal)
+
+
+def _tick(settings: Settings, around: World, journal: Ledger) -> TickReport:
+    """Run a tick; then candidates on paper decide too, and what they meet never fails a tick."""
     from thunes_core.trading.step import tick
 
-    with closing(ledger(settings)) as journal:
-        return tick(world(settings, journal), plan(settings, journal.arming()))
+    what = plan(settings, journal.arming())
+    report = tick(around, what)
+    _record_shadows(around, journal, what.studies)
+    return report
+
+
+def _record_shadows(around: World, journal: Ledger, studies: tuple[str, ...]) -> None:
+    from thunes_core.trading.shadow import shadow_decisions
+
+    try:
+        journal.record_shadow_decisions(shadow_decisions(around, journal, studies))
+    except ThunesError as error:
+        _log.warning("no decision on paper was recorded: %s", error)
+
+
+def exchange_now(given: MarketData) -> datetime:
+    """Return the exchange's clock, or the machine's while it does not answer."""
+    try:
+        return given.server_time()
+    except OutsideFailed:
+        return SystemClock().now()
+
+
+def promoting(settings: Settings, journal: Ledger, given: MarketData | None = None) -> Promoting:
+    """Return where champions are made and taken back, on the exchange's clock."""
+    from thunes_pipelines.promotion import Promoting
+
+    now = exchange_now(given or market(settings))
+    return Promoting(registry(settings), journal, settings, now)
 
 
 @contextmanager
 def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
     """Hand out what runs a tick, its world kept open between them; for one thread."""
-    from thunes_core.trading.step import tick
-
     with closing(ledger(settings)) as journal:
         around = world(settings, journal)
-        yield lambda: tick(around, plan(settings, journal.arming()))
+        yield lambda: _tick(settings, around, journal)
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:

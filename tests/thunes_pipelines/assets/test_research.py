@@ -2,16 +2,22 @@
 
 import shutil
 from contextlib import closing
+from decimal import Decimal
 
 import dagster as dg
 import pytest
 
 from tests.planted import NOISE, Planted, market
-from tests.thunes_pipelines.houses import house_at
+from tests.registries import blank_registry
+from tests.thunes_pipelines.houses import NOON, house_at
 from thunes_core.domain.bars import Interval
-from thunes_core.errors import NoChampion
+from thunes_core.domain.records import ShadowDecision
+from thunes_core.errors import NoChampion, PromotionRefused
 from thunes_pipelines.assets import research
+from thunes_pipelines.promotion import Settling, paper_state
+from thunes_pipelines.resources.registry import Registry
 
+BEATS = research.BEATS_CHAMPION
 STUDY = "sma_crossover.TESTUSDT.1h"
 SETTINGS = {"symbols": "TESTUSDT", "trials": 8, "folds": 3, "history_days": 1100}
 
@@ -21,6 +27,7 @@ def home(tmp_path):
     """A home whose lake can be filled, and an instance that knows the study."""
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         instance.add_dynamic_partitions("study", [STUDY])
+        blank_registry(tmp_path)
         yield tmp_path, instance
 
 
@@ -68,32 +75,101 @@ def test_edge_is_found_promoted_and_remembered(home):
     assert all(e.passed for e in result.get_asset_check_evaluations())
 
 
-def test_noise_ends_in_do_nothing(home):
-    """Where nothing is good enough the blocking check fails and no champion is made."""
+def test_noise_ends_green_in_do_nothing(home):
+    """Where nothing is good enough the verdict says so, no champion is made, the run succeeds."""
     house = house_with(home, NOISE)
     result = run(home, house)
     checks = {e.check_name: e for e in result.get_asset_check_evaluations()}
-    assert not result.success
-    assert not checks[research.BEATS_CHAMPION].passed
-    assert checks[research.BEATS_CHAMPION].blocking
-    assert "nothing is traded" in checks[research.BEATS_CHAMPION].metadata["why"].value
+    verdict = checks[research.BEATS_CHAMPION]
+    assert result.success
+    assert (verdict.passed, verdict.blocking) == (False, True)
+    assert verdict.severity is dg.AssetCheckSeverity.WARN
+    assert "nothing is traded" in verdict.metadata["why"].value
     assert set(checks) == {*research.FINDINGS, research.BEATS_CHAMPION}
+    for name in research.FINDINGS:
+        assert "threshold" in checks[name].metadata
+    assert champion_events(result) == []
+    assert observed(home)["outcome"].value == "kept"
+    with pytest.raises(NoChampion):
+        house.registry().champion(STUDY)
+
+
+def champion_events(result):
+    """Return the materialisations of `champion` in a run."""
+    events = result.get_asset_materialization_events()
+    return [e for e in events if e.asset_key == dg.AssetKey("champion")]
+
+
+def observed(home):
+    """Return the metadata of the newest observation of `champion`."""
+    found = home[1].fetch_observations(dg.AssetKey("champion"), limit=1).records
+    return found[0].asset_observation.metadata
+
+
+def test_a_version_that_is_not_held_as_judged_blocks_the_run(home, monkeypatch):
+    """What the registry answers differs from what was judged: an error, and nothing follows."""
+    house = house_with(home, Planted(5.0, 1000), years=3)
+    write = Registry.log_candidate
+
+    def garbled(self, *args, **kwargs):
+        made = write(self, *args, **kwargs)
+        self._client.set_model_version_tag(STUDY, made.version, "thunes.why", "believe me")
+        return made
+
+    monkeypatch.setattr(Registry, "log_candidate", garbled)
+    result = run(home, house)
+    assert not result.success
+    verdict = {e.check_name: e for e in result.get_asset_check_evaluations()}[BEATS]
+    assert verdict.severity is dg.AssetCheckSeverity.ERROR
     with pytest.raises(NoChampion):
         house.registry().champion(STUDY)
 
 
 def test_bootstrap_trades_the_first_and_holds_the_next_to_the_rule(home):
-    """A paper account may begin with a thin champion, shown as such; a worse one is refused."""
+    """A paper account may begin with a thin champion, shown as such; a worse one changes nothing.
+
+    Champion and challenger are shown side by side.
+    """
     house = house_with(home, NOISE, promotion="bootstrap")
     first = run(home, house)
-    assert first.success
     assert metadata(first, "parameter_set")["policy"].value == "bootstrap"
+    assert metadata(first, "champion")["outcome"].value == "promoted"
     again = run(home, house)
     assert again.success
-    assert metadata(again, "champion")["outcome"].value == "kept"
+    assert observed(home)["outcome"].value == "kept"
+    side = metadata(again, "parameter_set")["challenger_and_champion"].value
+    assert "champion (version 1)" in side
     other = house_with(home, NOISE, seed=9, promotion="bootstrap")
-    assert not run(home, other).success
+    kept = run(home, other)
+    assert kept.success
+    assert champion_events(kept) == []
+    assert "the champion is kept, not passed" in observed(home)["why"].value
     assert other.registry().champion(STUDY).version == "1"
+
+
+def test_a_candidate_decides_on_paper_before_it_is_promoted(home):
+    """Where days on paper are asked for, a good candidate is first a shadow, then champion."""
+    house = house_with(home, Planted(5.0, 1000), years=3, shadow_days=1)
+    assert run(home, house).success
+    assert observed(home)["outcome"].value == "on paper"
+    with closing(house.ledger()) as ledger:
+        promoting = house.promoting(ledger)
+        with pytest.raises(PromotionRefused, match="0 bars are recorded"):
+            promoting.promote(STUDY)
+        version = ledger.shadow(STUDY).candidate.version
+        ledger.record_shadow_decisions(paper(version, 24))
+        assert paper_state(ledger, STUDY, house.settings()).is_complete
+        assert promoting.settle(STUDY).outcome is Settling.PROMOTED
+        assert ledger.shadow(STUDY) is None
+        assert ledger.remembered_champion(STUDY).version == version
+
+
+def paper(version, bars):
+    """Return so many hourly decisions on paper."""
+    return [
+        ShadowDecision(STUDY, version, NOON + n * Interval.H1.duration, 1.0, Decimal(100), NOON)
+        for n in range(bars)
+    ]
 
 
 def test_bootstrap_is_refused_with_real_money(home):

@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.planted import NOISE, Planted, market
+from tests.registries import blank_registry
 from thunes_core.errors import BadInput, NoChampion, NoEvidence, UnknownName
 from thunes_core.research.evidence import judge
 from thunes_core.research.promotion import PromotionPolicy, rule
@@ -49,6 +50,7 @@ def registered():
         interval="1h",
         options=WalkForwardOptions(folds=2, trials=5, purge_bars=0),
     )
+    blank_registry(load().home)
     evidence = judge(result, BARS)
     ruling = rule(result.chosen, evidence, None, PromotionPolicy.BOOTSTRAP)
     wiring.registry(load()).log_candidate(result, evidence, context={}, ruling=ruling)

@@ -1,20 +1,21 @@
 """The registry keeps parameter sets with their evidence and moves the aliases."""
 
-import shutil
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.planted import Planted, market
+from tests.registries import KEY, blank_registry
 from thunes_core.domain.results import Evidence, Finding
 from thunes_core.errors import NoChampion, ParametersInvalid, PromotionRefused, RegistryUnavailable
-from thunes_core.research.promotion import PromotionPolicy, rule
+from thunes_core.research.promotion import Outcome, PromotionPolicy, rule
 from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
 from thunes_pipelines.resources.champions import champion_source
 from thunes_pipelines.resources.registry import Registry
 
 STUDY = "sma_crossover.TESTUSDT.1h"
-KEY = b"k" * 32
 FIGURES = {"sharpe": 1.5, "dsr": 0.97, "pbo": 0.2, "trials": 15.0, "efficiency": float("nan")}
 GOOD = Evidence(FIGURES, (Finding("dsr", 0.97, 0.95, True, "not luck"),))
 BAD = Evidence(FIGURES, (Finding("dsr", 0.2, 0.95, False, "it may be luck"),))
@@ -34,19 +35,10 @@ def walk(seed):
 FIRST, SECOND = walk(1), walk(2)
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """A database with MLflow's schema and nothing in it: making one takes seconds."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    Registry(f"sqlite:///{path}", path.parent.as_uri(), KEY).versions()
-    return path
-
-
 @pytest.fixture
-def address(tmp_path, empty):
+def address(tmp_path):
     """Tracking URI, artefact root and key of a registry of its own."""
-    shutil.copy(empty, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / "artifacts").as_uri(), KEY
+    return f"sqlite:///{blank_registry(tmp_path)}", (tmp_path / "artifacts").as_uri(), KEY
 
 
 @pytest.fixture
@@ -122,20 +114,24 @@ def test_first_champion_policy_is_marked_and_works_once(registry):
     """A bootstrap candidate becomes the first champion, but never replaces one."""
     bootstrap = rule(FIRST.chosen, BAD, None, PromotionPolicy.BOOTSTRAP)
     log(registry, evidence=BAD, ruling=bootstrap)
-    assert registry.settle(STUDY).is_new
+    assert registry.promote(STUDY).version == "1"
     assert registry.version(STUDY, "champion")["policy"] == "bootstrap"
     log(registry, SECOND, BAD, ruling=rule(SECOND.chosen, BAD, None, PromotionPolicy.BOOTSTRAP))
     with pytest.raises(PromotionRefused, match="may only be the first"):
-        registry.settle(STUDY)
+        registry.promote(STUDY)
 
 
-def test_settling_a_candidate_equal_to_the_champion_keeps_it(registry):
-    """The ruling `keep` changes no alias."""
+def test_a_candidate_is_read_as_it_was_ruled_on(registry):
+    """The ruling on the newest version, or on another; a rewritten one counts as refused."""
     log(registry)
     champion = registry.promote(STUDY)
     log(registry, ruling=rule(FIRST.chosen, GOOD, champion))
-    settled = registry.settle(STUDY)
-    assert (settled.champion.version, settled.is_new) == ("1", False)
+    assert registry.candidate(STUDY).verdict is Outcome.KEEP
+    assert registry.candidate(STUDY, "1").verdict is Outcome.PROMOTE
+    registry._mlflow.client.set_model_version_tag(STUDY, "1", "thunes.why", "believe me")
+    assert registry.candidate(STUDY, "1").verdict is Outcome.REFUSE
+    with pytest.raises(PromotionRefused, match="as they were signed"):
+        registry.trusted_version(STUDY, "1")
 
 
 def test_version_that_is_not_there_is_told(registry):
@@ -185,11 +181,21 @@ def test_runs_hold_what_a_comparison_needs(registry):
     logged = log(registry)
     client = registry._mlflow.client
     parent = client.get_run(logged.run_id)
-    assert parent.data.params == {k: str(v) for k, v in FIRST.chosen.values.items()}
+    params = parent.data.params
+    assert {k: params[k] for k in FIRST.chosen.values} == {
+        k: str(v) for k, v in FIRST.chosen.values.items()
+    }
+    assert params["verdict"] == "promote"
+    assert params["fold_1"].startswith(f"{FIRST.folds[0].test_start:%Y-%m-%d} to ")
+    where = {name: parent.data.metrics[name] for name in ("fold_1_sharpe", "fold_2_sharpe")}
+    assert list(where.values()) == [f.test_metrics["sharpe"] for f in FIRST.folds]
+    assert parent.data.metrics["passed_dsr"] == 1.0
     assert parent.data.tags["thunes.data"] == FIRST.data_fingerprint
     assert len(client.get_metric_history(logged.run_id, "equity_index")) > 10
     files = {f.path for f in client.list_artifacts(logged.run_id)}
     assert {"folds.csv", "trials.csv", "parameters.json", "plots", "evidence"} <= files
+    plots = {f.path for f in client.list_artifacts(logged.run_id, "plots")}
+    assert {"plots/final_fit_trials.png", "plots/final_fit_trials.html"} <= plots
     children = client.search_runs(
         [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{logged.run_id}'"
     )
@@ -213,3 +219,46 @@ def test_dead_server_fails_within_seconds():
         Registry("http://bob:hunter2@127.0.0.1:9", "", KEY).versions()
     assert time.monotonic() - began < 10
     assert "hunter2" not in str(told.value)
+
+
+NONSENSE = (b"<html>hello</html>", b"[]", b'"x"', b"{}", b'{"model_version": 3}', b"\xff")
+
+
+@pytest.fixture
+def nonsense():
+    """A server that answers 200 and `body` to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.body)
+
+        do_POST = do_GET  # noqa: N815 - the base class names it so
+
+        def log_message(self, *_):
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("body", NONSENSE)
+def test_a_server_that_answers_nonsense_is_one_clear_error(nonsense, body):
+    """Another program on MLflow's port: every question ends with what to correct."""
+    nonsense.body = body
+    url = f"http://127.0.0.1:{nonsense.server_port}"
+    registry = Registry(url, "", KEY)
+    ask = [
+        lambda: registry.version(STUDY, "champion"),
+        lambda: registry.candidate(STUDY),
+        lambda: champion_source(url, "", KEY).champion(STUDY),
+    ]
+    for question in ask:
+        with pytest.raises((RegistryUnavailable, NoChampion), match="expected"):
+            question()

@@ -4,6 +4,6 @@ Add here: a question to MLflow.
 Keep out: judging, the rule of promotion (thunes_core.research).
 """
 
-from thunes_pipelines.resources.registry.versions import Registered, Registry, Settled
+from thunes_pipelines.resources.registry.versions import Candidate, Registered, Registry
 
-__all__ = ["Registered", "Registry", "Settled"]
+__all__ = ["Candidate", "Registered", "Registry"]

@@ -64,6 +64,9 @@ class Connection:
         self._require_server()
         os.environ.update({k: v for k, v in _QUIET.items() if k not in os.environ})
         import mlflow
+        from google.protobuf.json_format import (  # type: ignore[import-untyped]
+            ParseError,
+        )
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -74,6 +77,8 @@ class Connection:
             yield
         except (MlflowException, SQLAlchemyError, requests.RequestException, OSError) as error:
             raise self._unavailable(error) from error
+        except (ParseError, LookupError, TypeError, AttributeError, ValueError) as error:
+            raise self._not_mlflow(error) from error
 
     def _require_server(self) -> None:
         """Ask a server for its health first: MLflow's own client would retry for long."""
@@ -86,12 +91,23 @@ class Connection:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
-        first = (str(error).splitlines() or [""])[0][:300]
         return RegistryUnavailable(
             f"registry: expected MLflow to answer at {without_password(self.uri)}; "
-            f"{type(error).__name__}: {first}; start it (`thunes up`) or correct "
+            f"{type(error).__name__}: {_first_line(error)}; start it (`thunes up`) or correct "
             "THUNES_MLFLOW_TRACKING_URI"
         )
+
+    def _not_mlflow(self, error: Exception) -> RegistryUnavailable:
+        """Return the error for an answer that cannot be read: another server, or a broken store."""
+        return RegistryUnavailable(
+            f"registry: expected MLflow's own answers at {without_password(self.uri)}; what came "
+            f"cannot be read ({type(error).__name__}: {_first_line(error)}); correct "
+            "THUNES_MLFLOW_TRACKING_URI, or see the server's log"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:300]
 
 
 def is_absent(error: Exception) -> bool:

@@ -17,12 +17,15 @@ import polars as pl
 from thunes_core.clock import to_millis
 from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
 from thunes_core.reporting.plots import equity_drawdown_png, folds_png
+from thunes_core.reporting.trial_plots import trials_png
 from thunes_core.research.promotion import Ruling
 from thunes_core.research.search import study_page
 from thunes_core.research.stitching import trials_of
 from thunes_core.strategies.base import strategy_class
 from thunes_pipelines.resources.champions import FINGERPRINT
 
+ORIGIN = ("data", "bars_from", "bars_until", "walk", "trial", "trials", "code", "dagster_run")
+"""Tags that say where a version comes from."""
 VERDICT, WHY, POLICY, EVIDENCE = "thunes.verdict", "thunes.why", "thunes.policy", "thunes.evidence"
 
 
@@ -110,10 +113,9 @@ def fold_table(result: WalkForwardResult) -> str:
 
 def _fold_line(fold: FoldResult) -> str:
     test = fold.test_metrics
-    chosen = ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.shown.items())
     return (
         f"| {fold.number} | {fold.train_start:%Y-%m-%d} | {fold.test_start:%Y-%m-%d} "
-        f"| {fold.test_end:%Y-%m-%d} | {chosen} | {fold.train_metrics['sharpe']:.2f} "
+        f"| {fold.test_end:%Y-%m-%d} | {_choice(fold)} | {fold.train_metrics['sharpe']:.2f} "
         f"| {test['sharpe']:.2f} | {test['total_return']:.2%} | {test['trades']:.0f} |"
     )
 
@@ -134,6 +136,50 @@ def note(result: WalkForwardResult, evidence: Evidence, why: str) -> str:
             fold_table(result),
         ]
     )
+
+
+def compared_params(result: WalkForwardResult, verdict: str) -> dict[str, str]:
+    """Return what two walk-forwards are told apart by: the choice, its folds', bars, verdict."""
+    return {
+        **{name: str(value) for name, value in result.chosen.shown.items()},
+        "verdict": verdict,
+        "bars_from": f"{result.bars_from:%Y-%m-%d %H:%M}",
+        "bars_until": f"{result.chosen_until:%Y-%m-%d %H:%M}",
+        "bars": result.data_fingerprint[:16],
+        "folds": str(len(result.folds)),
+        "trials": str(result.trials),
+        **{f"fold_{f.number}": _fold_choice(f) for f in result.folds},
+    }
+
+
+def _fold_choice(fold: FoldResult) -> str:
+    return f"{fold.test_start:%Y-%m-%d} to {fold.test_end:%Y-%m-%d}: {_choice(fold)}"
+
+
+def _choice(fold: FoldResult) -> str:
+    return ", ".join(f"{k} {_short(v)}" for k, v in fold.parameters.shown.items())
+
+
+def compared_figures(result: WalkForwardResult, evidence: Evidence) -> dict[str, float]:
+    """Return the figures that say which of two walks is better, where, and why.
+
+    All metrics of the stitched curve and of the evidence; each fold's own test; and for each
+    finding 1 where it passed, else 0.
+    """
+    named = ("sharpe", "total_return", "max_drawdown")
+    where = {f"fold_{f.number}_{m}": f.test_metrics[m] for f in result.folds for m in named}
+    why = {f"passed_{finding.name}": float(finding.passed) for finding in evidence.findings}
+    return finite({**result.metrics, **evidence.figures, **where, **why})
+
+
+def fold_curve(result: WalkForwardResult) -> list[Point]:
+    """Return Sharpe and return of each fold's test as curves over the fold's number."""
+    return [
+        Point(name, fold.test_metrics[metric], fold.number, to_millis(fold.test_end))
+        for fold in result.folds
+        for name, metric in (("sharpe_by_fold", "sharpe"), ("return_by_fold", "total_return"))
+        if math.isfinite(fold.test_metrics[metric])
+    ]
 
 
 def fold_frame(result: WalkForwardResult) -> pl.DataFrame:
@@ -204,5 +250,10 @@ def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | 
         "stitched.csv": result.stitched.write_csv(),
         "plots/equity.png": equity_drawdown_png(result.stitched, f"{title}: stitched tests"),
         "plots/folds.png": folds_png(result.folds, title),
+        "plots/final_fit_trials.png": trials_png(
+            result.trial_table.filter(pl.col("fold") == 0),
+            list(space.dimensions),
+            f"{title}: trials of the final fit",
+        ),
         "plots/final_fit_trials.html": study_page(space, trials_of(result.trial_table, space, 0)),
     }

@@ -9,7 +9,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from thunes_core.clock import SystemClock, to_millis
@@ -24,12 +24,16 @@ _METRICS_A_CALL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What is written: a walk-forward, its evidence, the tags of all that is made of it."""
+    """What is written: a walk-forward, its evidence, the tags of all that is made of it.
+
+    `files` are artefacts beside the usual ones, by path.
+    """
 
     study: str
     result: WalkForwardResult
     evidence: Evidence
     tags: Mapping[str, str]
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
 
 
 class RunWriter:
@@ -45,12 +49,14 @@ class RunWriter:
         result, evidence = self._walk.result, self._walk.evidence
         last = result.folds[-1].test_end
         name = f"{last:%Y-%m-%d} {result.chosen.fingerprint[:8]}"
-        figures = content.finite({**result.metrics, **evidence.figures})
+        figures = content.compared_figures(result, evidence)
+        params = content.compared_params(result, self._walk.tags[content.VERDICT])
+        curves = [*content.daily_curve(result.stitched), *content.fold_curve(result)]
         note = content.note(result, evidence, self._walk.tags[content.WHY])
         with self._run(name, {**self._walk.tags, "mlflow.note.content": note}) as run_id:
             self._log_bars(run_id)
-            self._log(run_id, result.chosen.shown, figures, content.daily_curve(result.stitched))
-            self._log_files(run_id, content.artefacts(result, evidence))
+            self._log(run_id, params, figures, curves)
+            self._log_files(run_id, {**content.artefacts(result, evidence), **self._walk.files})
             for fold in result.folds:
                 self._log_fold(run_id, fold)
         return run_id

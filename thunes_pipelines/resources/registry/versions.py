@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from thunes_core.domain.parameters import Champion, study_key
+from thunes_core.domain.parameters import Champion, parse_parameter_set, study_key
 from thunes_core.domain.results import Evidence, WalkForwardResult
 from thunes_core.errors import NoChampion, PromotionRefused
 from thunes_core.research.promotion import Outcome, PromotionPolicy, Ruling, rule
@@ -54,17 +54,14 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The champion after a ruling was carried out, the version before (or None), and why."""
+class Candidate:
+    """A version as it was ruled on when it was registered."""
 
-    champion: Champion
-    before: str | None
+    study: str
+    version: str
+    verdict: Outcome
+    policy: PromotionPolicy
     why: str
-
-    @property
-    def is_new(self) -> bool:
-        """True when the champion is another version than before."""
-        return self.champion.version != self.before
 
 
 class Registry:
@@ -90,11 +87,12 @@ class Registry:
         *,
         context: Mapping[str, str],
         ruling: Ruling | None = None,
+        files: Mapping[str, str | bytes] | None = None,
     ) -> Registered:
         """Write a walk-forward with its evidence and register its choice as `candidate`.
 
         `context` (code version, Dagster run, ...) becomes tags. `ruling` is what the promotion rule
-        said; by default the strict rule with no champion.
+        said; by default the strict rule with no champion. `files`: more artefacts, by path.
         """
         study = study_key(result.strategy, result.symbol, result.interval)
         ruled = ruling or rule(result.chosen, evidence, None)
@@ -102,7 +100,7 @@ class Registry:
         tags[SIGNATURE] = signature(self._key, _signed_part(tags))
         with self._mlflow.asking():
             writer = RunWriter(
-                self._mlflow, self._artifact_root, Walk(study, result, evidence, tags)
+                self._mlflow, self._artifact_root, Walk(study, result, evidence, tags, files or {})
             )
             run_id = writer.log_walk()
             version = writer.register(run_id)
@@ -143,18 +141,30 @@ class Registry:
             self._replace_champion(study, number)
             return champion
 
-    def settle(self, study: str) -> Settled:
-        """Carry out what was ruled about the candidate: promote it, or keep the champion.
+    def candidate(self, study: str, version: str | None = None) -> Candidate:
+        """Return the newest candidate, or another version, as it was ruled on.
 
-        Raises `PromotionRefused` when the ruling was no, `NoChampion` when there is no candidate.
+        Raises `NoChampion` where there is none. A version whose facts are not as this house signed
+        them counts as refused.
         """
         with self._mlflow.asking():
-            candidate = self._version(study, None)
-            before = self._aliases(study).get(CHAMPION)
-        why = candidate.tags.get(content.WHY, "")
-        if candidate.tags.get(content.VERDICT) == Outcome.KEEP:
-            return Settled(self.champion(study), before, why)
-        return Settled(self.promote(study, str(candidate.version)), before, why)
+            chosen = self._version(study, version)
+        tags = chosen.tags
+        signed = is_signed(self._key, _signed_part(tags), tags.get(SIGNATURE, ""))
+        return Candidate(
+            study=study,
+            version=str(chosen.version),
+            verdict=Outcome(tags[content.VERDICT]) if signed else Outcome.REFUSE,
+            policy=PromotionPolicy(tags[content.POLICY]) if signed else PromotionPolicy.STRICT,
+            why=tags[content.WHY] if signed else "its facts are not as they were signed",
+        )
+
+    def trusted_version(self, study: str, version: str) -> Champion:
+        """Return the parameter set of a version that this house registered, checked strictly."""
+        with self._mlflow.asking():
+            chosen = self._version(study, version)
+            self._require_registered_here(study, chosen)
+            return trusted(study, self._published(chosen))
 
     def rollback(self, study: str) -> Champion:
         """Give `champion` back to the version that had it before; the two change places."""
@@ -187,7 +197,8 @@ class Registry:
             experiment = self._client.get_run(version.run_id).info.experiment_id
             return {
                 **self._shown(version, aliases),
-                "parameters": json.loads(self._published(version).parameters)["values"],
+                "parameters": self._values(version),
+                "origin": {name: version.tags.get(f"thunes.{name}") for name in content.ORIGIN},
                 "url": self._mlflow.run_url(experiment, version.run_id),
             }
 
@@ -242,6 +253,10 @@ class Registry:
             version.tags.get(FINGERPRINT, ""),
             version.tags.get(PROMOTED, ""),
         )
+
+    def _values(self, version: ModelVersion) -> dict[str, Any]:
+        """Return the parameters of a version; `ParametersInvalid` where they cannot be read."""
+        return dict(parse_parameter_set(self._published(version).parameters).values)
 
     def _versions_of(self, study: str) -> list[ModelVersion]:
         found = self._client.search_model_versions(f"name = '{study}'", max_results=_MOST_VERSIONS)
