@@ -87,6 +87,7 @@ class Trial:
     net: RunningTestnet
     url: str
     protection: dict[str, float] = field(default_factory=dict)
+    lists: bool = True
 
     def tick(self, bar: int, minute: int = 0, **point: Any) -> dict[str, int]:
         """Tick `minute` minutes after the open of `bar`, dying at `point` if one is given."""
@@ -97,6 +98,7 @@ class Trial:
             study=STUDY,
             point=point,
             protection=self.protection,
+            lists=self.lists,
         )
 
     def resting(self) -> list[str]:
@@ -191,11 +193,42 @@ AT_ENTRY = [
 @pytest.mark.parametrize(("kind", "method", "when", "nth"), AT_ENTRY)
 def test_a_kill_while_protection_is_placed_leaves_one_that_fits(trial, kind, method, when, nth):
     """Within three ticks exactly the wanted orders rest, and the exit sells everything once."""
-    trial.protection = kind
+    trial.protection, trial.lists = kind, False
     trial.tick(41)
     assert trial.tick(BUY_AT, method=method, when=when, nth=nth) == {"signal": 9}
     for minute in (1, 2, 3):
         assert trial.tick(BUY_AT, minute) == {"exit": 0}
+    wanted = ["LIMIT_MAKER", "STOP_LOSS"] if kind is PAIR else ["STOP_LOSS"]
+    assert sorted(trial.resting()) == wanted
+    for later in (SELL_AT, SELL_AT + 1):
+        assert trial.tick(later) == {"exit": 0}
+    assert_flat_and_equal(trial)
+
+
+@pytest.mark.parametrize("kind", [PAIR, TRAIL], ids=["pair", "trail"])
+@pytest.mark.parametrize(
+    ("method", "when"),
+    [
+        ("record_decision", "after"),
+        ("claim", "after"),
+        ("submit_entry", "before"),
+        ("submit_entry", "after"),
+        ("record_outcome", "after"),
+        ("record_fill", "before"),
+    ],
+)
+def test_a_kill_while_an_entry_goes_out_with_its_protection_leaves_both_or_none(
+    trial, kind, method, when
+):
+    """One list at most; after the next bar what is held is protected, and is sold once."""
+    trial.protection = kind
+    trial.tick(41)
+    assert trial.tick(BUY_AT, method=method, when=when) == {"signal": 9}
+    held = bool(trial.resting())
+    for minute in (1, 2):
+        assert trial.tick(BUY_AT, minute) == {"exit": 0}
+        assert bool(trial.resting()) == held
+    assert trial.tick(BUY_AT + 1) == {"exit": 0}
     wanted = ["LIMIT_MAKER", "STOP_LOSS"] if kind is PAIR else ["STOP_LOSS"]
     assert sorted(trial.resting()) == wanted
     for later in (SELL_AT, SELL_AT + 1):

@@ -64,9 +64,12 @@ def run(trial: dict[str, Any]) -> None:
     """Run one tick of the trial."""
     point = trial.get("point") or {}
     market = BinanceMarket(trial["url"])
+    broker = BinanceBroker(trial["url"], LOCAL_KEY, LOCAL_SECRET)
+    if not trial.get("lists", True):
+        broker.entry_lists = ()
     world = World(
         market,
-        Fatal(BinanceBroker(trial["url"], LOCAL_KEY, LOCAL_SECRET), point),
+        Fatal(broker, point),
         Fatal(open_ledger(trial["ledger"], synchronous="OFF"), point),
         Champions(),
         holder=this_process(),

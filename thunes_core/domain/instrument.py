@@ -92,7 +92,8 @@ F = TypeVar("F", bound=Filter)
 class Instrument:
     """A tradable symbol: its assets, status and filters (one of a kind at most).
 
-    `order_types` names the types the exchange takes; empty where it did not say.
+    `order_types` names the types the exchange takes; empty where it did not say. `list_types` names
+    the order lists it takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops.
     """
 
     symbol: str
@@ -103,6 +104,8 @@ class Instrument:
     base_precision: int = 8
     quote_precision: int = 8
     order_types: tuple[str, ...] = ()
+    list_types: tuple[str, ...] = ()
+    follows_price: bool = False
 
     def takes(self, kind: OrderType) -> bool:
         """True unless the exchange said that it does not take orders of `kind`."""

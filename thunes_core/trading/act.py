@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import release
+from thunes_core.trading.guard import refresh_all, release
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop
-from thunes_core.trading.send import send
+from thunes_core.trading.send import deliver, send
 from thunes_core.trading.world import Study
 
 Verdict = ApprovedOrder | RefusedOrder
@@ -34,13 +34,16 @@ class Outcome:
 def send_all(
     desk: Desk, study: Study, verdicts: Sequence[Verdict], decision: Decision | None = None
 ) -> Outcome:
-    """Send every approved order whose intent is durable; return what became of all."""
-    notes = [
-        note
-        for verdict in verdicts
-        if isinstance(verdict, ApprovedOrder)
-        for note in _send_one(desk, study, verdict)
-    ]
+    """Send every approved order whose intent is durable; return what became of all.
+
+    Orders that begin with a buy and share a list go as that list.
+    """
+    approved = [verdict for verdict in verdicts if isinstance(verdict, ApprovedOrder)]
+    notes = list[str]()
+    if len(approved) > 1:
+        notes += _send_entry(desk, study, approved[0], approved[1:])
+    else:
+        notes += [note for one in approved for note in _send_one(desk, study, one)]
     ids = [verdict.request.client_order_id for verdict in verdicts]
     known = [desk.journal.order(client_order_id) for client_order_id in ids]
     return Outcome(
@@ -64,3 +67,26 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     note = send(desk.broker, desk.journal, approved)
     book_new_fills(desk, [study.symbol])
     return [*notes, note] if note else notes
+
+
+def _send_entry(
+    desk: Desk, study: Study, entry: ApprovedOrder, legs: Sequence[ApprovedOrder]
+) -> list[str]:
+    """Send a buy with its protection as one list; ask what its legs became when it was filled."""
+    kind = lists_for(desk, study.symbol)[0]
+    note = deliver(
+        desk.broker,
+        desk.journal,
+        [entry, *legs],
+        lambda: desk.broker.submit_entry(entry, legs, kind),
+    )
+    if not note:
+        refresh_all(desk, [leg.request.client_order_id for leg in legs])
+    book_new_fills(desk, [study.symbol])
+    return [note] if note else []
+
+
+def lists_for(desk: Desk, symbol: str) -> list[str]:
+    """Return the kinds of entry list that both broker and exchange take, the preferred first."""
+    offered = desk.instruments[symbol].list_types
+    return [kind for kind in desk.broker.entry_lists if kind in offered]

@@ -149,13 +149,22 @@ def _cancel(desk: Desk, record: OrderRecord) -> list[str]:
     return notes
 
 
+def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
+    """Store what the exchange says now of orders that another order brought to rest."""
+    known = [desk.journal.order(client_order_id) for client_order_id in client_order_ids]
+    for record in known:
+        if record is not None and not record.status.is_final:
+            _refresh(desk, record)
+
+
 def _refresh(desk: Desk, record: OrderRecord) -> None:
     """Store what the exchange says of an order now."""
     try:
         found = desk.broker.order(record.request.symbol, record.client_order_id)
     except ExchangeUnavailable:
         return  # the next tick asks again
-    if found is not None and found.status != record.status:
+    told = found and (found.status, found.quantity)
+    if found is not None and told != (record.status, record.request.quantity):
         desk.journal.record_outcome(found, desk.now)
 
 

@@ -8,10 +8,10 @@ Add here: a question the core must ask. Keep out: implementations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, Self
+from typing import Protocol
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion
+<<<<<<< HEAD
 from thunes_core.domain.portfolio import Account, Position, TradingState
 from thunes_core.domain.records import (
     Dealing,
@@ -31,6 +32,12 @@ from thunes_core.domain.records import (
 )
 from thunes_core.domain.signal import Decision
 from thunes_core.trading.memory import ChampionMemory
+=======
+from thunes_core.domain.portfolio import Account
+from thunes_core.trading.journal import Journal
+
+__all__ = ["BarDoubts", "BarsReader", "Broker", "Journal", "MarketData", "ParameterSource"]
+>>>>>>> 72c04f3 (Place the protection with the entry as one order list; measure how long positions stand bare)
 
 
 class MarketData(Protocol):
@@ -62,10 +69,12 @@ class Broker(Protocol):
     """Private side of an exchange account. Reads may be repeated; `submit` never is.
 
     `settle_time` is how long after its submission (exchange's clock) a request may still reach the
-    matching or still be missing from reads: only later does "not found" count.
+    matching or still be missing from reads: only later does "not found" count. `entry_lists` names
+    the kinds of list that `submit_entry` takes, the preferred one first.
     """
 
     settle_time: timedelta
+    entry_lists: tuple[str, ...]
 
     def ready(self) -> datetime:
         """Prepare the next request that changes orders; return the exchange's clock, UTC.
@@ -86,6 +95,16 @@ class Broker(Protocol):
 
     def submit_pair(self, stop: ApprovedOrder, target: ApprovedOrder) -> tuple[Order, Order]:
         """Send two orders of which one cancels the other (OCO), once; errors as `submit`."""
+        ...
+
+    def submit_entry(
+        self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
+    ) -> tuple[Order, ...]:
+        """Send a buy and the sells that come to rest once it is filled entirely, as one list.
+
+        Once. `kind` is one of `entry_lists`: in an OPO the sells get the size of what the buy
+        received, in an OTO their own. Returns buy and sells in that order; errors as `submit`.
+        """
         ...
 
     def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
@@ -151,6 +170,7 @@ class BarDoubts(Protocol):
     def __call__(self, symbol: str, interval: Interval, bars: pl.DataFrame) -> str | None:
         """Return why new entries should wait after the last of `bars`, or None. Exits never ask."""
         ...
+<<<<<<< HEAD
 
 
 class Journal(ChampionMemory, Protocol):
@@ -340,3 +360,5 @@ class Journal(ChampionMemory, Protocol):
     def note(self, at: datetime, event: str, body: Mapping[str, Any]) -> None:
         """Add one event to the audit."""
         ...
+=======
+>>>>>>> 72c04f3 (Place the protection with the entry as one order list; measure how long positions stand bare)

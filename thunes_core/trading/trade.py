@@ -11,7 +11,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from thunes_core.domain.orders import OrderRequest, RefusedOrder, Side
+from thunes_core.domain.orders import (
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    RefusedOrder,
+    Side,
+    TimeInForce,
+    client_order_id,
+)
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.domain.signal import Decision
@@ -21,16 +29,18 @@ from thunes_core.errors import (
     ExchangeUnavailable,
     NoChampion,
 )
+from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import Outcome, Verdict, send_all
+from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
+from thunes_core.trading.entry import EntryTerms, protected_entry
 from thunes_core.trading.floor import Floor, entry_facts, facts_of
 from thunes_core.trading.guard import guard, resting_orders
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.resolve import NEVER_LEFT, drop_lost, resolve
 from thunes_core.trading.send import intent_of
 from thunes_core.trading.stops import wanted
 from thunes_core.trading.world import Study
@@ -132,12 +142,71 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
     increases = any(not request.reduces for request in decision.orders)
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
-    verdicts = [judge(request, facts) for request in decision.orders]
+    verdicts = _judged(floor, study, decision, bar, facts)
+    decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
     records = _records(verdicts, study, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(f"{study.key}: {bar.isoformat()} was decided before",))
-    return send_all(floor.desk, study, verdicts, decision)
+    done = send_all(floor.desk, study, verdicts, decision)
+    if not any(_ended_unfilled(order) for order in done.orders):
+        return done
+    return _at_market(floor, study, watch.position, bar, done)
+
+
+def _judged(
+    floor: Floor, study: Study, decision: Decision, bar: datetime, facts: RiskFacts
+) -> list[Verdict]:
+    """Judge the decision's order; an entry with its protection as one list where that may be."""
+    alone = [judge(request, facts) for request in decision.orders]
+    if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
+        return alone
+    instrument = floor.desk.instruments[study.symbol]
+    terms = EntryTerms(
+        bar=bar,
+        price=facts.price,
+        free=floor.account.free(instrument.quote_asset),
+        instrument=instrument,
+        costs=floor.plan.costs,
+        protection=floor.plan.protection,
+        lists=lists_for(floor.desk, study.symbol),
+    )
+    together = [
+        judge(one, facts) for one in protected_entry(decision.orders[0], decision.position, terms)
+    ]
+    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
+
+
+def _ended_unfilled(order: OrderRecord) -> bool:
+    """True for an entry that had to fill whole at once and could not, or whose list was refused."""
+    fill_or_kill = order.request.time_in_force is TimeInForce.FOK
+    ended = order.status in {OrderStatus.EXPIRED, OrderStatus.REJECTED}
+    return fill_or_kill and ended and not order.executed_quantity and order.code != NEVER_LEFT
+
+
+def _at_market(floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome) -> Outcome:
+    """Enter at the market after all, when nothing of the list was filled."""
+    desk = floor.desk
+    attempt = len(desk.journal.orders_of(study.strategy, study.symbol, bar))
+    asked = done.orders[0].request
+    again = replace(
+        asked,
+        type=OrderType.MARKET,
+        price=None,
+        time_in_force=None,
+        list_id="",
+        client_order_id=client_order_id(study.strategy, study.symbol, bar, asked.leg, attempt),
+    )
+    verdict = judge(again, facts_of(floor, study))
+    fresh = desk.journal.position(study.strategy, study.symbol) or book
+    desk.journal.record_intents(fresh, _records([verdict], study, bar, desk.now))
+    then = send_all(desk, study, [verdict])
+    return replace(
+        done,
+        orders=(*done.orders, *then.orders),
+        refused=(*done.refused, *then.refused),
+        notes=(*done.notes, *then.notes),
+    )
 
 
 def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:

@@ -104,13 +104,15 @@ def status_facts(settings: Settings) -> dict[str, Any]:
     with closing(wiring.ledger(settings)) as ledger:
         record = ledger.trading_state()
         studies = wiring.plan(settings).studies
+        equity = trading_view.equity_facts(ledger.equity())
         return {
             "state": str(record.state),
             "reason": record.reason,
             "author": record.author,
             "since": record.since,
-            "equity": trading_view.equity_facts(ledger.equity()),
+            "equity": equity,
             "positions": [trading_view.position_facts(p) for p in ledger.positions()],
+            "protection": trading_view.cover_facts(ledger, equity["time"] if equity else None),
             "open_orders": [trading_view.order_facts(o) for o in ledger.open_orders()],
             "last_tick": ledger.last_tick(),
             "champions": {

@@ -6,7 +6,8 @@ Add here: a way to show the account. Keep out: reading it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.table import Table
@@ -14,7 +15,15 @@ from rich.table import Table
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
+from thunes_core.trading.cover import Held, covers
 from thunes_pipelines.cli.output import console
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.ledger import Ledger
+
+COVERED = timedelta(days=7)
+A_MOMENT = timedelta(minutes=5)
+"""An intent is older than the fill it comes to rest by."""
 
 _POSITION = ("strategy", "symbol", "quantity", "average_price", "cash", "realised", "level")
 _ORDER = ("client_order_id", "symbol", "side", "type", "quantity", "status", "why")
@@ -98,6 +107,13 @@ def print_status(facts: Mapping[str, Any]) -> None:
             f"exposure {equity['exposure']} at {equity['time']:%Y-%m-%d %H:%M:%S} UTC"
         )
     print_rows("positions", facts["positions"], _POSITION)
+    cover = facts["protection"]
+    if cover["positions"]:
+        console.print(
+            f"{cover['positions']} protected positions of the last week stood "
+            f"{cover['unprotected_seconds']:g} s in all without a stop at the exchange, "
+            f"{cover['longest_unprotected_seconds']:g} s at most"
+        )
     print_rows("unsettled orders", facts["open_orders"], _ORDER)
     champions = [
         {"study": study, **(champion or {"version": "none", "parameters": "", "run_id": ""})}
@@ -119,6 +135,31 @@ def print_tick(report: Mapping[str, Any]) -> None:
     print_rows("refused", report["refused"], _REFUSED)
     for note in report["notes"]:
         console.print(f"- {note}")
+
+
+def cover_facts(ledger: Ledger, now: datetime | None) -> dict[str, Any]:
+    """Say how long the positions of the week before `now` stood without a stop at the exchange.
+
+    `now` is the newest moment the exchange was seen at; None before the first tick.
+    """
+    if now is None:
+        return {"positions": 0, "unprotected_seconds": 0.0, "longest_unprotected_seconds": 0.0}
+    held = [
+        Held(row["strategy"], row["symbol"], row["entry_time"], row["exit_time"])
+        for row in ledger.trades(since=now - COVERED).iter_rows(named=True)
+    ]
+    held += [
+        Held(book.strategy, book.symbol, book.entry_time, max(now, book.entry_time))
+        for book in ledger.positions()
+        if book.is_open and book.entry_time is not None
+    ]
+    first = min((one.opened for one in held), default=now)
+    seconds = [one.bare_seconds for one in covers(held, ledger.stops_since(first - A_MOMENT), now)]
+    return {
+        "positions": len(seconds),
+        "unprotected_seconds": sum(seconds),
+        "longest_unprotected_seconds": max(seconds, default=0.0),
+    }
 
 
 def print_reconciliation(found: Mapping[str, Any]) -> None:

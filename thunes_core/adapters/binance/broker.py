@@ -21,6 +21,7 @@ from thunes_core.adapters.binance.classify import classify, request_errors
 from thunes_core.adapters.binance.client import make_client, read
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import (
+    entry_parameters,
     order_parameters,
     pair_parameters,
     parse_account,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE_ROWS = 1000
+SIZED_BY_FILL = "OPO"
 SYNC_SECONDS = 0.5
 RECEIVE_WINDOW = timedelta(seconds=5)
 ENGINE_TIMEOUT = timedelta(seconds=10)
@@ -59,6 +61,7 @@ class BinanceBroker:
     """
 
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
+    entry_lists: tuple[str, ...] = (SIZED_BY_FILL, "OTO")
 
     def __init__(
         self,
@@ -118,10 +121,24 @@ class BinanceBroker:
         """Send an OCO of two sells, once: whichever executes first cancels the other."""
         parameters = pair_parameters(stop.request, target.request)
         first, second = self._once(
-            lambda: _pair_of(self.client.create_oco_order(**parameters), stop, target),
+            lambda: _reports_of(self.client.create_oco_order(**parameters), [stop, target]),
             f"pair {stop.request.list_id}",
         )
         return first, second
+
+    def submit_entry(
+        self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
+    ) -> tuple[Order, ...]:
+        """Send a buy that the exchange protects by `legs` once it is filled, once."""
+        asked = entry_parameters(
+            entry.request, [leg.request for leg in legs], sized_by_fill=kind == SIZED_BY_FILL
+        )
+        path = f"orderList/{kind.lower()}{'co' if len(legs) == 2 else ''}"
+        found = self._once(
+            lambda: _reports_of(self.client._post(path, True, data=asked), [entry, *legs]),
+            f"entry {entry.request.list_id}",
+        )
+        return tuple(found)
 
     def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
         """Cancel an open order and send another in one request, once; return the new one."""
@@ -269,7 +286,7 @@ def _cancelled(raw: dict[str, Any]) -> list[Any]:
     return reports
 
 
-def _pair_of(raw: dict[str, Any], stop: ApprovedOrder, target: ApprovedOrder) -> list[Any]:
-    """Return the reports of the two orders in the order asked for."""
+def _reports_of(raw: dict[str, Any], asked: Sequence[ApprovedOrder]) -> list[Any]:
+    """Return the reports of a list's orders in the order asked for."""
     by_id = {report["clientOrderId"]: report for report in raw["orderReports"]}
-    return [by_id[one.request.client_order_id] for one in (stop, target)]
+    return [by_id[one.request.client_order_id] for one in asked]

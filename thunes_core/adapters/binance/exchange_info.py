@@ -22,6 +22,7 @@ from thunes_core.domain.instrument import (
 )
 
 Raw = Mapping[str, Any]
+LISTS = ("OCO", "OTO", "OPO")
 
 
 def parse_instruments(document: Raw) -> dict[str, Instrument]:
@@ -48,6 +49,8 @@ def _instrument(raw: Raw) -> Instrument:
         base_precision=int(raw["baseAssetPrecision"]),
         quote_precision=int(raw.get("quoteAssetPrecision", raw.get("quotePrecision", 8))),
         order_types=tuple(raw.get("orderTypes", ())),
+        list_types=tuple(kind for kind in LISTS if raw.get(f"{kind.lower()}Allowed")),
+        follows_price=bool(raw.get("allowTrailingStop")),
     )
 
 

@@ -7,7 +7,7 @@ Add here: a field of these answers the core needs. Keep out: sending, errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -74,6 +74,45 @@ def pair_parameters(stop: OrderRequest, target: OrderRequest) -> dict[str, str]:
     return parameters
 
 
+def entry_parameters(
+    entry: OrderRequest, legs: Sequence[OrderRequest], *, sized_by_fill: bool
+) -> dict[str, str]:
+    """Return the parameters of a buy that is protected by `legs` once it is filled.
+
+    They are those of `orderList/opo` and `opoco` where the legs are `sized_by_fill`, else of `oto`
+    and `otoco`. Two legs are the stop and the target, in any order.
+    """
+    parameters = {
+        "symbol": entry.symbol,
+        "listClientOrderId": entry.list_id,
+        "newOrderRespType": "RESULT",
+        "workingType": str(entry.type),
+        "workingSide": str(entry.side),
+        "workingClientOrderId": entry.client_order_id,
+        "workingPrice": plain(entry.price or ZERO),
+        "workingQuantity": plain(entry.quantity),
+        "workingTimeInForce": str(entry.time_in_force or TimeInForce.GTC),
+        "pendingSide": str(legs[0].side),
+    }
+    if not sized_by_fill:
+        parameters["pendingQuantity"] = plain(legs[0].quantity)
+    for leg in legs:
+        place = "" if len(legs) == 1 else "Below" if leg.stop_price is not None else "Above"
+        parameters |= _leg_parameters(leg, f"pending{place}")
+    return parameters
+
+
+def _leg_parameters(leg: OrderRequest, prefix: str) -> dict[str, str]:
+    parameters = {f"{prefix}Type": str(leg.type), f"{prefix}ClientOrderId": leg.client_order_id}
+    if leg.stop_price is not None:
+        parameters[f"{prefix}StopPrice"] = plain(leg.stop_price)
+    if leg.price is not None:
+        parameters[f"{prefix}Price"] = plain(leg.price)
+    if leg.type in _RESTS:
+        parameters[f"{prefix}TimeInForce"] = str(leg.time_in_force or TimeInForce.GTC)
+    return parameters
+
+
 def replace_parameters(client_order_id: str, request: OrderRequest) -> dict[str, str]:
     """Return the parameters of `POST /api/v3/order/cancelReplace`.
 
@@ -106,13 +145,18 @@ def parse_order(raw: Raw) -> Order:
         side=Side(raw["side"]),
         type=OrderType(raw["type"]),
         status=_status(raw["status"]),
-        quantity=Decimal(raw["origQty"]),
+        quantity=Decimal(raw.get("origQty", 0) if _is_pending(raw) else raw["origQty"]),
         executed_quantity=Decimal(raw["executedQty"]),
         executed_quote=Decimal(raw["cummulativeQuoteQty"]),
         updated_at=from_millis(int(moment)),
         price=_optional(raw.get("price")),
         stop_price=_optional(raw.get("stopPrice")),
     )
+
+
+def _is_pending(raw: Raw) -> bool:
+    """True for a sell that gets its size from a buy of its list: until then it is told without."""
+    return int(raw.get("orderListId", -1)) >= 0 and Decimal(raw["executedQty"]) == 0
 
 
 def parse_fill(raw: Raw, client_order_id: str) -> Fill:

@@ -54,6 +54,7 @@ class CcxtBroker:
     """
 
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
+    entry_lists: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -127,6 +128,15 @@ class CcxtBroker:
             return by_id[stop.request.client_order_id], by_id[target.request.client_order_id]
         except KeyError as error:
             raise _unreadable(what) from error
+
+    def submit_entry(
+        self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
+    ) -> tuple[Order, ...]:
+        """Refuse: CCXT has no word for such lists; entries go alone and are protected after."""
+        raise ExchangeRejected(
+            f"entry {entry.request.list_id}: not sent, CCXT knows no list {kind} of "
+            f"{len(legs) + 1} orders"
+        )
 
     def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
         """Cancel an open order and send another in one request, once; return the new one."""

@@ -169,6 +169,7 @@ class Ledger(LedgerReads):
             executed_quantity=order.executed_quantity,
             executed_quote=order.executed_quote,
             updated_at=order.updated_at,
+            **({"quantity": order.quantity} if order.quantity else {}),
             **({"why": why} if why else {}),
         )
 

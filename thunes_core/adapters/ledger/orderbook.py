@@ -184,6 +184,12 @@ def of_decision(
     return fetch(connection, query.order_by(orders.c.intended_at, orders.c.client_order_id))
 
 
+def stops_since(connection: Connection, moment: datetime) -> list[OrderRecord]:
+    """Return the protective stops intended at or after `moment`, oldest first."""
+    query = select(orders).where(orders.c.leg == str(Leg.STOP), orders.c.intended_at >= moment)
+    return fetch(connection, query.order_by(orders.c.intended_at))
+
+
 def last_exit(connection: Connection, strategy: str, symbol: str) -> OrderRecord | None:
     """Return the newest order that sold something and was to leave nothing, or None."""
     query = select(orders).where(

@@ -108,6 +108,11 @@ class LedgerReads:
         with self._read() as connection:
             return orderbook.of_decision(connection, strategy, symbol, bar)
 
+    def stops_since(self, moment: datetime) -> list[OrderRecord]:
+        """Return the protective stops intended at or after `moment`, oldest first."""
+        with self._read() as connection:
+            return orderbook.stops_since(connection, moment)
+
     def last_exit(self, strategy: str, symbol: str) -> OrderRecord | None:
         """Return the newest order that sold something and was to leave nothing, or None."""
         with self._read() as connection:

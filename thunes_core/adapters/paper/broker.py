@@ -10,7 +10,7 @@ Add here: a request that paper answers. Keep out: decisions, the ledger, stores,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from thunes_core.adapters.paper import store
 from thunes_core.adapters.paper.purse import REFUSED, Purse
 from thunes_core.adapters.paper.resting import LIMITS, STOPS, Hit, Move, first_stops, hit
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument, broken_filter
+from thunes_core.domain.instrument import Instrument, broken_filter, floor_to_step
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import (
     ZERO,
@@ -32,6 +32,7 @@ from thunes_core.domain.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    TimeInForce,
 )
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected
@@ -40,6 +41,7 @@ from thunes_core.trading.ports import MarketData
 NO_SUCH_ORDER = -2011
 BROKEN_FILTER = -1013
 CANCEL_FAILED = -2022
+SIZED_BY_FILL = "OPO"
 QUOTE_ASSET = "USDT"
 LATE = timedelta(seconds=60)
 _INSIDE = timedelta(milliseconds=1)
@@ -55,6 +57,7 @@ class PaperBroker:
     """
 
     settle_time = timedelta(0)
+    entry_lists: tuple[str, ...] = (SIZED_BY_FILL, "OTO")
 
     def __init__(
         self,
@@ -98,6 +101,46 @@ class PaperBroker:
             first = self._take(connection, one, price, now)
             self._require(connection, other, price)
             return first, store.new_order(connection, _new(other, now), other.list_id)
+
+    def submit_entry(
+        self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
+    ) -> tuple[Order, ...]:
+        """Fill a buy at once and rest its protection, or end the whole list unfilled.
+
+        A buy that is to rest is not simulated with pending sells.
+        """
+        request = entry.request
+        price, now = self._market.price(request.symbol), self._market.server_time()
+        with self._judged(request.symbol) as connection:
+            before = store.read_account(connection)
+            bought = self._take(connection, request, price, now)
+            base = self._instrument(request.symbol).base_asset
+            received = store.read_account(connection).total(base) - before.total(base)
+            step = self._instrument(request.symbol).step_size
+            sized = floor_to_step(received, step) if kind == SIZED_BY_FILL else None
+            found = [bought]
+            for leg in legs:
+                asked = leg.request if sized is None else replace(leg.request, quantity=sized)
+                found.append(self._leg(connection, asked, bought, price, now, found[1:]))
+        return tuple(found)
+
+    def _leg(
+        self,
+        connection: sqlite3.Connection,
+        asked: OrderRequest,
+        bought: Order,
+        price: Decimal,
+        now: datetime,
+        earlier: Sequence[Order],
+    ) -> Order:
+        """Rest one sell of a filled buy; of two, the first holds the coins for both."""
+        if bought.status is not OrderStatus.FILLED:
+            ended = replace(_new(asked, now), status=bought.status)
+            return store.new_order(connection, ended, asked.list_id)
+        if earlier:
+            self._require(connection, asked, price)
+            return store.new_order(connection, _new(asked, now), asked.list_id)
+        return self._take(connection, asked, price, now)
 
     def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
         """Cancel an open order and take another; all or nothing."""
@@ -188,6 +231,9 @@ class PaperBroker:
             return self._execute(connection, order, Hit(price, now, False))
         self._purse.lock(connection, order, self._instrument(order.symbol))
         found = hit(order, Move(price, price, price, now, now))
+        if found is None and request.time_in_force in (TimeInForce.FOK, TimeInForce.IOC):
+            self._purse.lock(connection, order, self._instrument(order.symbol), back=True)
+            return store.change_order(connection, replace(order, status=OrderStatus.EXPIRED))
         if found is None:
             return order
         if request.type is not OrderType.LIMIT:

@@ -1,0 +1,76 @@
+"""What every broker promises of a buy whose protection comes to rest by its fill."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.contracts.test_broker import Bench, bench, order  # noqa: F401 - a fixture
+from tests.contracts.test_resting import status, stop, target
+from thunes_core.domain.orders import OrderStatus, OrderType, TimeInForce
+from thunes_core.errors import ExchangeRejected
+
+LIST = "list-1"
+
+
+def buy(price: str, **more: Any):
+    """Return an approved buy that must fill whole at once."""
+    given = {"price": Decimal(price), "time_in_force": TimeInForce.FOK, "list_id": LIST}
+    return order(type=OrderType.LIMIT, **given, **more)
+
+
+def legs(count: int = 2):
+    """Return an approved stop, and a target besides for a pair."""
+    both = [stop("97", list_id=LIST), target("105", list_id=LIST)]
+    return both[:count]
+
+
+@pytest.fixture(params=["OPO", "OTO"])
+def kind(request, bench) -> str:  # noqa: F811 - the fixture
+    """Give every kind of list that the broker takes."""
+    if request.param not in bench.broker.entry_lists:
+        pytest.skip("the broker takes no such list")
+    return str(request.param)
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["stop", "pair"])
+def test_a_filled_buy_is_protected_in_the_same_request(bench, kind, count):  # noqa: F811
+    """The legs rest, hold the coins once, and have the size of the list's kind."""
+    found = bench.broker.submit_entry(buy("101"), legs(count), kind)
+    assert found[0].status is OrderStatus.FILLED
+    resting = bench.broker.open_orders("BTCUSDT")
+    assert {o.client_order_id for o in resting} == set(["stop-1", "target-1"][:count])
+    assert {o.status for o in resting} == {OrderStatus.NEW}
+    sized = Decimal("1.998") if kind == "OPO" else Decimal("1.99")
+    assert {o.quantity for o in resting} == {sized}
+    assert bench.broker.account().balances["BTC"].locked == sized
+
+
+def test_a_buy_that_cannot_fill_at_once_leaves_nothing(bench: Bench, kind):  # noqa: F811
+    """Buy and legs end, the money is free."""
+    found = bench.broker.submit_entry(buy("99"), legs(), kind)
+    assert {o.status for o in found} <= {OrderStatus.EXPIRED, OrderStatus.NEW}
+    assert {status(bench, one) for one in ("th-1", "stop-1", "target-1")} == {OrderStatus.EXPIRED}
+    assert bench.broker.open_orders() == []
+    assert bench.broker.account().free("USDT") == Decimal(1000)
+
+
+def test_the_stop_of_an_entry_sells_what_was_bought(bench, kind):  # noqa: F811
+    """The price falls through it; the target ends with it."""
+    bench.broker.submit_entry(buy("101"), [stop("98.5", list_id=LIST), legs()[1]], kind)
+    bench.stand_at(2)
+    assert {status(bench, one) for one in ("stop-1", "target-1")} <= {
+        OrderStatus.FILLED,
+        OrderStatus.EXPIRED,
+    }
+    assert bench.broker.account().total("BTC") < Decimal("0.01")
+
+
+def test_a_list_that_cannot_be_is_refused_whole(bench, kind):  # noqa: F811
+    """More than the money there is: no order of it exists."""
+    with pytest.raises(ExchangeRejected):
+        bench.broker.submit_entry(buy("101", quantity="11"), legs(), kind)
+    assert bench.broker.open_orders() == []
+    assert bench.broker.account().total("USDT") == Decimal(1000)

@@ -1,0 +1,71 @@
+"""An entry and its protection as one order list, so that the exchange protects what it fills.
+
+The buy is a limit that must fill whole at once (FOK), a little above the expected price; its stop
+and target come to rest by the fill itself. Where the exchange has no such lists, or the list would
+break a limit, the buy goes alone and is protected right after.
+
+Add here: another form of a protected entry. Keep out: sending it (see `act`), where stops stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.limits import Costs, Protection
+from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, TimeInForce
+from thunes_core.domain.portfolio import Position
+from thunes_core.trading.stops import requests_for, wanted
+
+ROOM = Decimal("0.005")
+"""How far above the expected price the buy may fill at most, if the cash reaches so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTerms:
+    """What a protected entry depends on; `lists` names the kinds that broker and exchange take.
+
+    `price` is the latest traded price and `free` the cash at hand, both in quote units.
+    """
+
+    bar: datetime
+    price: Decimal
+    free: Decimal
+    instrument: Instrument
+    costs: Costs
+    protection: Protection
+    lists: Sequence[str] = ()
+
+
+def protected_entry(
+    request: OrderRequest, book: Position, terms: EntryTerms
+) -> tuple[OrderRequest, ...]:
+    """Return the buy `request` with its protection as one list, or alone where that cannot be."""
+    expected = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
+    fits = request.side is Side.BUY and request.leg is Leg.ENTRY and request.quantity > 0
+    if not fits or not terms.lists or book.is_open:
+        return (request,)
+    with_fee = request.quantity * (1 + Decimal(repr(terms.costs.taker_fee)))
+    most = min(expected * (1 + ROOM), terms.free / with_fee)
+    limit = floor_to_step(most, terms.instrument.tick_size)
+    legs = _legs(request, book, expected, terms)
+    if limit < terms.price or not legs:
+        return (request,)
+    list_id = f"{request.client_order_id}-l"
+    buy = replace(request, type=OrderType.LIMIT, price=limit, time_in_force=TimeInForce.FOK)
+    return tuple(replace(one, list_id=list_id) for one in (buy, *legs))
+
+
+def _legs(
+    request: OrderRequest, book: Position, expected: Decimal, terms: EntryTerms
+) -> tuple[OrderRequest, ...]:
+    """Return the protection of what the buy will have received, at the price expected."""
+    received = request.quantity * (1 - Decimal(repr(terms.costs.taker_fee)))
+    filled = replace(book, quantity=received, average_price=expected, high_water=float(expected))
+    protected = wanted(filled, terms.protection, terms.instrument)
+    if protected is None:
+        return ()
+    return requests_for(protected, filled, terms.bar, terms.instrument, 0)
