@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     home: Path = Path("~/.thunes")
     exchange: str = "local"
     broker: Literal["paper", "exchange"] = "paper"
+    second_source: str | None = None
     binance_rest_url: str | None = None
     binance_stream_url: str | None = None
     binance_ws_api_url: str | None = None
@@ -148,10 +149,10 @@ class Settings(BaseSettings):
             raise ValueError(f"expected symbols such as BTCUSDT, separated by commas; not {wrong}")
         return value
 
-    @field_validator("exchange")
+    @field_validator("exchange", "second_source")
     @classmethod
-    def _exchange(cls, value: str) -> str:
-        if value not in _HOSTS and not re.match(r"^ccxt:[a-z0-9]+$", value):
+    def _exchange(cls, value: str | None) -> str | None:
+        if value is not None and value not in _HOSTS and not re.match(r"^ccxt:[a-z0-9]+$", value):
             raise ValueError(f"expected one of {', '.join(_HOSTS)} or ccxt:<id>; it was {value!r}")
         return value
 
@@ -219,6 +220,11 @@ class Settings(BaseSettings):
             settings_cls, Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
         )
         return init_settings, env_settings, dotenv_settings, toml
+
+    @property
+    def second_is_same(self) -> bool:
+        """True when the second source is the same market by another road."""
+        return (self.second_source or "").removeprefix(CCXT) == self.exchange.removeprefix(CCXT)
 
     @property
     def ccxt_id(self) -> str:

@@ -22,9 +22,9 @@ from dagster._core.definitions.data_version import (
 from thunes_core.adapters.bars.holds import Holds
 from thunes_core.adapters.bars.ingest import ingest_window
 from thunes_core.clock import SystemClock
-from thunes_core.domain.agreement import differing
+from thunes_core.domain.agreement import another_market, differing
 from thunes_core.domain.bars import Interval, fingerprint, resample
-from thunes_core.errors import SettingsInvalid
+from thunes_core.errors import OutsideFailed, SettingsInvalid, UnknownName
 from thunes_core.settings import load
 from thunes_core.trading.ports import MarketData
 from thunes_pipelines.assets import market_checks, market_metadata
@@ -51,6 +51,8 @@ OWNERS = ["team:market"]
 MAX_PARTITIONS_PER_RUN = 12
 COARSE = Interval.D1
 """The exchange's own bars of this interval are compared with ours."""
+COMPARED_BARS = 200
+"""So many of the newest bars of a window are compared with a second source."""
 CLOCK_SKEW = timedelta(seconds=1)
 
 
@@ -232,7 +234,14 @@ def _ingest(house: House, interval: Interval, partition: str) -> Ingested:
         result = ingest_window(market, store, symbol, interval, start, end)
         stored = store.read(symbol, interval, start, end)
         until = min(market.server_time(), end)
-        outcome = Ingested(symbol, result, stored, until, _told_otherwise(market, stored, interval))
+        outcome = Ingested(
+            symbol,
+            result,
+            stored,
+            until,
+            _told_otherwise(market, stored, interval),
+            *_second_opinion(house, stored.tail(COMPARED_BARS), interval),
+        )
         if house.settings().exchange != "local":
             _hold_or_lift(store.holds, outcome)
     return outcome
@@ -251,6 +260,19 @@ def _told_otherwise(
     )
     own = market.klines(str(stored["symbol"][0]), COARSE, first, last)
     return tuple(differing(built, own)["open_time"])
+
+
+def _second_opinion(house: House, bars: pl.DataFrame, interval: Interval) -> tuple[str, bool]:
+    """Return why a second source tells of another market, and whether it could be asked at all."""
+    second = house.second_market()
+    if second is None or bars.is_empty():
+        return "", False
+    first, last = bars["open_time"][0], bars["open_time"][-1] + interval.duration
+    try:
+        theirs = second.klines(str(bars["symbol"][0]), interval, first, last)
+    except (OutsideFailed, UnknownName) as error:
+        return f"not compared: {error}", False
+    return another_market(bars, theirs, is_same=house.settings().second_is_same) or "", True
 
 
 def _hold_or_lift(holds: Holds, outcome: Ingested) -> None:

@@ -35,7 +35,7 @@ _TOLD = {
     "freshness": f"The last bar closed less than {FRESH_INTERVALS} intervals ago.",
     "spikes": "No close moved more than 20 times the usual.",
     CROSS_INTERVAL: "Our bars, made coarser, are the exchange's own coarse bars in every field.",
-    FOREIGN_VENUE: "The bars are from the market they were from before.",
+    FOREIGN_VENUE: "The bars are of the market they were of before, and of the second source's.",
 }
 
 
@@ -43,7 +43,9 @@ _TOLD = {
 class Ingested:
     """What ingesting one partition did, the bars stored now, and the time they should reach.
 
-    `differing`: coarse bars that the exchange tells otherwise than ours, by open time.
+    `differing`: coarse bars that the exchange tells otherwise than ours, by open time. `second`:
+    why they are not of the second source's market, or that it could not be asked (`asked_second`
+    False).
     """
 
     symbol: str
@@ -51,6 +53,8 @@ class Ingested:
     stored: pl.DataFrame
     until: datetime
     differing: tuple[datetime, ...] = ()
+    second: str = ""
+    asked_second: bool = False
 
     @property
     def conflicts(self) -> int:
@@ -59,6 +63,11 @@ class Ingested:
 
     @property
     def is_foreign(self) -> bool:
+        """True when the bars are of another market than before, or than the second source's."""
+        return self.is_restated or bool(self.asked_second and self.second)
+
+    @property
+    def is_restated(self) -> bool:
         """True when most of the bars that were stored before are told otherwise now."""
         before = self.result.received - self.result.written
         return before >= LEAST_COMMON and self.result.revised > MOST_REVISED * before
@@ -76,10 +85,12 @@ class Ingested:
         if self.differing:
             when = f"{self.differing[0]:%Y-%m-%d %H:%M}"
             found[CROSS_INTERVAL] = f"{len(self.differing)} coarse bars differ, first {when}"
-        if self.is_foreign:
+        if self.is_restated:
             found[FOREIGN_VENUE] = (
                 f"{self.result.revised} stored bars are told otherwise now: another market?"
             )
+        elif self.is_foreign:
+            found[FOREIGN_VENUE] = f"{self.second}: another market, futures?"
         return found
 
 
@@ -103,7 +114,13 @@ def results(outcomes: Sequence[Ingested], interval: Interval) -> list[dg.AssetCh
         _verdict("freshness", sum(o.is_stale(interval) for o in outcomes), "stale_partitions"),
         _verdict("spikes", sum(int(spikes(o.stored).sum()) for o in outcomes), "spikes"),
         _verdict(CROSS_INTERVAL, sum(len(o.differing) for o in outcomes), "differing_bars"),
-        _verdict(FOREIGN_VENUE, sum(o.is_foreign for o in outcomes), "foreign_partitions"),
+        _verdict(
+            FOREIGN_VENUE,
+            sum(o.is_foreign for o in outcomes),
+            "foreign_partitions",
+            compared_with_second_source=sum(o.asked_second for o in outcomes),
+            second_source=next((o.second for o in outcomes if o.second), "agrees, or is not set"),
+        ),
     ]
 
 

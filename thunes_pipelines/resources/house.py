@@ -48,6 +48,10 @@ class House(dg.ConfigurableResource["House"]):
         """Reach the public side of the exchange."""
         return wiring.market(self.settings())
 
+    def second_market(self) -> MarketData | None:
+        """Reach the second source of bars, or None where none is named."""
+        return wiring.second_market(self.settings())
+
     def broker(self) -> Broker:
         """Reach the private side of the account."""
         return wiring.broker(self.settings())

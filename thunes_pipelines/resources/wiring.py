@@ -74,6 +74,14 @@ def market(settings: Settings) -> MarketData:
     return ccxt_market(settings) if settings.ccxt_id else binance_market(settings)
 
 
+def second_market(settings: Settings) -> MarketData | None:
+    """Reach the second source of bars at its own hosts, or None where none is named."""
+    if settings.second_source is None:
+        return None
+    own = {"exchange": settings.second_source, "second_source": None, "binance_rest_url": None}
+    return market(settings.model_copy(update=own))
+
+
 def binance_market(settings: Settings) -> BinanceMarket:
     """Reach Binance, or what speaks its protocol."""
     from thunes_core.adapters.binance.market import BinanceMarket
