@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any, Protocol, Self
 
 from thunes_core.domain.orders import Fill, Order
-from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import (
     Dealing,
@@ -25,9 +24,10 @@ from thunes_core.domain.records import (
     Trade,
 )
 from thunes_core.domain.signal import Decision
+from thunes_core.trading.memory import ChampionMemory
 
 
-class Journal(Protocol):
+class Journal(ChampionMemory, Protocol):
     """The ledger as the tick needs it. Every write is durable when the call returns.
 
     Writers queue; a write under a lease that is no longer the newest raises `LeaseHeld`. Any
@@ -71,14 +71,6 @@ class Journal(Protocol):
 
     def heard_exchange(self, *, answered: bool) -> None:
         """Tell the breaker whether the exchange answered."""
-        ...
-
-    def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:
-        """Keep the last known good copy of a champion."""
-        ...
-
-    def remembered_champion(self, study: str) -> Champion | None:
-        """Return the copy of the champion of `study`, or None."""
         ...
 
     def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:
