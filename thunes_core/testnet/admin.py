@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeGuard
 
 from thunes_core.errors import BadInput
+from thunes_core.testnet.clock import TEN_YEARS_MS
 from thunes_core.testnet.conditions import give
 from thunes_core.testnet.faults import read_draw, read_draws, read_faults
 from thunes_core.testnet.matching import Exchange
@@ -33,11 +34,21 @@ def move_clock(exchange: Exchange, body: Body) -> dict[str, Any]:
 
 def _target_ms(body: Body, now_ms: int) -> int:
     to_ms, seconds = body.get("to_ms"), body.get("advance_seconds")
-    if isinstance(to_ms, int):
-        return to_ms
-    if isinstance(seconds, int | float):
-        return now_ms + round(seconds * 1000)
-    raise BadInput('clock: expected {"advance_seconds": n} or {"to_ms": n}; it was neither')
+    if _is_number(seconds) and abs(seconds) < MOST_STEP_SECONDS:
+        to_ms = now_ms + round(seconds * 1000)
+    if not _is_number(to_ms):
+        raise BadInput('clock: expected {"advance_seconds": n} or {"to_ms": n}; it was neither')
+    if to_ms - now_ms > MOST_STEP_SECONDS * 1000:
+        raise BadInput(f"clock: expected a step of at most ten years; it was to {to_ms}")
+    return int(to_ms)
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+MOST_STEP_SECONDS = TEN_YEARS_MS // 1000
+MOST_DEPOSIT = Decimal(10) ** 15
 
 
 def show_faults(exchange: Exchange, _: Body) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def deposit(exchange: Exchange, body: Body) -> dict[str, Any]:
         amount = Decimal(str(body.get("amount")))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not isinstance(asset, str) or not amount.is_finite():
+    if not isinstance(asset, str) or not amount.is_finite() or abs(amount) > MOST_DEPOSIT:
         raise BadInput('deposit: expected {"asset": "USDT", "amount": "100"}; it was neither')
     if exchange.wallet.free(asset) + amount < 0:
         raise BadInput(f"deposit: expected at most {exchange.wallet.free(asset)} to withdraw")

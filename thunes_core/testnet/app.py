@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -194,6 +194,13 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.left.wait(), 1.0)
             await self.on_tick(0)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM, and end as one who was asked to: with exit code 0."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     def leave(self) -> None:
         """Stop serving; safe from any thread."""

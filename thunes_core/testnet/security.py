@@ -10,11 +10,16 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from thunes_core.testnet.clock import ExchangeClock, early_tolerance_ms, late_tolerance_ms
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused, missing
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 LOCAL_KEY = "thunes-local-key"
 LOCAL_SECRET = "thunes-local-secret"
@@ -38,23 +43,35 @@ class Key:
         return hmac.compare_digest(digest.hexdigest().encode(), signature.lower().encode())
 
 
-def _public_key_accepts(pem: str, payload: str, signature: str) -> bool:
-    from cryptography.exceptions import InvalidSignature
+def public_key_of(pem: str) -> Ed25519PublicKey | RSAPublicKey | None:
+    """Return the public key in a PEM text, None when it is neither Ed25519 nor RSA."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, Ed25519PublicKey | RSAPublicKey) else None
+
+
+def _public_key_accepts(pem: str, payload: str, signature: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    key = public_key_of(pem)
+    if key is None:
+        return False
+    try:
         proof = base64.b64decode(signature, validate=True)
         if isinstance(key, Ed25519PublicKey):
             key.verify(proof, payload.encode())
-        elif isinstance(key, RSAPublicKey):
-            key.verify(proof, payload.encode(), PKCS1v15(), SHA256())
         else:
-            return False
+            key.verify(proof, payload.encode(), PKCS1v15(), SHA256())
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -99,6 +99,8 @@ class ApiSession:
             asked = orjson.loads(text)
             number, method = asked.get("id"), asked["method"]
             params = dict(asked.get("params") or {})
+            if not isinstance(method, str) or isinstance(number, list | dict):
+                raise TypeError(method)
         except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError):
             return _failure(None, Refused(-1135, "Invalid JSON Request"))
         shows_limits = params.pop("returnRateLimits", True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from thunes_core.testnet.security import Key
 
 ED25519_KEY = "thunes-local-ed25519"
+RSA_KEY = "thunes-local-rsa"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +54,7 @@ def testnet(
     faults: Path | None = typer.Option(None, help="Script of faults (JSON)."),
     fault_rate: float = typer.Option(0.0, help="Share of order requests that fail, by --seed."),
     public_key: Path | None = typer.Option(
-        None, help=f"Ed25519 public key (PEM) of the API key {ED25519_KEY}."
+        None, help=f"Public key (PEM) of the API key {ED25519_KEY}, or {RSA_KEY}."
     ),
     as_json: bool = typer.Option(False, "--json", help="Announce the address as JSON."),
 ) -> None:
@@ -138,11 +139,18 @@ def _market(
 
 
 def _keys(public_key: Path | None) -> dict[str, Key]:
-    from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key
+    from thunes_core.testnet.security import LOCAL_KEY, LOCAL_SECRET, Key, public_key_of
 
     keys = {LOCAL_KEY: Key(secret=LOCAL_SECRET)}
     if public_key is not None:
-        keys[ED25519_KEY] = Key(public_key_pem=_read(public_key, "public-key").decode())
+        pem = _read(public_key, "public-key").decode("utf-8", "replace")
+        known = public_key_of(pem)
+        if known is None:
+            raise BadInput(
+                f"public-key: expected an Ed25519 or RSA public key (PEM); {public_key} is neither"
+            )
+        name = RSA_KEY if "RSA" in type(known).__name__ else ED25519_KEY
+        keys[name] = Key(public_key_pem=pem)
     return keys
 
 

@@ -1,4 +1,4 @@
-"""Ed25519 keys: unmodified python-binance signs with them, over REST and the WebSocket API."""
+"""Ed25519 and RSA keys: unmodified clients sign with them, over REST and the WebSocket API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import orjson
 import pytest
 import websockets
 from binance import AsyncClient
 from binance.exceptions import BinanceAPIException
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -23,21 +25,25 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.thunes_core.testnet.clients import make_client
 from tests.thunes_core.testnet.markets import RISING, START_MS, market
+from tests.thunes_core.testnet.test_ccxt import pointed
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.security import Key
 
 BTC = {"symbol": "BTCUSDT"}
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+RSA_PRIVATE = rsa.generate_private_key(65537, 2048)
+RSA_STRANGER = rsa.generate_private_key(65537, 2048)
+AnyKey = Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-def public_pem(key: Ed25519PrivateKey) -> str:
+def public_pem(key: AnyKey) -> str:
     """Return the public half as PEM."""
     raw = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return raw.decode()
 
 
-def private_file(folder: Path, key: Ed25519PrivateKey = PRIVATE) -> Path:
+def private_file(folder: Path, key: AnyKey = PRIVATE) -> Path:
     """Write the private half as PEM."""
     path = folder / "key.pem"
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -116,10 +122,41 @@ def test_session_logs_on_once_and_needs_no_more_signatures(guarded: RunningTestn
     assert (subscribed["result"], left["result"]) == ({"subscriptionId": 0}, {})
 
 
-@pytest.mark.parametrize("pem", ["nonsense", "rsa"])
-def test_keys_that_are_no_ed25519_accept_nothing(pem: str) -> None:
+@pytest.mark.parametrize("client", ["python-binance", "ccxt"])
+def test_clients_sign_with_rsa_keys(client: str, tmp_path: Path) -> None:
+    """PKCS1 v1.5 over SHA-256, as both clients do it; another key's signature is refused."""
+    keys = {"mine": Key(public_key_pem=public_pem(RSA_PRIVATE))}
+    with serve_in_thread(market(RISING), keys=keys) as running:
+        for key, code in ((RSA_PRIVATE, 0), (RSA_STRANGER, -1022)):
+            assert _read_account(client, running.url, private_file(tmp_path, key)) == code
+
+
+def _read_account(client: str, url: str, path: Path) -> int:
+    """Read the account through a client; return 0, or the code it was refused with."""
+    if client == "ccxt":
+        options = {"fetchMarkets": {"types": ["spot"]}, "adjustForTimeDifference": True}
+        made = pointed(
+            ccxt.binance({"apiKey": "mine", "secret": path.read_text(), "options": options}), url
+        )
+        try:
+            return 0 if made.private_get_account()["canTrade"] else 1
+        except ccxt.AuthenticationError:
+            return -1022
+        finally:
+            made.session.close()
+    binance = make_client(url, "mine", None, private_key=path)
+    try:
+        return 0 if binance.get_account()["canTrade"] else 1
+    except BinanceAPIException as error:
+        return int(error.code)
+    finally:
+        binance.close_connection()
+
+
+@pytest.mark.parametrize("pem", ["nonsense", "elliptic"])
+def test_keys_that_are_neither_accept_nothing(pem: str) -> None:
     """A broken or foreign public key refuses every signature."""
-    if pem == "rsa":
+    if pem == "elliptic":
         from cryptography.hazmat.primitives.asymmetric import ec
 
         public = ec.generate_private_key(ec.SECP256R1()).public_key()

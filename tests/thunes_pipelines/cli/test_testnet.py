@@ -44,6 +44,12 @@ def test_serves_until_it_is_interrupted() -> None:
         process.communicate()
 
 
+ED25519_PEM = """-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+"""
+
+
 def started(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Exchange:
     """Run the command line up to where it would serve, and return the exchange."""
     made: list[Exchange] = []
@@ -60,7 +66,7 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     script = tmp_path / "faults.json"
     script.write_text('[{"kind": "error", "on": "GET /api/v3/ping"}]')
     key = tmp_path / "key.pem"
-    key.write_text("pem")
+    key.write_text(ED25519_PEM)
     on = started(
         monkeypatch, "--symbols", "ETHUSDT", "--clock", "stepped", "--start", "2025-03-01T00:00:00",
         "--cash", "500", "--taker-fee", "0.002", "--fee-asset", "quote", "--depth",
@@ -93,6 +99,7 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (["--history-days", "0"], "expected 1 to 3650"),
         (["--faults", "nowhere.json"], "expected a file"),
         (["--fault-rate", "3"], "expected a rate"),
+        (["--public-key", __file__], "expected an Ed25519 or RSA public key"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_code_two(
