@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (["--history-days", "0"], "expected 1 to 3650"),
         (["--faults", "nowhere.json"], "expected a file"),
         (["--fault-rate", "3"], "expected a rate"),
-        (["--public-key", __file__], "expected an Ed25519 or RSA public key"),
+        (["--public-key", os.__file__], "expected an Ed25519 or RSA public key"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_code_two(
