@@ -78,7 +78,7 @@ peers: $(DEV) $(PEERS)/.installed  ## agreement with backtesting.py, vectorbt, q
 bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against vectorbt and backtesting.py
 	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-quiet --benchmark-json=build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
-	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python
+	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python docs/performance.md
 	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
 
 bench-walk: $(DEV)  ## what a walk-forward costs beside its backtests, against Optuna alone

@@ -21,15 +21,17 @@ import pandas as pd
 FREQUENCIES = {"1h": "1h", "1m": "1min"}
 
 
-def best_of(rounds: int, function: Any) -> float:
-    """Return the least seconds of `rounds` calls after one to warm up."""
+def timed(function: Any) -> tuple[float, float]:
+    """Return the seconds that `function` takes, by the clock and of the processor."""
+    wall, cpu = time.perf_counter(), time.process_time()
     function()
-    found = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        function()
-        found.append(time.perf_counter() - began)
-    return min(found)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def best_of(rounds: int, function: Any) -> tuple[float, float]:
+    """Return the least seconds of `rounds` calls, by the clock and of the processor."""
+    found = [timed(function) for _ in range(rounds)]
+    return min(wall for wall, _ in found), min(cpu for _, cpu in found)
 
 
 def frame(folder: Path, interval: str) -> pd.DataFrame:
@@ -109,18 +111,28 @@ def backtesting_run(bars: pd.DataFrame, task: dict[str, Any]) -> Any:
     return Backtest(named, Cross, cash=1e9, commission=task["fee"]).run()
 
 
-def timed(folder: Path, interval: str, freq: str, task: dict[str, Any]) -> dict[str, float]:
-    """Return seconds of single runs and combinations a second of a sweep on one interval."""
+def times(folder: Path, interval: str, freq: str, task: dict[str, Any]) -> dict[str, float]:
+    """Return seconds of runs and combinations a second of a sweep on one interval.
+
+    Each by the clock and of the processor.
+    """
     bars = frame(folder, interval)
-    single = [(task["single"]["fast"], task["single"]["slow"])]
+    one = [(task["single"]["fast"], task["single"]["slow"])]
     combos = list(product(*task["grids"][interval].values()))
+    vectorbt_run(bars, task, one, freq)
+    single, single_cpu = best_of(15, lambda: vectorbt_run(bars, task, one, freq))
+    vectorbt_run(bars, task, combos, freq)
+    sweep, sweep_cpu = best_of(2, lambda: vectorbt_run(bars, task, combos, freq))
     found = {
-        "vectorbt_single": best_of(5, lambda: vectorbt_run(bars, task, single, freq)),
-        "vectorbt_sweep": len(combos) / best_of(2, lambda: vectorbt_run(bars, task, combos, freq)),
-        "vectorbt_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "single": single,
+        "single_cpu": single_cpu,
+        "sweep": len(combos) / sweep,
+        "sweep_cpu": len(combos) / sweep_cpu,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     if interval == "1h":
-        found["backtesting_single"] = best_of(3, lambda: backtesting_run(bars, task))
+        backtesting_run(bars, task)
+        found["backtesting"], _ = best_of(3, lambda: backtesting_run(bars, task))
     return found
 
 
@@ -128,7 +140,10 @@ def main(folder: Path) -> None:
     """Time everything and write `peers.json`."""
     warnings.simplefilter("ignore")
     task = json.loads((folder / "tasks.json").read_text())
-    found = {interval: timed(folder, interval, f, task) for interval, f in FREQUENCIES.items()}
+    bars, one = frame(folder, "1h"), [(task["single"]["fast"], task["single"]["slow"])]
+    first, _ = timed(lambda: vectorbt_run(bars, task, one, FREQUENCIES["1h"]))
+    found = {interval: times(folder, interval, f, task) for interval, f in FREQUENCIES.items()}
+    found["1h"]["first"] = first  # of this process: imports, loading of compiled code
     (folder / "peers.json").write_text(json.dumps(found))
 
 

@@ -24,6 +24,7 @@ from thunes_core.domain.bars import TIME, parse_interval
 from thunes_core.domain.limits import Costs, LimitEntry, LotRules, Protection
 from thunes_core.domain.results import BacktestResult
 from thunes_core.errors import BarsInvalid, ParametersInvalid
+from thunes_core.indicators.columns import Columns
 from thunes_core.strategies.base import Strategy
 from thunes_core.trading.rules import REASONS
 
@@ -75,6 +76,15 @@ def bar_arrays(bars: pl.DataFrame) -> BarArrays:
         bars["close"].to_numpy(),
         interval // timedelta(microseconds=1),
     )
+
+
+def arrays_from(columns: Columns, skip: int) -> BarArrays:
+    """Return the bars from `skip` on of columns already taken; raises as `bar_arrays`."""
+    if len(columns) <= skip:
+        raise BarsInvalid(f"bars: expected more than {skip} bars; there were {len(columns)}")
+    prices = (columns.open[skip:], columns.high[skip:], columns.low[skip:], columns.close[skip:])
+    duration = parse_interval(columns.interval).duration
+    return BarArrays(columns.open_time[skip:], *prices, duration // timedelta(microseconds=1))
 
 
 def read_only(values: npt.NDArray[Any], kind: type[np.generic] = np.float64) -> npt.NDArray[Any]:

@@ -26,7 +26,7 @@ import polars as pl
 
 from thunes_core.backtest import leap, metrics
 from thunes_core.backtest.kernel import Floats, Terms
-from thunes_core.backtest.simulate import MINUTE_US, bar_arrays, terms_of
+from thunes_core.backtest.simulate import MINUTE_US, arrays_from, terms_of
 from thunes_core.backtest.targets import changes_of
 from thunes_core.backtest.terrain import Terrain, terrain_of
 from thunes_core.domain.limits import Conditions, Protection
@@ -84,7 +84,8 @@ class _Tasks(NamedTuple):
 
 def prepare(bars: pl.DataFrame, *, skip: int = 0) -> Ground:
     """Prepare bars of one symbol (schema of bars, sorted) for `evaluate` and `sweep`."""
-    return Ground(terrain_of(bar_arrays(bars[skip:])), columns_of(bars), bars, skip)
+    columns = columns_of(bars)
+    return Ground(terrain_of(arrays_from(columns, skip)), columns, bars, skip)
 
 
 def evaluate(

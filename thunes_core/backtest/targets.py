@@ -20,7 +20,7 @@ from thunes_core.indicators.columns import Columns
 from thunes_core.strategies.base import FromColumns, Strategy
 from thunes_core.strategies.sma_crossover import SmaCrossover
 
-POOL_BYTES = 2**25
+POOL_BYTES = 2**24
 """What the changes made together may take; they are run before the next are made."""
 
 WORTHWHILE = 8

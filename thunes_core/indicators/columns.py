@@ -18,7 +18,7 @@ import polars as pl
 from thunes_core.domain.bars import parse_interval
 from thunes_core.indicators.averages import Line, RunningSum, running_sum, window_mean
 
-MEMORY_BYTES = 64 * 2**20
+MEMORY_BYTES = 48 * 2**20
 """What one `Columns` remembers at most; the oldest goes first."""
 
 T = TypeVar("T")

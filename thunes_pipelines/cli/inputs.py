@@ -82,7 +82,7 @@ def cut(
         bars = bars.filter(pl.col("open_time") < end)
     if not len(bars):
         raise BarsInvalid(f"{named}: expected bars in [{start}, {end}); there are none; widen it")
-    return bars
+    return bars.rechunk()
 
 
 def _as_bars(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
