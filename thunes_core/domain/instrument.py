@@ -1,17 +1,16 @@
 """Instruments: what can be traded, and the filters an order must pass, named after Binance's.
 
-Add here: a filter that the exchange documents, with its check.
-Keep out: reading the exchange's answers (adapters), risk limits.
+Add here: the figures of a filter that the exchange documents.
+Keep out: their checks (`filters`), reading the exchange's answers (adapters), risk limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar
 
-from thunes_core.domain.orders import ZERO, OrderRequest, OrderType, Side
+from thunes_core.domain.orders import ZERO, OrderType
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class Notional:
     max_notional: Decimal = ZERO
     apply_min_to_market: bool = True
     apply_max_to_market: bool = False
+    name: str = "NOTIONAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class PercentPrice:
     bid_down: Decimal
     ask_up: Decimal
     ask_down: Decimal
+    name: str = "PERCENT_PRICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,30 @@ class MaxNumAlgoOrders:
     max_orders: int
 
 
+@dataclass(frozen=True, slots=True)
+class MaxNumOrderLists:
+    """MAX_NUM_ORDER_LISTS: open order lists on a symbol."""
+
+    max_lists: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPosition:
+    """MAX_POSITION: base units held and ordered, beyond which no buy is taken."""
+
+    max_base: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TrailingDelta:
+    """TRAILING_DELTA: bounds of a trailing stop's distance, basis points, above and below."""
+
+    min_above: int
+    max_above: int
+    min_below: int
+    max_below: int
+
+
 Filter = (
     PriceFilter
     | LotSize
@@ -83,6 +108,9 @@ Filter = (
     | PercentPrice
     | MaxNumOrders
     | MaxNumAlgoOrders
+    | MaxNumOrderLists
+    | MaxPosition
+    | TrailingDelta
 )
 
 F = TypeVar("F", bound=Filter)
@@ -155,87 +183,3 @@ def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
     if step <= 0:
         return value
     return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
-
-
-def broken_filter(
-    request: OrderRequest, instrument: Instrument, reference_price: Decimal, open_orders: int = 0
-) -> str | None:
-    """Return the first filter that `request` breaks, by name with the reason; None if it passes.
-
-    `reference_price`: the price used for market orders and percent bounds (the exchange's own
-    average or reference price), in quote units.
-    """
-    checks: Iterable[str | None] = (
-        _price(request, instrument),
-        _lot(request, instrument.find(LotSize), "LOT_SIZE"),
-        _market_lot(request, instrument),
-        _notional(request, instrument, reference_price),
-        _percent_price(request, instrument, reference_price),
-        _max_orders(instrument, open_orders),
-    )
-    return next((why for why in checks if why), None)
-
-
-def _price(request: OrderRequest, instrument: Instrument) -> str | None:
-    rule = instrument.find(PriceFilter)
-    for price in (request.price, request.stop_price):
-        if rule is None or price is None:
-            continue
-        if price < rule.min_price or (rule.max_price and price > rule.max_price):
-            return f"PRICE_FILTER: {price} is outside [{rule.min_price}, {rule.max_price}]"
-        if rule.tick_size and price % rule.tick_size:
-            return f"PRICE_FILTER: {price} is no multiple of the tick {rule.tick_size}"
-    return None
-
-
-def _lot(request: OrderRequest, rule: LotSize | MarketLotSize | None, name: str) -> str | None:
-    if rule is None:
-        return None
-    quantity = request.quantity
-    if quantity < rule.min_quantity or (rule.max_quantity and quantity > rule.max_quantity):
-        return f"{name}: {quantity} is outside [{rule.min_quantity}, {rule.max_quantity}]"
-    if rule.step_size and (quantity - rule.min_quantity) % rule.step_size:
-        return f"{name}: {quantity} is no multiple of the step {rule.step_size}"
-    return None
-
-
-def _market_lot(request: OrderRequest, instrument: Instrument) -> str | None:
-    if request.type is not OrderType.MARKET:
-        return None
-    return _lot(request, instrument.find(MarketLotSize), "MARKET_LOT_SIZE")
-
-
-def _notional(
-    request: OrderRequest, instrument: Instrument, reference_price: Decimal
-) -> str | None:
-    rule = instrument.find(Notional)
-    if rule is None:
-        return None
-    is_market = request.type is OrderType.MARKET
-    value = (request.price or request.stop_price or reference_price) * request.quantity
-    if value < rule.min_notional and (rule.apply_min_to_market or not is_market):
-        return f"NOTIONAL: {value} is below the minimum {rule.min_notional}"
-    too_big = rule.max_notional and value > rule.max_notional
-    if too_big and (rule.apply_max_to_market or not is_market):
-        return f"NOTIONAL: {value} is above the maximum {rule.max_notional}"
-    return None
-
-
-def _percent_price(
-    request: OrderRequest, instrument: Instrument, reference_price: Decimal
-) -> str | None:
-    rule = instrument.find(PercentPrice)
-    if rule is None or request.price is None:
-        return None
-    is_buy = request.side is Side.BUY
-    up, down = (rule.bid_up, rule.bid_down) if is_buy else (rule.ask_up, rule.ask_down)
-    if request.price > reference_price * up or request.price < reference_price * down:
-        return f"PERCENT_PRICE: {request.price} is too far from {reference_price}"
-    return None
-
-
-def _max_orders(instrument: Instrument, open_orders: int) -> str | None:
-    rule = instrument.find(MaxNumOrders)
-    if rule is not None and open_orders >= rule.max_orders:
-        return f"MAX_NUM_ORDERS: {open_orders} are open, {rule.max_orders} are allowed"
-    return None

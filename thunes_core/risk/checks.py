@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from thunes_core.domain.instrument import broken_filter
+from thunes_core.domain.filters import NOTHING_OPEN, broken_filter
 from thunes_core.domain.orders import OrderRequest, Refusal
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.risk.facts import RiskFacts
@@ -35,7 +35,8 @@ def filters(request: OrderRequest, facts: RiskFacts) -> str | None:
     """The exchange's filters: an order that breaks one cannot exist."""
     if request.quantity <= 0:
         return f"LOT_SIZE: nothing is left after rounding to {facts.instrument.step_size}"
-    return broken_filter(request, facts.instrument, facts.price, facts.open_orders)
+    standing = NOTHING_OPEN if request.reduces else facts.standing
+    return broken_filter(request, facts.instrument, facts.price, standing)
 
 
 def reducing(_request: OrderRequest, facts: RiskFacts) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from thunes_core.domain.filters import NOTHING_OPEN, Standing
 from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.limits import RiskLimits
 from thunes_core.domain.orders import ZERO
@@ -25,7 +26,8 @@ class RiskFacts:
     `stale` is True when the newest closed bar is too old to enter on. `unresolved` names symbols
     with an order of unknown outcome, with what is foreign, or whose balance does not fit, each
     with the sentence that says so. `bad_bars` is the sentence that holds back entries, or empty.
-    `pending` is what buys under way may still spend, by (strategy, symbol), in quote units.
+    `standing` is what is open on the request's symbol, asked of entries alone. `pending` is what
+    buys under way may still spend, by (strategy, symbol), in quote units.
     `bar_close` is the close decided on (0: none), `correlations` how alike each other symbol held
     moves, in [-1, 1], `stop_outs` the losing protective exits of late.
     """
@@ -43,7 +45,7 @@ class RiskFacts:
     stale: bool = False
     bad_bars: str = ""
     unresolved: Mapping[str, str] = field(default_factory=dict)
-    open_orders: int = 0
+    standing: Standing = NOTHING_OPEN
     armed: bool = True
     breaker_open: bool = False
     pending: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)

@@ -5,7 +5,7 @@ Add here: a fact of the account that a check needs. Keep out: checking (risk), d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,10 @@ from decimal import Decimal
 import polars as pl
 
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.filters import ALGO, Standing
+from thunes_core.domain.orders import ZERO, Side
 from thunes_core.domain.portfolio import Account
+from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, OutsideFailed
 from thunes_core.risk.correlation import CORRELATION_BARS, correlation
 from thunes_core.risk.facts import RiskFacts
@@ -40,7 +43,7 @@ class Floor:
 
 def facts_of(floor: Floor, study: Study) -> RiskFacts:
     """Return the facts of this moment: state and orders are read anew for every question."""
-    desk = floor.desk
+    desk, unsettled = floor.desk, floor.desk.journal.open_orders()
     return RiskFacts(
         state=desk.journal.trading_state(),
         limits=floor.plan.limits,
@@ -54,7 +57,21 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
         unresolved={**floor.unresolved, **in_flight(desk.journal)},
         armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
         breaker_open=floor.breaker_open,
-        pending=pending_buys(desk.journal.open_orders(), floor.prices),
+        pending=pending_buys(unsettled, floor.prices),
+        standing=_standing(floor, study.symbol, unsettled),
+    )
+
+
+def _standing(floor: Floor, symbol: str, unsettled: Sequence[OrderRecord]) -> Standing:
+    """Count what is open on a symbol, as far as it is ours, and what the account holds of it."""
+    mine = [r for r in unsettled if r.request.symbol == symbol and not r.status.is_final]
+    coming = sum((r.request.quantity for r in mine if r.request.side is Side.BUY), ZERO)
+    base = floor.desk.instruments[symbol].base_asset
+    return Standing(
+        orders=len(mine),
+        algo_orders=sum(1 for record in mine if record.request.type in ALGO),
+        lists=len({record.request.list_id for record in mine} - {""}),
+        base=floor.account.total(base) + coming,
     )
 
 

@@ -15,7 +15,7 @@ from tests.shared_data import shared
 from tests.thunes_core.testnet.markets import RISING, ZERO_HOUR, bars
 from thunes_core.adapters.binance.exchange_info import parse_instruments
 from thunes_core.clock import to_millis
-from thunes_core.domain.instrument import broken_filter
+from thunes_core.domain.filters import broken_filter
 from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, TimeInForce
 from thunes_core.testnet.clock import SteppedClock
 from thunes_core.testnet.filters import Situation, require_filters

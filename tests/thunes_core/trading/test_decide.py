@@ -9,7 +9,8 @@ import pytest
 
 from tests.worlds import HOUR, LOTS, START
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument, MarketLotSize, broken_filter
+from thunes_core.domain.filters import broken_filter
+from thunes_core.domain.instrument import Instrument, MarketLotSize
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import Leg, OrderType, Side
 from thunes_core.domain.portfolio import Position

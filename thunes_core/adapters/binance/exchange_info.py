@@ -15,10 +15,13 @@ from thunes_core.domain.instrument import (
     LotSize,
     MarketLotSize,
     MaxNumAlgoOrders,
+    MaxNumOrderLists,
     MaxNumOrders,
+    MaxPosition,
     Notional,
     PercentPrice,
     PriceFilter,
+    TrailingDelta,
 )
 
 Raw = Mapping[str, Any]
@@ -39,7 +42,11 @@ def weight_per_minute(document: Raw) -> int | None:
 
 
 def _instrument(raw: Raw) -> Instrument:
-    known = (_FILTERS[f["filterType"]](f) for f in raw["filters"] if f["filterType"] in _FILTERS)
+    known = (
+        _FILTERS[f["filterType"]](f)
+        for f in raw["filters"]
+        if f["filterType"] in _FILTERS and _KEYS.get(f["filterType"], "filterType") in f
+    )
     return Instrument(
         symbol=raw["symbol"],
         base_asset=raw["baseAsset"],
@@ -68,7 +75,9 @@ def _market_lot(raw: Raw) -> MarketLotSize:
 
 def _min_notional(raw: Raw) -> Notional:
     return Notional(
-        Decimal(raw["minNotional"]), apply_min_to_market=bool(raw.get("applyToMarket", True))
+        Decimal(raw["minNotional"]),
+        apply_min_to_market=bool(raw.get("applyToMarket", True)),
+        name="MIN_NOTIONAL",
     )
 
 
@@ -92,8 +101,21 @@ def _percent_price_by_side(raw: Raw) -> PercentPrice:
         bid_down=Decimal(raw["bidMultiplierDown"]),
         ask_up=Decimal(raw["askMultiplierUp"]),
         ask_down=Decimal(raw["askMultiplierDown"]),
+        name="PERCENT_PRICE_BY_SIDE",
     )
 
+
+def _trailing(raw: Raw) -> TrailingDelta:
+    return TrailingDelta(
+        int(raw["minTrailingAboveDelta"]),
+        int(raw["maxTrailingAboveDelta"]),
+        int(raw["minTrailingBelowDelta"]),
+        int(raw["maxTrailingBelowDelta"]),
+    )
+
+
+_KEYS = {"MAX_NUM_ORDER_LISTS": "maxNumOrderLists", "MAX_POSITION": "maxPosition"}
+"""Figures that a filter may be listed without: then it is none."""
 
 _FILTERS: dict[str, Callable[[Raw], Filter]] = {
     "PRICE_FILTER": _price,
@@ -105,4 +127,7 @@ _FILTERS: dict[str, Callable[[Raw], Filter]] = {
     "PERCENT_PRICE_BY_SIDE": _percent_price_by_side,
     "MAX_NUM_ORDERS": lambda raw: MaxNumOrders(int(raw["maxNumOrders"])),
     "MAX_NUM_ALGO_ORDERS": lambda raw: MaxNumAlgoOrders(int(raw["maxNumAlgoOrders"])),
+    "MAX_NUM_ORDER_LISTS": lambda raw: MaxNumOrderLists(int(raw["maxNumOrderLists"])),
+    "MAX_POSITION": lambda raw: MaxPosition(Decimal(raw["maxPosition"])),
+    "TRAILING_DELTA": _trailing,
 }

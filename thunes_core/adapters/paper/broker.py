@@ -22,7 +22,8 @@ from thunes_core.adapters.paper import store
 from thunes_core.adapters.paper.purse import REFUSED, Purse
 from thunes_core.adapters.paper.resting import LIMITS, STOPS, Hit, Move, first_stops, hit
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument, broken_filter, floor_to_step
+from thunes_core.domain.filters import broken_filter
+from thunes_core.domain.instrument import Instrument, floor_to_step
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import (
     ZERO,

@@ -16,10 +16,13 @@ from thunes_core.domain.instrument import (
     LotSize,
     MarketLotSize,
     MaxNumAlgoOrders,
+    MaxNumOrderLists,
     MaxNumOrders,
+    MaxPosition,
     Notional,
     PercentPrice,
     PriceFilter,
+    TrailingDelta,
 )
 
 
@@ -55,7 +58,7 @@ def one(*filters: dict[str, Any], **more: Any) -> Instrument:
         ),
         (
             {"filterType": "MIN_NOTIONAL", "minNotional": "10", "applyToMarket": False},
-            Notional(Decimal(10), apply_min_to_market=False),
+            Notional(Decimal(10), apply_min_to_market=False, name="MIN_NOTIONAL"),
         ),
         (
             {
@@ -79,10 +82,24 @@ def one(*filters: dict[str, Any], **more: Any) -> Instrument:
                 "askMultiplierUp": "5",
                 "askMultiplierDown": "0.8",
             },
-            PercentPrice(Decimal("1.1"), Decimal("0.2"), Decimal(5), Decimal("0.8")),
+            PercentPrice(
+                Decimal("1.1"), Decimal("0.2"), Decimal(5), Decimal("0.8"), "PERCENT_PRICE_BY_SIDE"
+            ),
         ),
         ({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}, MaxNumOrders(200)),
         ({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5}, MaxNumAlgoOrders(5)),
+        ({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20}, MaxNumOrderLists(20)),
+        ({"filterType": "MAX_POSITION", "maxPosition": "10.5"}, MaxPosition(Decimal("10.5"))),
+        (
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": 10,
+                "maxTrailingAboveDelta": 2000,
+                "minTrailingBelowDelta": 20,
+                "maxTrailingBelowDelta": 1000,
+            },
+            TrailingDelta(10, 2000, 20, 1000),
+        ),
     ],
     ids=lambda x: x["filterType"] if isinstance(x, dict) else "",
 )

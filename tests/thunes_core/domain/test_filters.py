@@ -1,0 +1,206 @@
+"""Every filter on both sides of each of its edges, in Decimal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from thunes_core.domain.filters import Standing, broken_filter
+from thunes_core.domain.instrument import (
+    Instrument,
+    LotSize,
+    MarketLotSize,
+    MaxNumAlgoOrders,
+    MaxNumOrderLists,
+    MaxNumOrders,
+    MaxPosition,
+    Notional,
+    PercentPrice,
+    PriceFilter,
+    TrailingDelta,
+)
+from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side
+
+D = Decimal
+PRICES = PriceFilter(D("0.01"), D(1000), D("0.01"))
+LOTS = LotSize(D("0.001"), D(9), D("0.001"))
+MARKET_LOTS = MarketLotSize(D("0.01"), D(5), D(0))
+NOTIONAL = Notional(D(5), D(900), apply_min_to_market=True, apply_max_to_market=False)
+BANDS = PercentPrice(D("1.2"), D("0.8"), D(2), D("0.5"), name="PERCENT_PRICE_BY_SIDE")
+DELTAS = TrailingDelta(10, 2000, 20, 1000)
+LIMIT, MARKET, STOP = OrderType.LIMIT, OrderType.MARKET, OrderType.STOP_LOSS
+SELL, BUY = Side.SELL, Side.BUY
+
+CASES: list[tuple[Any, dict[str, Any], dict[str, Any], str]] = [
+    (PRICES, {"price": D("0.01")}, {"price": D("0.00")}, "PRICE_FILTER"),
+    (PRICES, {"price": D(1000)}, {"price": D("1000.01")}, "PRICE_FILTER"),
+    (PRICES, {"price": D("5.01")}, {"price": D("5.015")}, "PRICE_FILTER"),
+    (
+        PRICES,
+        {"type": STOP, "stop_price": D("99.99")},
+        {"type": STOP, "stop_price": D("99.999")},
+        "PRICE_FILTER",
+    ),
+    (LOTS, {"quantity": D("0.001")}, {"quantity": D("0.0009")}, "LOT_SIZE"),
+    (LOTS, {"quantity": D(9)}, {"quantity": D("9.001")}, "LOT_SIZE"),
+    (LOTS, {"quantity": D("0.002")}, {"quantity": D("0.0025")}, "LOT_SIZE"),
+    (
+        MARKET_LOTS,
+        {"type": MARKET, "quantity": D("0.01")},
+        {"type": MARKET, "quantity": D("0.009")},
+        "MARKET_LOT_SIZE",
+    ),
+    (
+        MARKET_LOTS,
+        {"type": MARKET, "quantity": D(5)},
+        {"type": STOP, "quantity": D("5.01")},
+        "MARKET_LOT_SIZE",
+    ),
+    (
+        MARKET_LOTS,
+        {"type": LIMIT, "quantity": D("5.01")},
+        {"type": MARKET, "quantity": D("5.01")},
+        "MARKET_LOT_SIZE",
+    ),
+    (
+        NOTIONAL,
+        {"price": D(5), "quantity": D(1)},
+        {"price": D("4.99"), "quantity": D(1)},
+        "NOTIONAL",
+    ),
+    (
+        NOTIONAL,
+        {"price": D(100), "quantity": D(9)},
+        {"price": D("100.01"), "quantity": D(9)},
+        "NOTIONAL",
+    ),
+    (
+        NOTIONAL,
+        {"type": MARKET, "quantity": D("0.05")},
+        {"type": MARKET, "quantity": D("0.0499")},
+        "NOTIONAL",
+    ),
+    (
+        NOTIONAL,
+        {"type": MARKET, "quantity": D(10)},
+        {"type": LIMIT, "price": D(100), "quantity": D(10)},
+        "NOTIONAL",
+    ),
+    (
+        Notional(D(5), apply_min_to_market=False, name="MIN_NOTIONAL"),
+        {"type": MARKET, "quantity": D("0.01")},
+        {"price": D(100), "quantity": D("0.01")},
+        "MIN_NOTIONAL",
+    ),
+    (BANDS, {"price": D(120)}, {"price": D("120.01")}, "PERCENT_PRICE_BY_SIDE"),
+    (BANDS, {"price": D(80)}, {"price": D("79.99")}, "PERCENT_PRICE_BY_SIDE"),
+    (
+        BANDS,
+        {"side": SELL, "price": D(200)},
+        {"side": SELL, "price": D("200.01")},
+        "PERCENT_PRICE_BY_SIDE",
+    ),
+    (
+        BANDS,
+        {"side": SELL, "price": D(50)},
+        {"side": SELL, "price": D("49.99")},
+        "PERCENT_PRICE_BY_SIDE",
+    ),
+    (
+        DELTAS,
+        {"side": SELL, "type": STOP, "trailing_delta": 20},
+        {"side": SELL, "type": STOP, "trailing_delta": 19},
+        "TRAILING_DELTA",
+    ),
+    (
+        DELTAS,
+        {"side": SELL, "type": STOP, "trailing_delta": 1000},
+        {"side": SELL, "type": STOP, "trailing_delta": 1001},
+        "TRAILING_DELTA",
+    ),
+    (
+        DELTAS,
+        {"side": BUY, "type": STOP, "trailing_delta": 2000},
+        {"side": BUY, "type": STOP, "trailing_delta": 9},
+        "TRAILING_DELTA",
+    ),
+]
+
+
+def asked(**changed: Any) -> OrderRequest:
+    """Return a limit buy of one at 100, changed."""
+    given: dict[str, Any] = {"type": LIMIT, "side": BUY, "quantity": D(1), "price": D(100)}
+    given |= changed
+    if given["type"] in (MARKET, STOP):
+        given["price"] = None
+    kind, side, quantity = (given.pop(name) for name in ("type", "side", "quantity"))
+    return OrderRequest("X", side, kind, quantity, "id", Leg.ENTRY, **given)
+
+
+def listed(rule: Any) -> Instrument:
+    """Return an instrument with that one filter."""
+    return Instrument("X", "A", "B", filters=(rule,))
+
+
+@pytest.mark.parametrize(("rule", "passes", "breaks", "name"), CASES)
+def test_a_filter_lets_its_edge_pass_and_refuses_the_next_value(rule, passes, breaks, name):
+    """On the edge it passes, a step beyond it is refused by the filter's name."""
+    assert broken_filter(asked(**passes), listed(rule), D(100)) is None
+    why = broken_filter(asked(**breaks), listed(rule), D(100))
+    assert why is not None
+    assert why.split(":")[0] == name
+
+
+@pytest.mark.parametrize(
+    ("rule", "changed", "passes", "breaks", "name"),
+    [
+        (MaxNumOrders(3), {}, Standing(orders=2), Standing(orders=3), "MAX_NUM_ORDERS"),
+        (
+            MaxNumAlgoOrders(3),
+            {"type": STOP},
+            Standing(algo_orders=2),
+            Standing(algo_orders=3),
+            "MAX_NUM_ALGO_ORDERS",
+        ),
+        (
+            MaxNumOrderLists(3),
+            {"list_id": "l"},
+            Standing(lists=2),
+            Standing(lists=3),
+            "MAX_NUM_ORDER_LISTS",
+        ),
+        (MaxPosition(D(3)), {}, Standing(base=D(2)), Standing(base=D("2.1")), "MAX_POSITION"),
+    ],
+)
+def test_what_is_open_already_counts(rule, changed, passes, breaks, name):
+    """The last one that fits passes, the next is refused."""
+    request = asked(**changed)
+    assert broken_filter(request, listed(rule), D(100), passes) is None
+    why = broken_filter(request, listed(rule), D(100), breaks)
+    assert why is not None
+    assert why.split(":")[0] == name
+
+
+def test_counts_of_stops_and_lists_bind_only_those():
+    """A plain order passes however many stops and lists are open; a sell any position."""
+    crowded = Standing(algo_orders=99, lists=99, base=D(99))
+    for rule in (MaxNumAlgoOrders(1), MaxNumOrderLists(1)):
+        assert broken_filter(asked(), listed(rule), D(100), crowded) is None
+    assert broken_filter(asked(side=SELL), listed(MaxPosition(D(1))), D(100), crowded) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        PriceFilter(D(0), D(0), D(0)),
+        LotSize(D(0), D(0), D(0)),
+        MarketLotSize(D(0), D(0), D(0)),
+        Notional(D(0)),
+    ],
+)
+def test_a_zero_switches_a_rule_off(rule):
+    """As the exchange documents it."""
+    odd = asked(price=D("0.123456789"), quantity=D("123456789.123"))
+    assert broken_filter(odd, listed(rule), D(100)) is None
