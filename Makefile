@@ -7,6 +7,7 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 BARS ?=
+DAYS ?= 365
 HOURS ?= 168
 SEED ?= 1
 
@@ -84,8 +85,8 @@ bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against 
 bench-walk: $(DEV)  ## what a walk-forward costs beside its backtests, against Optuna alone
 	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
 
-bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against others, as ratios
-	@$(BIN)/python -m tests.benchmarks.bench_data --symbols 10 --days 30 --write docs/performance.md
+bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against others (DAYS=30: minutes)
+	@$(BIN)/python -m tests.benchmarks.bench_data --symbols 10 --days $(DAYS) --write docs/performance.md
 
 bench-stream: $(DEV)  ## from a closed bar at the socket to the start of the tick
 	@$(BIN)/python -m tests.benchmarks.bench_stream --bars 120 --write docs/performance.md
