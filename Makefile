@@ -63,7 +63,7 @@ soak: $(RUN)  ## HOURS of paper trading on a testnet that attacks: ledger and ex
 	@$(BIN)/thunes soak --hours $(HOURS) --seed $(SEED)
 
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
-	@$(BIN)/python -m tests.bench.evidence
+	@$(BIN)/python -m tests.bench.evidence --write docs/performance.md
 
 $(PEERS)/.installed: requirements-peers.lock
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)

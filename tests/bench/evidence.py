@@ -21,11 +21,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.benchmarks.pages import replace_section
 from tests.planted import HOURS_A_YEAR, NOISE, Planted, market
 from thunes_core.backtest import metrics
 from thunes_core.research.evidence import judge
@@ -41,6 +44,7 @@ YEARS = 4
 LONG_YEARS = 80
 PROMOTE_AT_LEAST, PROMOTE_AT_MOST = 0.80, 0.05
 _Z = 1.959964
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
     else:
         _show(rows)
+    if asked.write:
+        write(asked.write, rows, asked.trials)
     return 0 if all(row["reached"] for row in rows) else 1
 
 
@@ -70,10 +76,11 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=10_000)
     parser.add_argument("--strategies", nargs="+", default=sorted(EDGES), choices=sorted(EDGES))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, help="replace the section of this page")
     return parser.parse_args(arguments)
 
 
-def _rows(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
+def _rows(asked: argparse.Namespace) -> Iterator[Row]:
     for strategy in asked.strategies:
         for name, kind in (("edge", EDGES[strategy]), ("noise", NOISE)):
             verdicts = _verdicts(asked, strategy, kind, f"{strategy} {name}")
@@ -133,30 +140,43 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     return max(centre - reach, 0.0), min(centre + reach, 1.0)
 
 
-def _show(rows: Sequence[dict[str, object]]) -> None:
+HEADS = ("strategy", "market", "true Sharpe", "promoted", "95 %", "goal", "failed findings")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    failed = ", ".join(f"{name} {count}" for name, count in list(row["failed"].items())[:4])
+    return (
+        row["strategy"],
+        f"{row['market']} × {row['markets']}",
+        f"{row['true_sharpe']:.2f}",
+        f"{row['promoted']:.0%}",
+        f"{row['interval'][0]:.1%} – {row['interval'][1]:.1%}",
+        "reached" if row["reached"] else "missed",
+        failed,
+    )
+
+
+def _show(rows: Sequence[Row]) -> None:
     table = Table(title=f"promotions of {YEARS}-year hourly markets")
-    for head in (
-        "strategy",
-        "market",
-        "true Sharpe",
-        "promoted",
-        "95 %",
-        "goal",
-        "failed findings",
-    ):
+    for head in HEADS:
         table.add_column(head, overflow="fold")
     for row in rows:
-        low, high = row["interval"]  # type: ignore[misc]
-        table.add_row(
-            str(row["strategy"]),
-            f"{row['market']} × {row['markets']}",
-            f"{row['true_sharpe']:.2f}",
-            f"{row['promoted']:.0%}",
-            f"{low:.0%} – {high:.0%}",
-            "reached" if row["reached"] else "[red]missed[/]",
-            ", ".join(f"{name} {n}" for name, n in list(row["failed"].items())[:4]),  # type: ignore[attr-defined]
-        )
+        table.add_row(*_cells(row))
     Console().print(table)
+
+
+def write(path: Path, rows: Sequence[Row], trials: int) -> None:
+    """Put the rates into their section of a page."""
+    intro = (
+        f"Seeded markets of {YEARS} years of hourly bars, {trials} trials a fold, otherwise the "
+        "default folds, windows and thresholds. An edge is a drift that switches between up and "
+        "down; noise has the same volatility. Rates with 95 % Wilson intervals; asked for are at "
+        f"least {PROMOTE_AT_LEAST:.0%} of the edges and at most {PROMOTE_AT_MOST:.0%} of noise. "
+        f"The true Sharpe ratio is the best set's, after costs, over {LONG_YEARS} years of "
+        "the same process. By `make bench-evidence`."
+    )
+    body = [_cells(row) for row in rows]
+    replace_section(path, "evidence", "Evidence", intro, [HEADS, *body])
 
 
 if __name__ == "__main__":

@@ -69,6 +69,23 @@ def test_balance_is_the_front_point_nearest_to_the_ideal():
     assert best([Tried(n, {}, o) for n, o in enumerate(outcomes)]).number == 2
 
 
+@pytest.mark.parametrize(
+    ("sampler", "calls"), [("random", 3), ("qmc", 3), ("nsgaii", 3), ("tpe", 0)]
+)
+def test_samplers_without_memory_run_a_block_in_one_call(sampler, calls):
+    """Thirty trials are three calls of ten, where a proposal needs no answer to the one before."""
+    batches = []
+
+    def many(proposals):
+        batches.append(len(proposals))
+        return [single(values) for values in proposals]
+
+    tried = search(SPACE, Evaluate(single, many), SearchOptions(30, 5, sampler))
+    assert len(batches) == calls
+    assert sum(batches) >= 9 * calls  # a child may equal one that is known
+    assert tried == search(SPACE, Evaluate(single), SearchOptions(30, 5, sampler))
+
+
 def test_hopeless_trials_are_given_up_and_never_chosen(tmp_path):
     """Wilcoxon's test ends trials before their last part; they are counted, kept and not chosen."""
     options = SearchOptions(40, 5, "random", studies=JournalFolder(tmp_path))
