@@ -77,7 +77,7 @@ peers: $(DEV) $(PEERS)/.installed  ## agreement with backtesting.py, vectorbt, q
 	@$(BIN)/python -m tests.peers.compare build/peers
 
 bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against vectorbt and backtesting.py
-	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-quiet --benchmark-json=build/benchmark.json
+	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-timer=time.process_time --benchmark-quiet --benchmark-json=build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python docs/performance.md
 	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
