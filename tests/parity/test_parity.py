@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 import pytest
 
 from tests.shared_data import shared
-from thunes_core.domain.bars import SCHEMA
+from thunes_core.domain.bars import SCHEMA, Interval
 from thunes_core.domain.limits import Costs, Protection
+from thunes_core.domain.parameters import IntRange, ParameterSpace
 from thunes_core.errors import BarsInvalid, ParametersInvalid, UnknownName
-from thunes_core.strategies.base import build, registered
+from thunes_core.indicators import seen, slow_bars
+from thunes_core.strategies.base import build, register, registered, registry_kept
 from thunes_pipelines.cli.inputs import read_bars
 from thunes_pipelines.services import parity
 from thunes_pipelines.services.parity import SPARE_BARS, ParityCase, run_parity
@@ -99,6 +102,38 @@ def test_real_bitcoin_hours_give_the_same_orders_on_both_paths():
     result = run_parity(ParityCase(bars, "sma_crossover", {"fast": 5, "slow": 20}))
     assert result.differences == ()
     assert result.orders > 10
+
+
+@pytest.mark.slow
+def test_a_trend_of_hours_timed_on_five_minutes_is_the_same_on_both_paths():
+    """Real 5m bars; the strategy reads whole 1h bars, each only from its close on."""
+    with registry_kept():
+
+        @register
+        @dataclass(frozen=True, slots=True)
+        class HoursAndMinutes:
+            """In while the last closed hour rose and five minutes are above their mean."""
+
+            name: ClassVar[str] = "hours_and_minutes"
+            space: ClassVar[ParameterSpace] = ParameterSpace({"length": IntRange(2, 24)})
+            length: int = 6
+
+            @property
+            def warmup_bars(self) -> int:
+                return 12 * 3 + self.length
+
+            def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
+                both = seen(bars, slow_bars(bars, Interval.H1))
+                rose = pl.col("slow_close") > pl.col("slow_open")
+                above = pl.col("close") > pl.col("close").rolling_mean(self.length)
+                wanted = both.select(target=(rose & above).fill_null(value=False))
+                return wanted["target"].cast(pl.Float64)
+
+        bars = read_bars(shared("data/bars/binance_spot__BTCUSDT__5m__harthor__to2025H1.parquet"))
+        case = ParityCase(bars.head(300), "hours_and_minutes", {})
+        result = run_parity(case)
+    assert result.differences == ()
+    assert result.orders > 20
 
 
 def test_a_difference_is_found_and_named(monkeypatch):

@@ -11,7 +11,7 @@ from thunes_core.indicators.columns import Columns, columns_of
 from thunes_core.indicators.crossing import above, latched
 from thunes_core.indicators.momentum import macd, rsi
 from thunes_core.indicators.ranges import atr, donchian_lower, donchian_upper, true_range
-from thunes_core.indicators.timeframes import slow_closes
+from thunes_core.indicators.timeframes import seen, slow_bars, slow_closes
 from thunes_core.indicators.volatility import bollinger, realised_volatility, rolling_std
 
 __all__ = [
@@ -29,6 +29,8 @@ __all__ = [
     "realised_volatility",
     "rolling_std",
     "rsi",
+    "seen",
+    "slow_bars",
     "slow_closes",
     "sma",
     "true_range",
