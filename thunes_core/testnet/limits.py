@@ -17,6 +17,7 @@ from thunes_core.testnet.refusals import Refused
 MINUTE_MS = 60_000
 BAN_AFTER_REFUSALS = 30
 BAN_MS = 120_000
+_TOO_MANY = "Too many requests queued."
 
 
 @dataclass(slots=True)
@@ -49,12 +50,14 @@ class RateLimits:
         *,
         enforced: bool = True,
         weight: int = 6000,
+        raw: int = 61_000,
         orders_10s: int = 100,
         orders_day: int = 200_000,
     ) -> None:
         self._clock = clock
         self._enforced = enforced
         self._weight = Window(MINUTE_MS, weight)
+        self._raw = Window(5 * MINUTE_MS, raw)
         self._short = Window(10_000, orders_10s)
         self._day = Window(86_400_000, orders_day)
         self._refusals = 0
@@ -66,7 +69,7 @@ class RateLimits:
             _document("REQUEST_WEIGHT", "MINUTE", 1, self._weight.limit),
             _document("ORDERS", "SECOND", 10, self._short.limit),
             _document("ORDERS", "DAY", 1, self._day.limit),
-            _document("RAW_REQUESTS", "MINUTE", 5, 61_000),
+            _document("RAW_REQUESTS", "MINUTE", 5, self._raw.limit),
         ]
 
     def order_counts(self) -> list[dict[str, Any]]:
@@ -103,20 +106,24 @@ class RateLimits:
         now = self._clock.now_ms()
         if now < self._banned_until_ms:
             raise self._ban(now)
-        used = self._weight.add(now, weight)
-        if not self._enforced or used <= self._weight.limit:
+        used, sent = self._weight.add(now, weight), self._raw.add(now, 1)
+        is_light = used <= self._weight.limit
+        if not self._enforced or (is_light and sent <= self._raw.limit):
             self._refusals = 0
             return
         self._refusals += 1
         if self._refusals > BAN_AFTER_REFUSALS:
             self._banned_until_ms = now + BAN_MS
             raise self._ban(now)
-        raise Refused(
-            -1003,
+        window, text = (self._raw, _TOO_MANY) if is_light else (self._weight, self._too_heavy)
+        wait = self._retry_after(window.ends_ms(now) - now)
+        raise Refused(-1003, text, status=429, headers=wait)
+
+    @property
+    def _too_heavy(self) -> str:
+        return (
             f"Too much request weight used; current limit is {self._weight.limit} request weight "
-            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
-            status=429,
-            headers=self._retry_after(self._weight.ends_ms(now) - now),
+            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
         )
 
     def refund(self, weight: int) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -96,11 +98,11 @@ def require_signature(key: Key, signed_text: str, signature: str | None) -> None
 
 def require_in_time(parameters: Parameters, clock: ExchangeClock, now: int) -> None:
     """Refuse with -1021 a request that at `now` (ms) is too old, or from the future."""
-    window = parameters.integer("recvWindow")
+    window = parameters.number("recvWindow", decimals=3)
     stamp = parameters.integer("timestamp")
     if stamp is None:
         raise missing("timestamp")
-    window = DEFAULT_WINDOW_MS if window is None else window
+    window = Decimal(DEFAULT_WINDOW_MS) if window is None else window
     if window > MOST_WINDOW_MS:
         raise Refused(
             -1102,
@@ -110,7 +112,7 @@ def require_in_time(parameters: Parameters, clock: ExchangeClock, now: int) -> N
         stamp //= 1000
     if stamp > now + early_tolerance_ms(clock, AHEAD_MS):
         raise Refused(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    if now - stamp > late_tolerance_ms(clock, window):
+    if now - stamp > late_tolerance_ms(clock, math.ceil(window)):
         raise Refused(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 

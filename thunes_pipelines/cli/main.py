@@ -11,6 +11,7 @@ import importlib
 import sys
 
 import typer
+from click.exceptions import Abort, NoArgsIsHelpError, UsageError
 
 from thunes_core.errors import ThunesError
 
@@ -50,10 +51,26 @@ def load_commands() -> typer.Typer:
 def main() -> None:
     """Run the command line; one clear message and the right exit code on any expected error."""
     try:
-        load_commands()(standalone_mode=True)
+        code = load_commands()(prog_name="thunes", standalone_mode=False)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except UsageError as error:
+        sys.stderr.write(_one_line(error))
+        sys.exit(2)
+    except Abort:
+        sys.exit(1)
     except ThunesError as error:
         sys.stderr.write(f"thunes: {error}\n")
         sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(error: UsageError) -> str:
+    """Return what is wrong with an option, and where to read which there are."""
+    command = error.ctx.command_path if error.ctx is not None else "thunes"
+    told = " ".join(error.format_message().split()).rstrip(".")
+    return f"thunes: {told}; see {command} --help\n"
 
 
 if __name__ == "__main__":

@@ -100,6 +100,8 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (["--history-days", "0"], "expected 1 to 3650"),
         (["--faults", "nowhere.json"], "expected a file"),
         (["--fault-rate", "3"], "expected a rate"),
+        (["--port", "abc"], "'abc' is not a valid integer range; see thunes testnet --help"),
+        (["--bogus"], "No such option '--bogus'"),
         (["--public-key", os.__file__], "expected an Ed25519 or RSA public key"),
     ],
 )
@@ -114,7 +116,9 @@ def test_wrong_options_are_one_sentence_and_code_two(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert message in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
 
 
 def test_the_usual_keys_are_those_of_the_settings() -> None:
