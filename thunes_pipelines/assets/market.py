@@ -28,7 +28,7 @@ from thunes_core.errors import OutsideFailed, SettingsInvalid, UnknownName
 from thunes_core.settings import load
 from thunes_core.trading.ports import MarketData
 from thunes_pipelines.assets import market_checks, market_metadata
-from thunes_pipelines.assets.market_checks import CROSS_INTERVAL, Ingested
+from thunes_pipelines.assets.market_checks import FOREIGN_VENUE, LIFTED, Ingested
 from thunes_pipelines.checks import warning
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.partitions import (
@@ -115,16 +115,25 @@ def instruments(house: House) -> dg.MaterializeResult[Any]:
 
 @dg.asset_check(asset=instruments, description="This machine's clock is the exchange's.")
 def clock_skew(house: House) -> dg.AssetCheckResult:
-    """Compare the clocks; the local testnet's runs as it was told to and is not judged."""
+    """Compare the clocks, and hold entries while they differ (exits never).
+
+    The local testnet's clock runs as it was told to and is not judged.
+    """
     before = SystemClock().now()
     with told_plainly():
         theirs = house.market().server_time()
     ours = before + (SystemClock().now() - before) / 2
     skew = abs(theirs - ours)
     is_local = house.settings().exchange == "local"
+    passed, holds = is_local or skew <= CLOCK_SKEW, house.bars().holds
+    for symbol in house.settings().symbols:
+        if passed:
+            holds.lift(symbol, "clock_skew")
+        else:
+            holds.place(symbol, "clock_skew", f"this machine's clock is {skew} off the exchange's")
     return warning(
         "clock_skew",
-        passed=is_local or skew <= CLOCK_SKEW,
+        passed=passed,
         why="the local testnet keeps its own time" if is_local else f"the clocks differ by {skew}",
         seconds=skew.total_seconds(),
     )
@@ -243,7 +252,7 @@ def _ingest(house: House, interval: Interval, partition: str) -> Ingested:
             *_second_opinion(house, stored.tail(COMPARED_BARS), interval),
         )
         if house.settings().exchange != "local":
-            _hold_or_lift(store.holds, outcome)
+            _hold_or_lift(store.holds, outcome, interval, is_running=until < end)
     return outcome
 
 
@@ -275,16 +284,19 @@ def _second_opinion(house: House, bars: pl.DataFrame, interval: Interval) -> tup
     return another_market(bars, theirs, is_same=house.settings().second_is_same) or "", True
 
 
-def _hold_or_lift(holds: Holds, outcome: Ingested) -> None:
-    """Hold entries for what was found. A foreign venue is lifted by a person only.
+def _hold_or_lift(holds: Holds, outcome: Ingested, interval: Interval, *, is_running: bool) -> None:
+    """Hold entries for what was found, and lift what is found no more; a foreign venue never.
 
-    The local testnet may be started with another market at any time; nothing is held for that.
+    The month that runs decides; an older one tells of a foreign venue only. The local testnet may
+    be started with another market at any time; nothing is held for that.
     """
-    found = outcome.findings()
+    found = outcome.findings(interval)
     for source, sentence in found.items():
-        holds.place(outcome.symbol, source, sentence)
-    if CROSS_INTERVAL not in found:
-        holds.lift(outcome.symbol, CROSS_INTERVAL)
+        if is_running or source == FOREIGN_VENUE:
+            holds.place(outcome.symbol, source, sentence)
+    for source in LIFTED if is_running else ():
+        if source not in found:
+            holds.lift(outcome.symbol, source)
 
 
 def _version(outcomes: list[Ingested]) -> dg.DataVersion:

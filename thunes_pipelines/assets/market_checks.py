@@ -1,7 +1,8 @@
 """Checks of bars, computed in the step that ingests them.
 
 Schema and duplicates are blocking: nothing downstream of the run starts. The others warn. A failing
-`cross_interval` or `foreign_venue` also holds back new entries on the symbol (exits never).
+check of the running month also holds back new entries on the symbol (exits never) until it passes;
+spikes are judged by the tick itself, bar by bar, and a foreign venue is lifted by a person only.
 
 Add here: a check of what an ingestion brought. Keep out: what makes a bar valid (core).
 """
@@ -28,6 +29,8 @@ are from another market than before."""
 
 CROSS_INTERVAL, FOREIGN_VENUE = "cross_interval", "foreign_venue"
 _BLOCKING = ("schema", "duplicates")
+LIFTED = (*_BLOCKING, "gaps", "freshness", CROSS_INTERVAL)
+"""Holds that the next good run of the running month lifts."""
 _TOLD = {
     "schema": "Every row received is a valid bar.",
     "duplicates": "No bar came in versions that contradict each other.",
@@ -79,19 +82,27 @@ class Ingested:
             return True
         return (self.until - last) // interval.duration > FRESH_INTERVALS
 
-    def findings(self) -> dict[str, str]:
-        """Return the checks that hold entries back, each with its sentence; empty when sound."""
-        found = {}
-        if self.differing:
-            when = f"{self.differing[0]:%Y-%m-%d %H:%M}"
-            found[CROSS_INTERVAL] = f"{len(self.differing)} coarse bars differ, first {when}"
-        if self.is_restated:
-            found[FOREIGN_VENUE] = (
-                f"{self.result.revised} stored bars are told otherwise now: another market?"
-            )
-        elif self.is_foreign:
-            found[FOREIGN_VENUE] = f"{self.second}: another market, futures?"
-        return found
+    def findings(self, interval: Interval) -> dict[str, str]:
+        """Return the failing checks that hold entries back, each with its sentence."""
+        refused = self.result.refused - self.conflicts
+        missing = sum(gap.bars for gap in self.result.undeclared)
+        first = f"{self.differing[0]:%Y-%m-%d %H:%M}" if self.differing else ""
+        told = f"{self.result.revised} stored bars are told otherwise now: another market?"
+        found = {
+            "schema": (refused, f"{refused} rows of this month are no valid bars"),
+            "duplicates": (self.conflicts, f"{self.conflicts} rows contradict each other"),
+            "gaps": (missing, f"{missing} bars are missing and no declared outage yet"),
+            "freshness": (self.is_stale(interval), "the newest closed bars are missing"),
+            CROSS_INTERVAL: (
+                len(self.differing),
+                f"{len(self.differing)} coarse bars differ, first {first}",
+            ),
+            FOREIGN_VENUE: (
+                self.is_foreign,
+                told if self.is_restated else f"{self.second}: another market, futures?",
+            ),
+        }
+        return {name: sentence for name, (failed, sentence) in found.items() if failed}
 
 
 def specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:

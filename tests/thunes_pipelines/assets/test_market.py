@@ -299,6 +299,51 @@ def test_the_local_testnet_may_become_another_market(
     assert house.bars().holds.on("BTCUSDT") == {}
 
 
+@pytest.mark.parametrize(
+    ("change", "hours", "source", "words"),
+    [
+        ("broken", [60], "schema", "1 rows of this month are no valid bars"),
+        ("missing", [82], "gaps", "1 bars are missing"),
+        ("late", [81, 82, 83], "freshness", "newest closed bars are missing"),
+    ],
+)
+@pytest.mark.usefixtures("house")
+def test_a_failing_check_of_the_running_month_holds_entries_until_it_passes(
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    change: str,
+    hours: list[int],
+    source: str,
+    words: str,
+) -> None:
+    """A broken row, a fresh hole, missing newest bars: each by its name, lifted by the next run."""
+    house = real_house(tmp_path)
+    good = bars_of([100.0 + i % 5 for i in range(84)], start=START)
+    there = pl.int_range(pl.len()).is_in(hours)
+    spoilt = good.filter(~there)
+    if change == "broken":
+        spoilt = good.with_columns(low=pl.when(there).then(-1.0).otherwise("low"))
+    now = NOW.replace(minute=0) if change == "missing" else NOW
+    MARKETS[str(tmp_path)] = FakeMarket(spoilt, now=now)
+    run(house, instance)
+    assert words in house.bars().holds.on("BTCUSDT")[source]
+    put_market(tmp_path, good)
+    run(house, instance)
+    assert house.bars().holds.on("BTCUSDT") == {}
+
+
+@pytest.mark.usefixtures("house")
+def test_an_older_month_neither_holds_nor_lifts(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """A hole of January says nothing of decisions in February, and its repair neither."""
+    house, bars = real_house(tmp_path), bars_of([100.0] * 84, start=START, skip=[5])
+    put_market(tmp_path, bars)
+    house.bars().holds.place("BTCUSDT", "gaps", "of the running month")
+    run(house, instance, month="2024-01")
+    assert house.bars().holds.on("BTCUSDT") == {"gaps": "of the running month"}
+
+
 @pytest.mark.parametrize(("exchange", "passed"), [("binance", False), ("local", True)])
 @pytest.mark.usefixtures("house")
 def test_a_clock_that_differs_is_told(tmp_path: Path, exchange: str, passed: bool) -> None:
@@ -307,6 +352,8 @@ def test_a_clock_that_differs_is_told(tmp_path: Path, exchange: str, passed: boo
     result = clock_skew(house)
     assert isinstance(result, dg.AssetCheckResult)
     assert result.passed is passed
+    held = house.bars().holds.on("BTCUSDT")
+    assert held == {} if passed else "off the exchange's" in held["clock_skew"]
 
 
 @pytest.mark.parametrize(
