@@ -14,6 +14,7 @@
     │   └── BreakerOpen          the exchange failed repeatedly: nothing is begun for a minute
     └── OutsideFailed            the outside failed; wait or repair it (exit code 3)
         ├── ExchangeUnavailable  nothing was sent, or a read failed: try again later
+        │   └── AskedToWait      the exchange wants no more requests for now: all processes wait
         ├── ExchangeRejected     a structured refusal: proof that nothing was done
         ├── OutcomeUnknown       an order may or may not exist: ask, never send again
         ├── StoreFailed          ledger, lake or warehouse cannot be read or written
@@ -88,6 +89,10 @@ class OutsideFailed(ThunesError):
 
 class ExchangeUnavailable(OutsideFailed):
     """A read failed, or a request provably never left: trying again later is safe."""
+
+
+class AskedToWait(ExchangeUnavailable):
+    """The exchange answered 429 or 418, or the shared budget is closed: nothing is sent."""
 
 
 class ExchangeRejected(OutsideFailed):

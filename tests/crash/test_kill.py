@@ -254,12 +254,12 @@ def test_a_kill_while_a_stop_is_moved_leaves_one_stop(trial, method, when):
 
 @pytest.mark.parametrize("kind", [PAIR, TRAIL], ids=["pair", "trail"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_kill_between_release_and_exit_still_exits(trial, kind, when):
-    """The protection is gone, the exit was not sent: the next tick sells or protects again."""
+def test_a_kill_around_the_exit_that_releases_its_protection_still_exits(trial, kind, when):
+    """One request cancels and sells, or neither: the next ticks know which."""
     trial.protection = kind
     trial.tick(41)
     trial.tick(BUY_AT)
-    assert trial.tick(SELL_AT, method="cancel", when=when) == {"signal": 9}
+    assert trial.tick(SELL_AT, method="replace", when=when) == {"signal": 9}
     for minute in (1, 2):
         assert trial.tick(SELL_AT, minute) == {"exit": 0}
     assert trial.tick(SELL_AT + 1) == {"exit": 0}

@@ -1,4 +1,4 @@
-"""One request budget for all processes: a small file counts weight by the minute.
+"""One request budget for all processes: a small file counts weight by the minute, another orders.
 
 The exchange's own count (`X-MBX-USED-WEIGHT-1M`) corrects ours, 429 makes everyone wait, 418 stops
 everyone. What decides is pure (`Ration`); the file below it is locked for microseconds.
@@ -16,11 +16,16 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from thunes_core.clock import SystemClock, from_millis, to_millis
-from thunes_core.errors import ExchangeUnavailable
+from thunes_core.errors import AskedToWait
 
 WEIGHT_PER_MINUTE = 6000
 PATIENCE_SECONDS = 10.0
 USED_HEADER = "X-MBX-USED-WEIGHT-1M"
+ORDERS_HEADER = "X-MBX-ORDER-COUNT-10S"
+ORDERS_PER_SPAN = 100
+ORDERS_SPAN_MS = 10_000
+RESERVE = 0.1
+"""Share of weight and orders kept for what protects and leaves positions."""
 WAIT_HEADER = "Retry-After"
 WAIT_STATUS, BAN_STATUS = 429, 418
 DEFAULT_WAIT_SECONDS = 60
@@ -41,17 +46,17 @@ class Ration:
     blocked_until_ms: int = 0
     is_banned: bool = False
 
-    def at(self, now_ms: int) -> Ration:
-        """Return the ration of the minute of `now_ms`: a new minute begins unused."""
-        minute = now_ms // _MINUTE_MS
+    def at(self, now_ms: int, span_ms: int = _MINUTE_MS) -> Ration:
+        """Return the ration of the minute (or other span) of `now_ms`: a new one begins unused."""
+        minute = now_ms // span_ms
         return self if minute == self.minute else replace(self, minute=minute, used=0)
 
-    def delay_ms(self, now_ms: int, weight: int, share: float) -> int:
+    def delay_ms(self, now_ms: int, weight: int, share: float, span_ms: int = _MINUTE_MS) -> int:
         """Return how long a request of `weight` must wait that may use `share` of the limit."""
         if now_ms < self.blocked_until_ms:
             return self.blocked_until_ms - now_ms
         fits = self.used + weight <= self.limit * share or not self.used or not weight
-        return 0 if fits else (self.minute + 1) * _MINUTE_MS + _EDGE_MS - now_ms
+        return 0 if fits else (self.minute + 1) * span_ms + _EDGE_MS - now_ms
 
     def taking(self, weight: int) -> Ration:
         """Return the ration after a request of `weight`."""
@@ -71,7 +76,9 @@ class Ration:
 class WeightLimiter:
     """The budget of one exchange address, shared through the file `path` by every process.
 
-    `now_ms` and `sleep` are the machine's unless a test gives others.
+    It begins anew every `span_ms`; `limit` binds until the exchange names another, and `header` is
+    where its answers tell what it counted. `now_ms` and `sleep` are the machine's unless a test
+    gives others.
     """
 
     def __init__(
@@ -80,10 +87,27 @@ class WeightLimiter:
         *,
         now_ms: Callable[[], int] = lambda: to_millis(SystemClock().now()),
         sleep: Callable[[float], None] = time.sleep,
+        span_ms: int = _MINUTE_MS,
+        limit: int = WEIGHT_PER_MINUTE,
+        header: str = USED_HEADER,
     ) -> None:
         self.path = path
+        self._span_ms = span_ms
+        self._fresh = Ration(limit=limit)
+        self._header = header
         self._now_ms = now_ms
         self._sleep = sleep
+
+    def of_orders(self) -> WeightLimiter:
+        """Return the budget of orders placed at the same address: 100 in ten seconds."""
+        return WeightLimiter(
+            self.path.with_name(f"{self.path.name}-orders"),
+            now_ms=self._now_ms,
+            sleep=self._sleep,
+            span_ms=ORDERS_SPAN_MS,
+            limit=ORDERS_PER_SPAN,
+            header=ORDERS_HEADER,
+        )
 
     def wait(self, weight: int, share: float = 1.0, patience: float = PATIENCE_SECONDS) -> None:
         """Take `weight` of the budget, waiting for it; errors as `reserve`."""
@@ -93,7 +117,7 @@ class WeightLimiter:
     def reserve(self, weight: int, share: float = 1.0, patience: float = PATIENCE_SECONDS) -> float:
         """Take `weight` now and return 0, or return the seconds to wait before asking again.
 
-        `share` of the limit (0 to 1) leaves the rest to others. Raises `ExchangeUnavailable` while
+        `share` of the limit (0 to 1) leaves the rest to others. Raises `AskedToWait` while
         the exchange bans this address, or when the wait is longer than `patience` seconds.
         """
         now_ms = self._now_ms()
@@ -101,7 +125,7 @@ class WeightLimiter:
 
         def take(ration: Ration) -> Ration:
             nonlocal delay_ms
-            delay_ms = ration.delay_ms(now_ms, weight, share)
+            delay_ms = ration.delay_ms(now_ms, weight, share, self._span_ms)
             return ration if delay_ms else ration.taking(weight)
 
         ration = self._change(now_ms, take)
@@ -113,7 +137,7 @@ class WeightLimiter:
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer: the exchange's count, and whether it asks to wait."""
         now_ms = self._now_ms()
-        used, wait = headers.get(USED_HEADER, ""), headers.get(WAIT_HEADER, "")
+        used, wait = headers.get(self._header, ""), headers.get(WAIT_HEADER, "")
 
         def learn(ration: Ration) -> Ration:
             if used.isdigit():
@@ -139,16 +163,16 @@ class WeightLimiter:
         with self.path.open("ab+") as file:
             flock(file, LOCK_EX)
             file.seek(0)
-            before = _read(file.read(_FORM.size)).at(now_ms)
+            before = _read(file.read(_FORM.size), self._fresh).at(now_ms, self._span_ms)
             after = change(before)
             file.truncate(0)
             file.write(_form(after))
         return after
 
 
-def _read(content: bytes) -> Ration:
+def _read(content: bytes, fresh: Ration) -> Ration:
     if len(content) != _FORM.size:
-        return Ration()
+        return fresh
     minute, used, limit, blocked_until_ms, banned = _FORM.unpack(content)
     return Ration(minute, used, limit, blocked_until_ms, bool(banned))
 
@@ -159,14 +183,14 @@ def _form(ration: Ration) -> bytes:
     )
 
 
-def _closed(until_ms: int, *, banned: bool) -> ExchangeUnavailable:
+def _closed(until_ms: int, *, banned: bool) -> AskedToWait:
     until = f"{from_millis(until_ms):%Y-%m-%d %H:%M:%S} UTC"
     if banned:
-        return ExchangeUnavailable(
+        return AskedToWait(
             f"exchange: this address is banned until {until} (HTTP 418); nothing is sent before; "
             "find out which program ignored the limits"
         )
-    return ExchangeUnavailable(
+    return AskedToWait(
         f"exchange: the request budget is used up until {until}; nothing is sent before; "
         "repeat it then"
     )

@@ -121,7 +121,8 @@ class Instrument:
     """A tradable symbol: its assets, status and filters (one of a kind at most).
 
     `order_types` names the types the exchange takes; empty where it did not say. `list_types` names
-    the order lists it takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops.
+    the order lists it takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops,
+    `replaces` that it cancels and places in one request.
     """
 
     symbol: str
@@ -134,6 +135,7 @@ class Instrument:
     order_types: tuple[str, ...] = ()
     list_types: tuple[str, ...] = ()
     follows_price: bool = False
+    replaces: bool = True
 
     def takes(self, kind: OrderType) -> bool:
         """True unless the exchange said that it does not take orders of `kind`."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from thunes_core.domain.orders import ApprovedOrder, RefusedOrder
+from thunes_core.domain.orders import ApprovedOrder, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import refresh_all, release
+from thunes_core.trading.guard import refresh_all, release, resting_orders
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop
 from thunes_core.trading.send import deliver, send
@@ -55,8 +55,11 @@ def send_all(
 
 
 def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
-    """Send one order; what protects a position is released before the position is sold."""
+    """Send one order; what protects a position is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
+    resting = resting_orders(desk, study.strategy, study.symbol)
+    if request.reduces and _is_swappable(desk, approved, resting):
+        return _swap(desk, study, approved, resting)
     if request.reduces:
         notes += release(desk, study.strategy, study.symbol)
         book = desk.journal.position(study.strategy, study.symbol)
@@ -67,6 +70,35 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     note = send(desk.broker, desk.journal, approved)
     book_new_fills(desk, [study.symbol])
     return [*notes, note] if note else notes
+
+
+def _is_swappable(desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRecord]) -> bool:
+    """True when one request can cancel what rests and sell; not again after it was refused once."""
+    record = desk.journal.order(approved.request.client_order_id)
+    if record is None or not desk.instruments[approved.request.symbol].replaces:
+        return False
+    known = any(one.status in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED} for one in resting)
+    lists = {one.request.list_id or one.client_order_id for one in resting}
+    before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
+    refused = [one for one in before if one.request.reduces and not one.request.rests]
+    tried = any(one.status is OrderStatus.REJECTED for one in refused)
+    return known and len(lists) == 1 and not tried
+
+
+def _swap(
+    desk: Desk, study: Study, approved: ApprovedOrder, resting: Sequence[OrderRecord]
+) -> list[str]:
+    """Cancel what protects and sell in one request, so that nothing stands bare in between."""
+    open_one = next(one for one in resting if not one.status.is_in_flight)
+    note = deliver(
+        desk.broker,
+        desk.journal,
+        [approved],
+        lambda: [desk.broker.replace(open_one.client_order_id, approved)],
+    )
+    refresh_all(desk, [one.client_order_id for one in resting])
+    book_new_fills(desk, [study.symbol])
+    return [note] if note else []
 
 
 def _send_entry(

@@ -85,7 +85,8 @@ def _put(
     records: Sequence[OrderRecord],
     judge: Judge,
 ) -> list[str]:
-    movable = len(approved) == len(records) == 1 and approved[0].request.leg is Leg.STOP
+    lone = len(approved) == len(records) == 1 and approved[0].request.leg is Leg.STOP
+    movable = lone and desk.instruments[book.symbol].replaces
     notes = [] if movable else release(desk, book.strategy, book.symbol)
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:

@@ -69,8 +69,8 @@ class Journal(ChampionMemory, Protocol):
         """True while the breaker, shared by all processes, is open (machine clock)."""
         ...
 
-    def heard_exchange(self, *, answered: bool) -> None:
-        """Tell the breaker whether the exchange answered."""
+    def heard_exchange(self, *, answered: bool, asked_to_wait: bool = False) -> None:
+        """Tell the breaker whether the exchange answered, and whether it wants no more requests."""
         ...
 
     def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:

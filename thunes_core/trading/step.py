@@ -16,6 +16,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.errors import (
+    AskedToWait,
     BadInput,
     BreakerOpen,
     ExchangeRejected,
@@ -46,8 +47,9 @@ def tick(world: World, plan: TradingPlan) -> TickReport:
         _require_worth(journal, breaker_open)
         try:
             report = _run(world, plan, journal, studies, breaker_open)
-        except ExchangeUnavailable:
-            journal.heard_exchange(answered=False)
+        except ExchangeUnavailable as error:
+            waits = isinstance(error, AskedToWait)
+            journal.heard_exchange(answered=False, asked_to_wait=waits)
             raise
         journal.heard_exchange(answered=True)
         return report

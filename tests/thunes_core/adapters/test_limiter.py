@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from thunes_core.adapters.binance.bulk import SHARE, pages
 from thunes_core.adapters.binance.limited import KLINES_WEIGHT
-from thunes_core.adapters.limiter import WEIGHT_PER_MINUTE, Ration, WeightLimiter
+from thunes_core.adapters.limiter import (
+    ORDERS_HEADER,
+    ORDERS_SPAN_MS,
+    RESERVE,
+    WEIGHT_PER_MINUTE,
+    Ration,
+    WeightLimiter,
+)
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.window import Window
 from thunes_core.errors import ExchangeUnavailable
@@ -208,3 +215,24 @@ def test_a_backfill_stays_near_what_the_weight_allows(
     bound_ms = requests * KLINES_WEIGHT / WEIGHT_PER_MINUTE * MINUTE
     assert bound_ms > MINUTE
     assert clock.now - began <= 1.3 * bound_ms
+
+
+def test_orders_have_a_budget_of_their_own_with_a_reserve(tmp_path):
+    """90 of 100 in ten seconds are for entries; the last ten for what protects; then all wait."""
+    clock = [NOON + 1000]
+    orders = WeightLimiter(tmp_path / "w", now_ms=lambda: clock[0]).of_orders()
+    for _ in range(30):
+        assert orders.reserve(3, 1.0 - RESERVE) == 0
+    assert orders.reserve(3, 1.0 - RESERVE) > 0
+    assert orders.reserve(10) == 0
+    assert orders.reserve(1) > 0
+    clock[0] += ORDERS_SPAN_MS
+    assert orders.reserve(1, 1.0 - RESERVE) == 0
+
+
+def test_the_exchanges_count_of_orders_is_believed(tmp_path):
+    """It counts what other programs placed."""
+    orders = WeightLimiter(tmp_path / "w", now_ms=lambda: NOON + 1000).of_orders()
+    orders.heard(200, {ORDERS_HEADER: "95"})
+    assert orders.reserve(1, 1.0 - RESERVE) > 0
+    assert orders.reserve(5) == 0

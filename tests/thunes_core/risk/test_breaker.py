@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.worlds import START, BarsMarket, bars_of, small_world, wave
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.clock import FixedClock
-from thunes_core.errors import BreakerOpen, ExchangeUnavailable
+from thunes_core.errors import AskedToWait, BreakerOpen, ExchangeUnavailable
 from thunes_core.risk.breaker import FAILURES, OPEN_FOR, Breaker
 from thunes_core.trading.step import tick
 
@@ -118,3 +118,20 @@ def test_an_open_breaker_never_holds_back_an_exit(small):
         if not any(book.is_open for book in small.ledger.positions()):
             return
     raise AssertionError("the position was never sold")
+
+
+def test_being_asked_to_wait_opens_it_at_once(small):
+    """429 or 418: no other process asks either; the next tick after a minute closes it."""
+    honest = small.market.server_time
+
+    def wait():
+        raise AskedToWait("HTTP 429")
+
+    small.market.server_time = wait
+    with pytest.raises(AskedToWait):
+        tick(small.world, small.plan)
+    assert small.ledger.breaker_open()
+    small.market.server_time = honest
+    small.clock.advance(OPEN_FOR)
+    tick(small.world, small.plan)
+    assert not small.ledger.breaker_open()

@@ -231,14 +231,14 @@ def test_an_exit_that_a_stop_overtook_is_not_sent(tmp_path):
     """The stop sold between the look and the exit: there is nothing left to sell."""
     small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=STOP)
     bar = enter(small)
-    honest = small.broker.inner.cancel
+    honest = small.broker.inner.replace
 
-    def too_late(symbol, client_order_id):
+    def too_late(client_order_id, approved):
         small.market.prices["BTCUSDT"] = Decimal(80)
         small.market.now += timedelta(seconds=1)
-        return honest(symbol, client_order_id)
+        return honest(client_order_id, approved)
 
-    small.broker.inner.cancel = too_late
+    small.broker.inner.replace = too_late
     while held(small).is_open and bar < 100:
         bar += 1
         small.market.stand_at(bar)
@@ -246,8 +246,7 @@ def test_an_exit_that_a_stop_overtook_is_not_sent(tmp_path):
     sells = [row for row in small.ledger.fills().to_dicts() if row["side"] == "SELL"]
     assert len(sells) == 1
     assert small.ledger.trades()["reason"].to_list() == ["stop_loss"]
-    codes = small.ledger.orders()["code"].to_list()
-    assert "sold_already" in codes
+    assert "-2022" in small.ledger.orders()["code"].to_list()
     small.ledger.close()
 
 

@@ -3,7 +3,7 @@
 | what came back                                      | class                 |
 |-----------------------------------------------------|-----------------------|
 | no connection could be made (NewConnectionError)    | `ExchangeUnavailable` |
-| 429, 418 (asked to wait): nothing was done          | `ExchangeUnavailable` |
+| 429, 418 (asked to wait): nothing was done          | `AskedToWait`         |
 | 4xx with the exchange's code                        | `ExchangeRejected`    |
 | 409 of a replacement whose new order is unknown     | `OutcomeUnknown`      |
 | 5xx, −1006, −1007, no code, unreadable, timeout, …  | `OutcomeUnknown`      |
@@ -17,6 +17,7 @@ import orjson
 
 from thunes_core.adapters.binance.failures import TOO_MANY_REQUESTS
 from thunes_core.errors import (
+    AskedToWait,
     ExchangeRejected,
     ExchangeUnavailable,
     OutcomeUnknown,
@@ -53,7 +54,7 @@ def proved(what: str, status: int, codes: tuple[int, int], said: str, *, left: b
     if not left:
         return ExchangeUnavailable(f"{what}: no connection to the exchange; nothing was sent")
     if status in TOO_MANY_REQUESTS:
-        return ExchangeUnavailable(f"{what}: the exchange asks to wait (HTTP {status}: {said})")
+        return AskedToWait(f"{what}: the exchange asks to wait (HTTP {status}: {said})")
     if 400 <= status < 500 and code and not set(codes) & set(UNKNOWN_CODES):
         return ExchangeRejected(f"{what}: the exchange refused it ({code}: {said})", code)
     kind = f"HTTP {status} {code}" if status else "no answer"

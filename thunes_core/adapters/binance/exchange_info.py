@@ -58,6 +58,7 @@ def _instrument(raw: Raw) -> Instrument:
         order_types=tuple(raw.get("orderTypes", ())),
         list_types=tuple(kind for kind in LISTS if raw.get(f"{kind.lower()}Allowed")),
         follows_price=bool(raw.get("allowTrailingStop")),
+        replaces=bool(raw.get("cancelReplaceAllowed")),
     )
 
 

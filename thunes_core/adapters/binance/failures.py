@@ -12,7 +12,13 @@ from typing import TypeVar
 import orjson
 from polars.exceptions import PolarsError
 
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, ThunesError, UnknownName
+from thunes_core.errors import (
+    AskedToWait,
+    ExchangeRejected,
+    ExchangeUnavailable,
+    ThunesError,
+    UnknownName,
+)
 
 T = TypeVar("T")
 
@@ -46,7 +52,7 @@ class Failure:
                 f"({self.code}: {self.said}); give one that it lists"
             )
         if self.status in TOO_MANY_REQUESTS:
-            return ExchangeUnavailable(
+            return AskedToWait(
                 f"{what}: the exchange asks to wait {self.retry_after} s "
                 f"(HTTP {self.status}: {self.said}); wait, then repeat"
             )

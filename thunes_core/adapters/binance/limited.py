@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
-from thunes_core.adapters.limiter import WeightLimiter
+from thunes_core.adapters.limiter import RESERVE, WeightLimiter
 from thunes_core.errors import ExchangeUnavailable
 
 KLINES_WEIGHT = 2
@@ -32,6 +32,15 @@ WEIGHTS = {
     "ticker/price": 2,
     "trades": 25,
 }
+_ORDERS = {
+    "order": 1,
+    "order/cancelReplace": 1,
+    "orderList/oco": 2,
+    "orderList/oto": 2,
+    "orderList/opo": 2,
+    "orderList/otoco": 3,
+    "orderList/opoco": 3,
+}
 WITHOUT_SYMBOL = {"openOrders": 80, "ticker/bookTicker": 4, "ticker/price": 4}
 
 
@@ -48,17 +57,32 @@ class LimitedAdapter(HTTPAdapter):
     ) -> None:
         super().__init__()
         self._limiter = limiter
+        self._orders = limiter.of_orders() if limiter is not None else None
         self._latest_ms = latest_ms
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         """Send within the budget and in time."""
-        if self._limiter is not None:
-            self._limiter.wait(weight_of(str(request.method), str(request.url)))
+        self._take(request)
         require_in_time(request, self._latest_ms() if self._latest_ms else None)
         response = super().send(request, *args, **options)
-        if self._limiter is not None:
-            self._limiter.heard(response.status_code, response.headers)
+        for budget in (self._limiter, self._orders):
+            if budget is not None:
+                budget.heard(response.status_code, response.headers)
         return response
+
+    def _take(self, request: PreparedRequest) -> None:
+        """Take weight and count of orders; only what protects or leaves may use the reserve."""
+        if self._limiter is None or self._orders is None:
+            return
+        asked = parameters_of(request)
+        signed, buys = (
+            "signature" in asked,
+            "BUY" in asked.get("side", asked.get("workingSide", [])),
+        )
+        weight = weight_of(str(request.method), str(request.url))
+        self._limiter.wait(weight, 1.0 if signed else 1.0 - RESERVE)
+        if orders := orders_in(str(request.method), str(request.url)):
+            self._orders.wait(orders, 1.0 - RESERVE if buys else 1.0)
 
 
 def require_in_time(request: PreparedRequest, latest: int | None) -> None:
@@ -74,9 +98,24 @@ def require_in_time(request: PreparedRequest, latest: int | None) -> None:
 
 def timestamp_of(request: PreparedRequest) -> int | None:
     """Return the signed timestamp of a request, ms since 1970; None where it carries none."""
-    body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
-    found = parse_qs(f"{urlsplit(str(request.url)).query}&{body}").get("timestamp")
+    found = parameters_of(request).get("timestamp")
     return int(found[0]) if found else None
+
+
+def parameters_of(request: PreparedRequest) -> dict[str, list[str]]:
+    """Return the parameters of a request, from its address and its body."""
+    body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
+    return parse_qs(f"{urlsplit(str(request.url)).query}&{body}")
+
+
+def orders_in(method: str, url: str) -> int:
+    """Return how many orders a request places, as the exchange counts them.
+
+    >>> orders_in("POST", "https://x/api/v3/orderList/otoco"), orders_in("GET", "https://x/")
+    (3, 0)
+    """
+    name = urlsplit(url).path.split("/v3/", 1)[-1]
+    return _ORDERS.get(name, 0) if method == "POST" else 0
 
 
 def weight_of(method: str, url: str) -> int:

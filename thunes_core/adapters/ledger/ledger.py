@@ -94,7 +94,7 @@ class Ledger(LedgerReads):
         with self._write() as connection:
             control.write_arming(connection, given, self._clock.now())
 
-    def heard_exchange(self, *, answered: bool) -> None:
+    def heard_exchange(self, *, answered: bool, asked_to_wait: bool = False) -> None:
         """Tell the breaker how an attempt went; a success of a closed one costs no write."""
         with self._read() as connection:
             state = control.read_breaker(connection)
@@ -103,7 +103,8 @@ class Ledger(LedgerReads):
         now = self._clock.now()
         with self._write() as connection:
             state = control.read_breaker(connection)
-            following = state.succeeded() if answered else state.failed(now)
+            failed = state.asked_to_wait if asked_to_wait else state.failed
+            following = state.succeeded() if answered else failed(now)
             control.write_breaker(connection, following, now)
 
     def remember_champion(self, champion: Champion, at: datetime | None = None) -> None:

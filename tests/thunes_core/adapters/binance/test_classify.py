@@ -11,7 +11,7 @@ from binance.exceptions import BinanceAPIException, BinanceRequestException
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from thunes_core.adapters.binance.classify import classify, never_left
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
+from thunes_core.errors import AskedToWait, ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 
 
 def answered(status: int, code: int | None = None, text: str = "") -> BinanceAPIException:
@@ -32,8 +32,8 @@ CASES = [
     (answered(400, -1021), ExchangeRejected),
     (answered(401, -2015), ExchangeRejected),
     (answered(409, -2021), ExchangeRejected),
-    (answered(429, -1003), ExchangeUnavailable),
-    (answered(418, -1003), ExchangeUnavailable),
+    (answered(429, -1003), AskedToWait),
+    (answered(418, -1003), AskedToWait),
     (answered(500, -1000), OutcomeUnknown),
     (answered(502, text="<html>bad gateway</html>"), OutcomeUnknown),
     (answered(503, -1001), OutcomeUnknown),
