@@ -25,6 +25,7 @@ from thunes_core.reporting.facts import (
     RiskFact,
     TradeFact,
 )
+from thunes_pipelines.promises import Promises
 
 if TYPE_CHECKING:
     from thunes_core.adapters.ledger import Ledger
@@ -36,7 +37,7 @@ PLOT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the ledger does not know: the present, prices, evidence, failed runs.
+    """What the ledger does not know: the present, prices, evidence and promises, failed runs.
 
     `now` is the exchange's clock where it answers. `prices` by symbol, quote units; `evidence` by
     study and figure; both may lack entries. `failures` counts failed ticks of the day.
@@ -47,7 +48,7 @@ class Surroundings:
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     evidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     failures: int = 0
-    band: pl.DataFrame | None = None
+    promises: Promises = field(default_factory=Promises)
 
 
 def daily_facts(
@@ -67,10 +68,10 @@ def daily_facts(
         positions=tuple(_position(position, around.prices) for position in held),
         risk=_risk(ledger, settings),
         health=_health(ledger, start, end, around.failures),
-        champions=tuple(_champions(ledger, studies, around.evidence)),
+        champions=tuple(_champions(ledger, studies, around)),
         audit=_audit(ledger),
         equity=marks.select("time", "equity"),
-        band=around.band,
+        band=around.promises.band,
         bar_interval=settings.interval.duration,
     )
 
@@ -165,20 +166,19 @@ def _health(ledger: Ledger, start: datetime, end: datetime, failures: int) -> He
     )
 
 
-def _champions(
-    ledger: Ledger, studies: list[str], evidence: Mapping[str, Mapping[str, float]]
-) -> list[ChampionFact]:
+def _champions(ledger: Ledger, studies: list[str], around: Surroundings) -> list[ChampionFact]:
     known = [ledger.remembered_champion(study) for study in studies]
-    return [_champion(c, evidence.get(c.study, {})) for c in known if c is not None]
+    return [_champion(c, around) for c in known if c is not None]
 
 
-def _champion(champion: Champion, evidence: Mapping[str, float]) -> ChampionFact:
+def _champion(champion: Champion, around: Surroundings) -> ChampionFact:
     return ChampionFact(
         study=champion.study,
         version=champion.version,
         fingerprint=champion.parameters.fingerprint,
         values=champion.parameters.values,
-        evidence=evidence,
+        evidence=around.evidence.get(champion.study, {}),
+        promise=around.promises.sentences.get(champion.study, ""),
     )
 
 

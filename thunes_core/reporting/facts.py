@@ -79,13 +79,17 @@ class HealthFact:
 
 @dataclass(frozen=True, slots=True)
 class ChampionFact:
-    """A parameter set in force, and the figures of its evidence (empty when not reachable)."""
+    """A parameter set in force, and the figures of its evidence (empty when not reachable).
+
+    `promise` says in one line how live results stand to the evidence; empty while nobody knows.
+    """
 
     study: str
     version: str
     fingerprint: str
     values: Mapping[str, object]
     evidence: Mapping[str, float] = field(default_factory=dict)
+    promise: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,21 @@ def price_trades_png(bars: pl.DataFrame, trades: pl.DataFrame, title: str) -> by
     return to_png(figure)
 
 
+def promise_png(promise: pl.DataFrame, title: str) -> bytes:
+    """Draw the band of growth by day: columns day, low, middle, high (1 = unchanged)."""
+    figure = new_figure(3.4)
+    axes = figure.subplots()
+    day = promise["day"].to_numpy()
+    low, high = promise["low"].to_numpy(), promise["high"].to_numpy()
+    axes.fill_between(day, low, high, color=BAND, alpha=0.45, lw=0, label="5 to 95 %")
+    axes.plot(day, promise["middle"].to_numpy(), color=LINE, lw=1.4, label="middle")
+    axes.axhline(1.0, color=MUTED, lw=0.8)
+    _legend(axes)
+    dress(axes, title, "growth", dates=False)
+    axes.set_xlabel("days", color=MUTED, fontsize=9)
+    return to_png(figure)
+
+
 def folds_png(folds: Sequence[FoldResult], title: str, metric: str = "sharpe") -> bytes:
     """Draw the spans of every fold above its `metric` in training and in test, side by side.
 

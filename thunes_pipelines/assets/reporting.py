@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from thunes_core.adapters.ledger import Ledger
 from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
@@ -27,6 +28,7 @@ from thunes_core.settings import Settings
 from thunes_pipelines import partitions, policies
 from thunes_pipelines.daily_facts import Surroundings, daily_facts, day_edges
 from thunes_pipelines.failures import told_plainly
+from thunes_pipelines.promises import promises
 from thunes_pipelines.resources import wiring
 from thunes_pipelines.resources.house import House
 
@@ -58,7 +60,7 @@ def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.Material
     settings = house.settings()
     with told_plainly(), closing(house.ledger()) as ledger:
         studies = partitions.configured_studies(settings)
-        around = _surroundings(context, house, settings, day)
+        around = _surroundings(context, house, ledger, settings, day)
         facts = daily_facts(ledger, day, settings, studies, around)
         report = write(facts)
         paths = write_report(settings.reports_root, day, report)
@@ -68,15 +70,17 @@ def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.Material
 
 
 def _surroundings(
-    context: dg.AssetExecutionContext, house: House, settings: Settings, day: date
+    context: dg.AssetExecutionContext, house: House, ledger: Ledger, settings: Settings, day: date
 ) -> Surroundings:
     now, quote_asset, prices = _exchange_says(house, settings)
+    studies, until = partitions.configured_studies(settings), min(now, day_edges(day)[1])
     return Surroundings(
         now=now,
         quote_asset=quote_asset,
         prices=prices,
         evidence=_evidence(house),
         failures=_failed_ticks(context.instance, day),
+        promises=promises(ledger, house.bars(), settings, studies, until),
     )
 
 

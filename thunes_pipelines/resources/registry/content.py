@@ -16,8 +16,9 @@ import polars as pl
 
 from thunes_core.clock import to_millis
 from thunes_core.domain.results import Evidence, FoldResult, WalkForwardResult
-from thunes_core.reporting.plots import equity_drawdown_png, folds_png
+from thunes_core.reporting.plots import equity_drawdown_png, folds_png, promise_png
 from thunes_core.reporting.trial_plots import trials_png
+from thunes_core.research.promise import promise_of
 from thunes_core.research.promotion import Ruling
 from thunes_core.research.search import study_page
 from thunes_core.research.stitching import trials_of
@@ -26,6 +27,8 @@ from thunes_pipelines.resources.champions import FINGERPRINT
 
 ORIGIN = ("data", "bars_from", "bars_until", "walk", "trial", "trials", "code", "dagster_run")
 """Tags that say where a version comes from."""
+PROMISED_DAYS = (1, 7, 30, 90, 180, 365)
+"""Days whose band is shown with a version; the file `evidence/promise.csv` has them all."""
 VERDICT, WHY, POLICY, EVIDENCE = "thunes.verdict", "thunes.why", "thunes.policy", "thunes.evidence"
 
 
@@ -60,7 +63,7 @@ def version_tags(
         VERDICT: str(ruling.outcome),
         POLICY: str(ruling.policy),
         WHY: ruling.why,
-        EVIDENCE: evidence_json(evidence),
+        EVIDENCE: evidence_json(evidence, promise_of(result)),
         **{f"thunes.{name}": value for name, value in context.items()},
     }
 
@@ -73,8 +76,8 @@ def _trial_number(result: WalkForwardResult) -> int | None:
     return None if found.is_empty() else int(found[0])
 
 
-def evidence_json(evidence: Evidence) -> str:
-    """Return figures and findings as JSON; what is not a number is null."""
+def evidence_json(evidence: Evidence, promise: pl.DataFrame) -> str:
+    """Return figures, findings and some days of the promised band as JSON; no number is null."""
     figures = {k: v if math.isfinite(v) else None for k, v in evidence.figures.items()}
     findings = [
         {
@@ -86,7 +89,12 @@ def evidence_json(evidence: Evidence) -> str:
         }
         for f in evidence.findings
     ]
-    return json.dumps({"figures": figures, "findings": findings}, sort_keys=True)
+    days = promise.filter(pl.col("day").is_in(PROMISED_DAYS))
+    told = {
+        str(day): [round(v, 6) for v in (low, middle, high)]
+        for day, low, middle, high in days.select("day", "low", "middle", "high").iter_rows()
+    }
+    return json.dumps({"figures": figures, "findings": findings, "promise": told}, sort_keys=True)
 
 
 def evidence_table(evidence: Evidence) -> str:
@@ -240,9 +248,12 @@ def artefacts(result: WalkForwardResult, evidence: Evidence) -> dict[str, str | 
     """Return the files of the parent run by path: tables as CSV, texts, pictures."""
     title = f"{result.strategy} {result.symbol} {result.interval}"
     space = strategy_class(result.strategy).space
+    promise = promise_of(result)
     return {
         "parameters.json": result.chosen.canonical(),
-        "evidence/evidence.json": evidence_json(evidence),
+        "evidence/evidence.json": evidence_json(evidence, promise),
+        "evidence/promise.csv": promise.write_csv(),
+        "plots/promise.png": promise_png(promise, f"{title}: growth promised after a takeover"),
         "evidence/findings.md": evidence_table(evidence),
         "folds.md": fold_table(result),
         "folds.csv": fold_frame(result).write_csv(),

@@ -281,6 +281,7 @@ class Registry:
             "tags": dict(tags),
             "evidence": evidence.get("figures", {}),
             "findings": evidence.get("findings", []),
+            "promise": evidence.get("promise", {}),
         }
 
     def _require_registered_here(self, study: str, chosen: ModelVersion) -> None:
