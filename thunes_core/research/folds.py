@@ -33,7 +33,7 @@ from thunes_core.research.splits import Span
 from thunes_core.research.windows import Window
 from thunes_core.strategies.base import build_from, strategy_class
 
-RULES = 2
+RULES = 3
 """Raise it when the same inputs would give other trials: old studies are then not used."""
 
 Tell = Callable[[int, int], None]

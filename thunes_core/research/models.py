@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,13 @@ import numpy.typing as npt
 from thunes_core.indicators.averages import Line
 from thunes_core.indicators.columns import Columns
 from thunes_core.indicators.features import feature_matrix, feature_names
+from thunes_core.research.drift import deciles_of
 from thunes_core.research.labels import triple_barrier
 from thunes_core.research.splits import combinatorial_splits
 from thunes_core.strategies.learned_direction import LearnedDirection
 
 if TYPE_CHECKING:
+    from sklearn.calibration import CalibratedClassifierCV
     from sklearn.pipeline import Pipeline
 
 Flags = npt.NDArray[np.bool_]
@@ -95,39 +98,75 @@ def out_of_fold_probability(found: Examples, strategy: LearnedDirection) -> Line
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """A model in plain numbers (JSON), and the same as a pipeline in skops."""
+    """A model in plain numbers (JSON), and the same as scikit-learn's own objects in skops."""
 
     document: str
     pipeline: bytes
 
 
 def fitted(columns: Columns, first: int, strategy: LearnedDirection) -> FittedModel | None:
-    """Fit on all known rows from `first` on; None when there is too little to learn from."""
+    """Fit on all known rows from `first` on; None when there is too little to learn from.
+
+    The pipeline scales and classifies; its calibration is fitted to predictions of purged folds.
+    """
     from skops import io
 
     found = examples(columns, strategy, first)
-    scores = out_of_fold(found, strategy)
-    if scores is None:
-        return None
     rows = np.flatnonzero(found.known)
-    pipeline = _fit(found, rows, strategy)
-    deciles = np.quantile(found.features[rows], np.arange(1, 10) / 10, axis=0).T
+    model = _fit_calibrated(found, rows, strategy)
+    if model is None:
+        return None
+    (only,) = model.calibrated_classifiers_
     document = {
         "kind": strategy.kind,
         "features": list(feature_names()),
-        "platt": list(calibrated(scores, found.labels)),
-        "deciles": [[_short(v) for v in row] for row in deciles],
-        **_numbers(pipeline, strategy.kind),
+        "platt": _platt(only.calibrators[0]),
+        "deciles": [[_short(v) for v in row] for row in deciles_of(found.features[rows])],
+        **_numbers(only.estimator, strategy.kind),
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    return FittedModel(text, io.dumps(pipeline))
+    return FittedModel(text, io.dumps(model))
+
+
+def _fit_calibrated(
+    found: Examples, rows: npt.NDArray[np.int64], strategy: LearnedDirection
+) -> CalibratedClassifierCV | None:
+    """Fit the pipeline on all rows and its calibration on what purged folds predict (Platt)."""
+    from sklearn.calibration import CalibratedClassifierCV
+
+    if len(rows) < LEAST_ROWS:
+        return None
+    folds = list(_purged(np.arange(len(rows)), strategy.horizon + 1))
+    labels = found.labels[rows]
+    if any(len(np.unique(labels[inside])) < 2 for inside, _ in folds):
+        return None
+    model = CalibratedClassifierCV(_unfitted(strategy), method="sigmoid", cv=folds, ensemble=False)
+    with _one_thread():
+        model.fit(found.features[rows], labels)
+    return model.set_params(cv=None)  # the folds are as long as the history
+
+
+def _platt(calibrator: Any) -> list[float]:
+    """Return slope and offset of the probability.
+
+    Scores that say the opposite of what came say nothing: their slope is set to 0, in the
+    calibrator too.
+    """
+    calibrator.a_ = min(float(calibrator.a_), 0.0)
+    return [-calibrator.a_, -float(calibrator.b_)]
 
 
 def _fit(found: Examples, rows: npt.NDArray[np.int64], strategy: LearnedDirection) -> Pipeline:
+    with _one_thread():
+        return _unfitted(strategy).fit(found.features[rows], found.labels[rows])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Hold libraries to one order of summing: the same model on any machine."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(1):  # one order of summing: the same model on any machine
-        return _unfitted(strategy).fit(found.features[rows], found.labels[rows])
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _unfitted(strategy: LearnedDirection) -> Pipeline:
@@ -146,7 +185,7 @@ def _unfitted(strategy: LearnedDirection) -> Pipeline:
         early_stopping=False,
         random_state=_SEED,
     )
-    return make_pipeline(trees)
+    return make_pipeline(StandardScaler(), trees)
 
 
 def _score(pipeline: Pipeline, features: Line) -> Line:
@@ -155,17 +194,14 @@ def _score(pipeline: Pipeline, features: Line) -> Line:
 
 def _numbers(pipeline: Pipeline, kind: str) -> Mapping[str, Any]:
     """Return all numbers that a prediction needs."""
+    scaler, last = pipeline[0], pipeline[-1]
+    scaling = {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
     if kind == "boosting":
-        boosted = pipeline[-1]
-        baseline = float(np.ravel(boosted._baseline_prediction)[0])
-        return {"trees": [_tree(p[0].nodes) for p in boosted._predictors], "baseline": baseline}
-    scaler, logistic = pipeline[0], pipeline[-1]
-    return {
-        "mean": scaler.mean_.tolist(),
-        "scale": scaler.scale_.tolist(),
-        "weights": logistic.coef_[0].tolist(),
-        "bias": float(logistic.intercept_[0]),
-    }
+        baseline = float(np.ravel(last._baseline_prediction)[0])
+        trees = [_tree(p[0].nodes) for p in last._predictors]
+        return {**scaling, "trees": trees, "baseline": baseline}
+    weights = last.coef_[0].tolist()
+    return {**scaling, "weights": weights, "bias": float(last.intercept_[0])}
 
 
 def _tree(nodes: Any) -> list[list[float]]:

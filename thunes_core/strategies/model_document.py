@@ -1,7 +1,8 @@
 """A fitted classifier in plain numbers: read strictly, applied without any library of models.
 
 The document is JSON: `kind`, `features` (their names), `platt` (slope and offset of calibration),
-`deciles` (of each feature where it was fitted, for drift), and the numbers of its kind.
+`mean` and `scale` of each feature, `deciles` (of each where it was fitted, for drift), and the
+numbers of its kind.
 
 Add here: another kind of model. Keep out: fitting.
 """
@@ -22,8 +23,8 @@ from thunes_core.indicators.features import feature_names
 
 KINDS = ("logistic", "boosting")
 MAX_MODEL_CHARACTERS = 200_000
-_KEYS = {"kind", "features", "platt", "deciles"}
-_LOGISTIC, _BOOSTING = {"mean", "scale", "weights", "bias"}, {"trees", "baseline"}
+_KEYS = {"kind", "features", "platt", "deciles", "mean", "scale"}
+_LOGISTIC, _BOOSTING = {"weights", "bias"}, {"trees", "baseline"}
 
 
 @lru_cache(maxsize=32)
@@ -60,15 +61,19 @@ def _refuse(name: str) -> float:
 def _arrays(document: Mapping[str, Any]) -> dict[str, Any]:
     """Turn lists of numbers into arrays of the right shape, or raise `ValueError`."""
     count = len(feature_names())
+    lines = ("mean", "scale", *(("weights",) if document["kind"] == "logistic" else ()))
+    shaped = {name: np.array(document[name], float) for name in lines}
+    if any(array.shape != (count,) for array in shaped.values()):
+        raise ValueError(f"expected {count} numbers each in {', '.join(lines)}")
+    shaped["deciles"] = np.array(document["deciles"], float)
+    if shaped["deciles"].shape != (count, 9) or (np.diff(shaped["deciles"]) < 0).any():
+        raise ValueError(f"expected nine rising deciles of each of {count} features")
     if document["kind"] == "logistic":
-        shaped = {name: np.array(document[name], float) for name in ("mean", "scale", "weights")}
-        if any(array.shape != (count,) for array in shaped.values()):
-            raise ValueError(f"expected {count} numbers each in mean, scale and weights")
         return {**shaped, "bias": float(document["bias"])}
     trees = [np.array(tree, float) for tree in document["trees"]]
     if any(not _is_tree(tree, count) for tree in trees):
         raise ValueError("expected trees whose branches lead onwards to their own nodes")
-    return {"trees": trees, "baseline": float(document["baseline"])}
+    return {**shaped, "trees": trees, "baseline": float(document["baseline"])}
 
 
 def _is_tree(tree: Line, features: int) -> bool:
@@ -94,16 +99,15 @@ def probability(model: Mapping[str, Any], features: Line) -> Line:
 
 def raw_score(model: Mapping[str, Any], features: Line) -> Line:
     """Return the model's score per row, before calibration; summed in one fixed order."""
+    scaled = (features - model["mean"]) / model["scale"]
     if model["kind"] == "boosting":
         score = np.full(len(features), model["baseline"])
         for tree in model["trees"]:
-            score += _leaf_values(tree, features)
+            score += _leaf_values(tree, scaled)
         return score
     score = np.full(len(features), model["bias"])
-    for column, mean, scale, weight in zip(
-        features.T, model["mean"], model["scale"], model["weights"], strict=True
-    ):
-        score += (column - mean) / scale * weight
+    for column, weight in zip(scaled.T, model["weights"], strict=True):
+        score += column * weight
     return score
 
 

@@ -30,15 +30,29 @@ def fitted(request):
     return strategy, models.fitted(COLUMNS, 200, strategy)
 
 
-def test_plain_numbers_score_as_the_pipeline_does(fitted):
-    """What is read from JSON equals scikit-learn's own decision function."""
+def test_plain_numbers_say_what_the_pipeline_says(fitted):
+    """What is read from JSON equals scikit-learn's own scaling, scores and calibration."""
     _, made = fitted
     features = feature_matrix(COLUMNS)
     features = features[np.isfinite(features).all(axis=1)]
     unknown = io.get_untrusted_types(data=made.pipeline)
     pipeline = io.loads(made.pipeline, trusted=unknown)
-    scores = raw_score(read_model(made.document), features)
-    np.testing.assert_allclose(scores, pipeline.decision_function(features), atol=1e-9)
+    (only,) = pipeline.calibrated_classifiers_
+    assert only.estimator.steps[0][0] == "standardscaler"
+    model = read_model(made.document)
+    scores = raw_score(model, features)
+    np.testing.assert_allclose(scores, only.estimator.decision_function(features), atol=1e-9)
+    chance = probability(model, features)
+    np.testing.assert_allclose(chance, pipeline.predict_proba(features)[:, 1], atol=1e-9)
+
+
+def test_the_model_keeps_the_deciles_of_its_features(fitted):
+    """Nine for each, of the rows it was fitted on: drift is measured against them."""
+    strategy, made = fitted
+    found = models.examples(COLUMNS, strategy, 200)
+    deciles = read_model(made.document)["deciles"]
+    expected = np.quantile(found.features[found.known], np.arange(1, 10) / 10, axis=0).T
+    np.testing.assert_allclose(deciles, expected, rtol=1e-5, atol=1e-9)
 
 
 def test_the_same_bars_give_the_same_model(fitted):
@@ -116,6 +130,8 @@ def test_broken_models_are_refused(fitted):
         made.document.replace('"platt":[', '"platt":[NaN,'),
         json.dumps({**document, "platt": [1.0]}),
         json.dumps({**document, "run": "me"}),
+        json.dumps({**document, "deciles": document["deciles"][1:]}),
+        json.dumps({**document, "scale": document["scale"][1:]}),
         json.dumps({**document, "features": ["other"]}),
         json.dumps({**document, "kind": "oracle"}),
         json.dumps({**_boosting(document), "trees": [circle]}),
@@ -126,7 +142,7 @@ def test_broken_models_are_refused(fitted):
 
 
 def _boosting(document):
-    shared = {k: document[k] for k in ("features", "platt", "deciles")}
+    shared = {k: document[k] for k in ("features", "platt", "deciles", "mean", "scale")}
     return {**shared, "kind": "boosting", "baseline": 0.0}
 
 

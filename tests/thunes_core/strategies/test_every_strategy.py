@@ -32,7 +32,7 @@ MODEL = json.dumps(
         "kind": "logistic",
         "features": feature_names(),
         "platt": [1.0, 0.0],
-        "deciles": [],
+        "deciles": [[float(n) for n in range(9)]] * len(feature_names()),
         "mean": [0.0] * len(feature_names()),
         "scale": [1.0] * len(feature_names()),
         "weights": [0.0, 1.0] + [0.0] * (len(feature_names()) - 2),
