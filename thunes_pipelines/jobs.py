@@ -41,13 +41,19 @@ TRADE = dg.define_asset_job(
 REPORT = dg.define_asset_job(
     "daily_report",
     selection=dg.AssetSelection.groups(policies.REPORTING)
-    - dg.AssetSelection.assets(policies.WAREHOUSE),
+    - dg.AssetSelection.assets(policies.WAREHOUSE, policies.LINEAGE),
     description="Write the report of one day: result, trades, positions, health.",
 )
 PUBLISH = dg.define_asset_job(
     "publish_warehouse",
     selection=dg.AssetSelection.assets(policies.WAREHOUSE),
     description="Publish bars, trades, decisions and reports as tables for people and notebooks.",
+)
+
+SHOW_LINEAGE = dg.define_asset_job(
+    "show_lineage",
+    selection=dg.AssetSelection.assets(policies.LINEAGE),
+    description="Follow the newest fills back to their bars, and revised bars forward to orders.",
 )
 
 
@@ -132,6 +138,7 @@ JOBS: list[dg.JobDefinition | UnresolvedAssetJob] = [
     TRADE,
     REPORT,
     PUBLISH,
+    SHOW_LINEAGE,
     promote,
     rollback,
     tidy,

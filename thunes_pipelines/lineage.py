@@ -44,11 +44,13 @@ class Sources:
 
 
 def why(order_id: str, sources: Sources) -> Facts:
-    """Return the chain behind an order, by its own id or the exchange's; `UnknownName` if none.
+    """Return the chain behind an order, by its own id, the exchange's, or that of a fill.
+
+    Raises `UnknownName` where the ledger knows none such.
 
     A registry that cannot be asked leaves `parameters` with the reason, and the rest stands.
     """
-    order = _order(sources.ledger.orders(), order_id)
+    order = _order(sources.ledger, order_id)
     decision = _decision(sources.ledger.decisions(), order)
     fills = sources.ledger.fills().filter(pl.col("client_order_id") == order["client_order_id"])
     version = _version(sources.registry, decision)
@@ -69,13 +71,49 @@ def why(order_id: str, sources: Sources) -> Facts:
 
 
 def stands_on(symbol: str, month: str, sources: Sources) -> Facts:
-    """Return all that stands on one month (`2025-03`) of a symbol's bars."""
+    """Return all that stands on one month (`2025-03`) of a symbol's bars.
+
+    The versions whose evidence was made of it, with what was decided and ordered under them; and
+    what was decided on its own bars, under whatever version.
+    """
+    partition = f"{month}|{symbol}"
     rows = [
-        _standing(version, month, sources)
+        _standing(version, found["state"], sources)
         for version in sources.registry.versions()
         if version["symbol"] == symbol and month in _hashes(version["tags"])
+        for found in _months(sources.bars, version)
+        if found["partition"] == partition
     ]
-    return {"partition": f"{month}|{symbol}", "versions": rows}
+    here = (pl.col("symbol") == symbol) & (pl.col("bar").dt.strftime("%Y-%m") == month)
+    return {
+        "partition": partition,
+        "versions": rows,
+        "decided_on_it": sources.ledger.decisions().filter(here).height,
+        "ordered_on_it": sources.ledger.orders().filter(here)["client_order_id"].to_list(),
+    }
+
+
+def revised(sources: Sources) -> list[Facts]:
+    """Return, for every version, the months under its evidence that are no longer what they were.
+
+    Each with the decisions and orders made under the version: all that stands on a revised month.
+    """
+    return [
+        {"partition": month["partition"], **_standing(version, month["state"], sources)}
+        for version in sources.registry.versions()
+        for month in _months(sources.bars, version)
+        if month["state"] != UNCHANGED
+    ]
+
+
+def newest_fills(sources: Sources, most: int) -> list[Facts]:
+    """Return the newest fills, each with the whole chain behind its order, newest first."""
+    fills = sources.ledger.fills().tail(most).reverse()
+    chains = {one: why(one, sources) for one in fills["client_order_id"].unique()}
+    return [
+        {"fill": {name: row[name] for name in _FILL}, **chains[row["client_order_id"]]}
+        for row in fills.iter_rows(named=True)
+    ]
 
 
 def month_hashes(bars: pl.DataFrame) -> dict[str, str]:
@@ -87,9 +125,13 @@ def month_hashes(bars: pl.DataFrame) -> dict[str, str]:
     }
 
 
-def _order(orders: pl.DataFrame, order_id: str) -> Facts:
-    named = (pl.col("client_order_id") == order_id) | (pl.col("exchange_order_id") == order_id)
-    found = orders.filter(named)
+def _order(ledger: Ledger, order_id: str) -> Facts:
+    filled = ledger.fills().filter(pl.col("trade_id") == order_id)["client_order_id"].to_list()
+    ours, theirs = pl.col("client_order_id"), pl.col("exchange_order_id")
+    orders = ledger.orders()
+    found = orders.filter((ours == order_id) | (theirs == order_id))
+    if found.is_empty():
+        found = orders.filter(ours.is_in(filled))
     if found.is_empty():
         raise UnknownName(
             f"order: expected the id of one in the ledger; it holds none called {order_id!r}; see "
@@ -169,8 +211,7 @@ def _state(now: Mapping[str, str], month: str, held: str) -> str:
     return UNCHANGED if now[month] == held else REVISED
 
 
-def _standing(version: Facts, month: str, sources: Sources) -> Facts:
-    (state,) = (m["state"] for m in _months(sources.bars, version) if m["partition"][:7] == month)
+def _standing(version: Facts, state: str, sources: Sources) -> Facts:
     made = sources.ledger.decisions().filter(
         pl.col("strategy") == version["strategy"],
         pl.col("symbol") == version["symbol"],

@@ -16,6 +16,7 @@ CHAMPION = dg.AssetKey("champion")
 TRADE_TICK = dg.AssetKey("trade_tick")
 DAILY_REPORT = dg.AssetKey("daily_report")
 WAREHOUSE = dg.AssetKey("warehouse")
+LINEAGE = dg.AssetKey("lineage")
 """Keys that another file than the asset's own needs."""
 
 EXCHANGE_POOL = "exchange"

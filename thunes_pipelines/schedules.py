@@ -152,6 +152,13 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             default_status=on,
             description="The warehouse for people and notebooks, after the daily report.",
         )(publish_due),
+        dg.ScheduleDefinition(
+            name="show_lineage_2330",
+            cron_schedule="30 23 * * *",
+            job=jobs.SHOW_LINEAGE,
+            default_status=on,
+            description="From fills back to bars and from revised bars forward, every night.",
+        ),
         dg.schedule(
             "0 3 * * 0",
             name="reoptimise_weekly",

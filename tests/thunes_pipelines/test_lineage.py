@@ -3,7 +3,9 @@
 import json
 from contextlib import closing
 from decimal import Decimal
+from types import SimpleNamespace
 
+import dagster as dg
 import polars as pl
 import pytest
 import typer
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from tests.planted import Planted, market
 from tests.registries import blank_registry
+from tests.thunes_pipelines.houses import house_at
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.orders import Fill, Leg, OrderRequest, OrderStatus, OrderType, Side
 from thunes_core.domain.portfolio import Position
@@ -22,6 +25,7 @@ from thunes_core.research.promotion import PromotionPolicy, rule
 from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
 from thunes_core.settings import load
 from thunes_pipelines import research_plan
+from thunes_pipelines.assets import lineage as asset
 from thunes_pipelines.cli import why
 from thunes_pipelines.resources import wiring
 
@@ -132,7 +136,39 @@ def test_a_revised_month_shows_and_leads_forward_to_what_stands_on_it(settings):
     (version,) = ask("--month", "2021-03", "--json")["versions"]
     assert (version["study"], version["state"]) == (STUDY, "revised")
     assert version["orders"] == ["th-1"]
+    on_it = ask("--month", f"{BAR:%Y-%m}", "--json")
+    assert (on_it["decided_on_it"], on_it["ordered_on_it"]) == (1, ["th-1"])
     assert ask("--month", "2019-01", "--json")["versions"] == []
+
+
+def test_a_fill_leads_to_its_order():
+    """The exchange's number of a trade is enough to ask why."""
+    assert ask("7", "--json")["order"]["client_order_id"] == "th-1"
+
+
+def test_the_asset_shows_the_chain_both_ways(settings):
+    """Fills with version and evidence; after a revision what stands on it, and a warning."""
+    quiet = shown(settings)
+    assert "BUY 0.10 BTCUSDT at 100.5" in quiet.metadata["back"].value
+    assert "`th-1`" in quiet.metadata["back"].value
+    assert quiet.metadata["forward"].value == "none"
+    assert quiet.check_results[0].passed
+    changed = pl.when(pl.col("open_time") == BARS["open_time"][40]).then(2.0)
+    store(settings, BARS.with_columns(volume=changed.otherwise(pl.col("volume"))))
+    moved = shown(settings)
+    (row,) = moved.metadata["forward"].value.splitlines()[2:]
+    assert row.startswith("| 2021-01\\|BTCUSDT | revised | sma_crossover.BTCUSDT.1h | 1 |")
+    assert not moved.check_results[0].passed
+    assert moved.check_results[0].metadata["champions"].value == STUDY
+
+
+def shown(settings):
+    """Materialise the asset."""
+    house = house_at(settings.home)
+    made = dg.materialize([asset.lineage], resources={"house": house})
+    (event,) = made.asset_materializations_for_node("lineage")
+    (check,) = made.get_asset_check_evaluations()
+    return SimpleNamespace(metadata=event.metadata, check_results=[check])
 
 
 def test_the_chain_is_told_to_people(settings):
