@@ -89,7 +89,7 @@ def test_wrong_study_is_bad_input():
 
 
 def test_walk_forward_of_a_file_answers_in_json(tmp_path):
-    """Folds, choice, evidence and findings; and the same again is resumed, not searched."""
+    """Folds, choice, evidence; the same again is the same walk, another one is counted with it."""
     path = tmp_path / "bars.parquet"
     market(NOISE, 3000, seed=3).write_parquet(path)
     words = ["walk-forward", "--bars", str(path), "--folds", "2", "--trials", "6", "--json"]
@@ -99,6 +99,9 @@ def test_walk_forward_of_a_file_answers_in_json(tmp_path):
     assert found["trials"] == 18
     assert found["passed"] is False
     assert json.loads(call(*words)) == found
+    assert (found["evidence"]["walk_forwards"], found["evidence"]["trials"]) == (1, 18)
+    other = json.loads(call(*words, "--seed", "8", "--rolling", "--sampler", "random"))
+    assert (other["evidence"]["walk_forwards"], other["evidence"]["trials"]) == (2, 36)
     assert "do nothing" in call(*words[:-1])
 
 
