@@ -10,15 +10,17 @@ from typing import Any
 
 from thunes_core.testnet.order_lists import OrderList
 from thunes_core.testnet.orders import ExchangeOrder
+from thunes_core.testnet.records import Records
 
 
-def listed(one: OrderList) -> dict[str, Any]:
-    """Return a list as queries show it."""
+def listed(one: OrderList, seen: Records | None = None) -> dict[str, Any]:
+    """Return a list as queries show it, open or done as its orders are in what is `seen`."""
+    is_open = one.is_open if seen is None else is_seen_open(one, seen)
     return {
         "orderListId": one.list_id,
         "contingencyType": str(one.contingency),
-        "listStatusType": "EXEC_STARTED" if one.is_open else "ALL_DONE",
-        "listOrderStatus": "EXECUTING" if one.is_open else "ALL_DONE",
+        "listStatusType": "EXEC_STARTED" if is_open else "ALL_DONE",
+        "listOrderStatus": "EXECUTING" if is_open else "ALL_DONE",
         "listClientOrderId": one.client_id,
         "transactionTime": one.time_ms,
         "symbol": one.symbol,
@@ -27,6 +29,12 @@ def listed(one: OrderList) -> dict[str, Any]:
             for o in one.orders
         ],
     }
+
+
+def is_seen_open(one: OrderList, seen: Records) -> bool:
+    """True when an order of the list is open in what is `seen`."""
+    found = (seen.find(order.symbol, order.order_id, None) for order in one.orders)
+    return any(order is not None and order.is_open for order in found)
 
 
 def amended_list(one: OrderList) -> dict[str, Any]:

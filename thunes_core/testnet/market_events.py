@@ -18,11 +18,10 @@ from thunes_core.testnet.market import Traded
 from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.quotes import (
     DAY_MS,
-    best_prices,
+    best_quotes,
     book_document,
     day_figures,
     full_figures,
-    level_size,
 )
 from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.rest_market import aggregate_document
@@ -178,16 +177,15 @@ def _kline_event(
     }
 
 
-def _book_ticker(_: Exchange, traded: Traded, now_ms: int) -> Event:
-    bid, ask = best_prices(traded, now_ms)
-    size = money(level_size(traded, bid))
+def _book_ticker(exchange: Exchange, traded: Traded, now_ms: int) -> Event:
+    quotes = best_quotes(exchange, traded, now_ms)
     return {
         "u": now_ms,
         "s": traded.listing.symbol,
-        "b": money(bid),
-        "B": size,
-        "a": money(ask),
-        "A": size,
+        "b": quotes["bidPrice"],
+        "B": quotes["bidQty"],
+        "a": quotes["askPrice"],
+        "A": quotes["askQty"],
     }
 
 
@@ -242,8 +240,8 @@ _WINDOW_KEYS = {
 }
 
 
-def _mini_ticker(_: Exchange, traded: Traded, now_ms: int) -> Event:
-    day = day_figures(traded, now_ms, "MINI")
+def _mini_ticker(exchange: Exchange, traded: Traded, now_ms: int) -> Event:
+    day = day_figures(exchange, traded, now_ms, "MINI")
     return {
         "e": "24hrMiniTicker",
         "E": now_ms,
@@ -258,7 +256,7 @@ def _mini_ticker(_: Exchange, traded: Traded, now_ms: int) -> Event:
 
 
 def _full_ticker(exchange: Exchange, traded: Traded, now_ms: int) -> Event:
-    day = day_figures(traded, now_ms, "FULL")
+    day = day_figures(exchange, traded, now_ms, "FULL")
     return {
         **_mini_ticker(exchange, traded, now_ms),
         "e": "24hrTicker",

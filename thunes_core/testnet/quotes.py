@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 
 
-def best_prices(traded: Traded, now_ms: int) -> tuple[Decimal, Decimal]:
-    """Return best bid and ask: one tick below and above the last price."""
-    price, tick = traded.price(now_ms), traded.listing.tick
-    return max(price - tick, tick), price + tick
-
-
-def level_size(traded: Traded, price: Decimal) -> Decimal:
-    """Return about 10,000 quote units' worth, in whole steps."""
-    step = traded.listing.step
-    return max((Decimal(10_000) / price / step).to_integral_value() * step, step)
+def best_quotes(exchange: Exchange, traded: Traded, now_ms: int) -> dict[str, str]:
+    """Return best bid and ask with their quantities: the first levels of the book."""
+    found = {"bid": Side.SELL, "ask": Side.BUY}
+    quotes: dict[str, str] = {}
+    for name, side in found.items():
+        level = next(exchange.book.levels(traded, side, now_ms, 1), None)
+        price, quantity = level or (traded.listing.tick, traded.listing.step)
+        quotes |= {f"{name}Price": money(price), f"{name}Qty": money(quantity)}
+    return quotes
 
 
 def book_document(exchange: Exchange, traded: Traded, limit: int) -> dict[str, Any]:
@@ -73,18 +72,11 @@ def full_figures(traded: Traded, start_ms: int, now_ms: int) -> dict[str, Any]:
     }
 
 
-def day_figures(traded: Traded, now_ms: int, kind: str) -> dict[str, Any]:
+def day_figures(exchange: Exchange, traded: Traded, now_ms: int, kind: str) -> dict[str, Any]:
     """Return the figures of the last 24 hours of one symbol, FULL or MINI."""
     if kind == "MINI":
         return mini_figures(traded, now_ms - DAY_MS, now_ms)
     full = full_figures(traded, now_ms - DAY_MS, now_ms)
-    bid, ask = best_prices(traded, now_ms)
-    size = money(level_size(traded, bid))
-    return full | {
-        "prevClosePrice": full["openPrice"],
-        "lastQty": size,
-        "bidPrice": money(bid),
-        "bidQty": size,
-        "askPrice": money(ask),
-        "askQty": size,
-    }
+    quotes = best_quotes(exchange, traded, now_ms)
+    last = {"prevClosePrice": full["openPrice"], "lastQty": quotes["bidQty"]}
+    return full | last | quotes

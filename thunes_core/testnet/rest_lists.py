@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thunes_core.testnet import order_documents as documents
-from thunes_core.testnet.list_documents import listed, reported
+from thunes_core.testnet.list_documents import is_seen_open, listed, reported
 from thunes_core.testnet.list_forms import new_oco, new_oto, new_otoco, old_oco
 from thunes_core.testnet.order_forms import new_order
 from thunes_core.testnet.order_lists import NewList, OrderList
@@ -73,7 +73,7 @@ def query_list(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     parameters.require_all_read()
     if found is None or found not in _seen_lists(exchange):
         raise no_such_order()
-    return listed(found)
+    return listed(found, exchange.seen_records)
 
 
 def _named_list(exchange: Exchange, parameters: Parameters, name: str) -> OrderList | None:
@@ -92,7 +92,8 @@ def _seen_lists(exchange: Exchange) -> list[OrderList]:
 def open_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
     """Return the lists that are open."""
     parameters.require_all_read()
-    return [listed(one) for one in _seen_lists(exchange) if one.is_open]
+    seen = exchange.seen_records
+    return [listed(one, seen) for one in _seen_lists(exchange) if is_seen_open(one, seen)]
 
 
 def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
@@ -108,7 +109,9 @@ def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
         and (start is None or one.time_ms >= start)
         and (end is None or one.time_ms <= end)
     ]
-    return [listed(o) for o in (found[:limit] if from_id is not None else found[-limit:])]
+    kept = found[:limit] if from_id is not None else found[-limit:]
+    seen = exchange.seen_records
+    return [listed(one, seen) for one in kept]
 
 
 class ReplaceMode(StrEnum):

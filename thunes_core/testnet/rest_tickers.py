@@ -15,10 +15,9 @@ from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.quotes import (
     DAY_MS,
-    best_prices,
+    best_quotes,
     day_figures,
     full_figures,
-    level_size,
     mini_figures,
 )
 from thunes_core.testnet.refusals import Refused, bad_data, one_of
@@ -44,18 +43,11 @@ def ticker_price(exchange: Exchange, parameters: Parameters) -> Any:
 
 
 def book_ticker(exchange: Exchange, parameters: Parameters) -> Any:
-    """Return best bid and ask: the ticks next to the last price."""
+    """Return best bid and ask, as the book has them."""
 
     def one(traded: Traded) -> dict[str, Any]:
-        bid, ask = best_prices(traded, exchange.clock.now_ms())
-        size = money(level_size(traded, bid))
-        return {
-            "symbol": traded.listing.symbol,
-            "bidPrice": money(bid),
-            "bidQty": size,
-            "askPrice": money(ask),
-            "askQty": size,
-        }
+        quotes = best_quotes(exchange, traded, exchange.clock.now_ms())
+        return {"symbol": traded.listing.symbol, **quotes}
 
     return _one_or_many(exchange, parameters, one)
 
@@ -63,7 +55,9 @@ def book_ticker(exchange: Exchange, parameters: Parameters) -> Any:
 def day_ticker(exchange: Exchange, parameters: Parameters) -> Any:
     """Return the figures of the last 24 hours, FULL or MINI."""
     kind, now = _kind(parameters), exchange.clock.now_ms()
-    return _one_or_many(exchange, parameters, lambda traded: day_figures(traded, now, kind))
+    return _one_or_many(
+        exchange, parameters, lambda traded: day_figures(exchange, traded, now, kind)
+    )
 
 
 def rolling_ticker(exchange: Exchange, parameters: Parameters) -> Any:

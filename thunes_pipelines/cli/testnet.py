@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,38 +28,48 @@ ED25519_KEY = "thunes-local-ed25519"
 RSA_KEY = "thunes-local-rsa"
 
 
+_address = partial(typer.Option, rich_help_panel="Address")
+_market_option = partial(typer.Option, rich_help_panel="Market")
+_clock = partial(typer.Option, rich_help_panel="Clock")
+_account = partial(typer.Option, rich_help_panel="Account and costs")
+_fault = partial(typer.Option, rich_help_panel="Faults")
+
+
 def add_to(app: typer.Typer) -> None:
     """Register `thunes testnet`."""
     app.command("testnet")(testnet)
 
 
 def testnet(
-    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8799, min=0, max=65535, help="Port to listen on; 0 takes a free one."),
-    bars: list[Path] = typer.Option(
+    host: str = _address("127.0.0.1", help="Address to listen on."),
+    port: int = _address(8799, min=0, max=65535, help="Port to listen on; 0 takes a free one."),
+    bars: list[Path] = _market_option(
         [], help="Candles to replay (Parquet, CSV, archive zip); repeatable."
     ),
-    symbols: str = typer.Option("BTCUSDT,ETHUSDT", help="Symbols to invent without --bars."),
-    interval: str = typer.Option("1h", help="Interval of invented candles."),
-    history_days: int = typer.Option(730, help="Days of invented candles before the start."),
-    seed: int = typer.Option(7, help="Seed of invented candles, books and drawn faults."),
-    start: str | None = typer.Option(None, help="Where the clock begins, ISO 8601 UTC."),
-    clock: str = typer.Option("real", help="real, stepped, or xN for N times real."),
-    cash: float = typer.Option(10_000.0, help="Starting balance of every quote asset."),
-    taker_fee: float = typer.Option(0.001, help="Taker fee, a fraction."),
-    maker_fee: float = typer.Option(0.001, help="Maker fee, a fraction."),
-    slippage: float = typer.Option(0.0005, help="Slippage of takers, a fraction."),
-    fee_asset: str = typer.Option("base", help="Fees in what is received (base), quote or bnb."),
-    path: str = typer.Option("low_first", help="Inside a candle: low_first, colour or seed."),
-    depth: bool = typer.Option(False, "--depth", help="Books of finite depth, partial fills."),
-    faults: Path | None = typer.Option(None, help="Script of faults (JSON)."),
-    fault_rate: float = typer.Option(0.0, help="Share of order requests that fail, by --seed."),
-    public_key: Path | None = typer.Option(
+    symbols: str = _market_option("BTCUSDT,ETHUSDT", help="Symbols to invent without --bars."),
+    interval: str = _market_option("1h", help="Interval of invented candles."),
+    history_days: int = _market_option(730, help="Days of invented candles before the start."),
+    seed: int = _market_option(7, help="Seed of invented candles, books and drawn faults."),
+    start: str | None = _clock(None, help="Where the clock begins, ISO 8601 UTC."),
+    clock: str = _clock("real", help="real, stepped, or xN for N times real."),
+    cash: float = _account(10_000.0, help="Starting balance of every quote asset."),
+    taker_fee: float = _account(0.001, help="Taker fee, a fraction."),
+    maker_fee: float = _account(0.001, help="Maker fee, a fraction."),
+    slippage: float = _account(0.0005, help="Slippage of takers, a fraction."),
+    fee_asset: str = _account("base", help="Fees in what is received (base), quote or bnb."),
+    path: str = _market_option("low_first", help="Inside a candle: low_first, colour or seed."),
+    depth: bool = _account(False, "--depth", help="Books of finite depth, partial fills."),
+    faults: Path | None = _fault(None, help="Script of faults (JSON)."),
+    fault_rate: float = _fault(0.0, help="Share of order requests that fail, by --seed."),
+    public_key: Path | None = _address(
         None, help=f"Public key (PEM) of the API key {ED25519_KEY}, or {RSA_KEY}."
     ),
-    as_json: bool = typer.Option(False, "--json", help="Announce the address as JSON."),
+    as_json: bool = _address(False, "--json", help="Announce the address as JSON."),
 ) -> None:
-    """Serve Binance's spot protocol on this machine, on replayed or invented candles."""
+    """Serve Binance's spot protocol on this machine, on replayed or invented candles.
+
+    The key is thunes-local-key, the secret thunes-local-secret; docs/testnet.md tells the rest.
+    """
     from thunes_core.testnet.app import make_exchange, serve
 
     begin = _moment(start)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from tests.thunes_core.testnet.calls import get, order, send, send_signed, signe
 from tests.thunes_core.testnet.clients import make_client
 from tests.thunes_core.testnet.markets import RISING, START_MS, exchange, step
 from thunes_core.errors import BadInput
+from thunes_core.testnet.admin import plan
 from thunes_core.testnet.app import RunningTestnet
 from thunes_core.testnet.conditions import give
 from thunes_core.testnet.faults import Draw, Fault, FaultKind, read_draw, read_draws, read_faults
@@ -296,3 +299,18 @@ def test_client_asks_for_status_and_permissions(client: Client) -> None:
     """The two calls under /sapi that arming needs."""
     assert client.get_system_status() == {"status": 0, "msg": "normal"}
     assert client.get_account_api_permissions()["enableWithdrawals"] is False
+
+
+def test_the_documented_script_can_be_given() -> None:
+    """The example of docs/testnet.md is read, and its faults wait."""
+    page = (Path(__file__).parents[3] / "docs" / "testnet.md").read_text()
+    script = next(
+        json.loads(part.split("```")[0])
+        for part in page.split("```json\n")[1:]
+        if '"faults"' in part.split("```")[0]
+    )
+    on = exchange(RISING)
+    plan(on, script)
+    shown = on.faults.document()
+    assert [w["kind"] for w in shown["waiting"]] == ["drop_after", "late", "reorder_message"]
+    assert (shown["draw"]["rate"], shown["message_draw"]["seed"]) == (0.02, 4)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.thunes_core.testnet.calls import order, signed
+from tests.thunes_core.testnet.calls import get, order, signed
 from tests.thunes_core.testnet.markets import RISING, exchange, step
 from tests.thunes_core.testnet.prepared import MINE, OCO, PENDING, SIZED, WORKING, two_markets
+from thunes_core.testnet.conditions import give
+from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.options import Options
@@ -400,3 +402,28 @@ def test_a_filter_without_minutes_takes_the_last_price() -> None:
     form = {"quantity": "1", **GTC}
     assert "orderId" in order(on, "BUY", "LIMIT", price="22.40", **form)
     assert order(on, "BUY", "LIMIT", price="22.39", **form)["code"] == -1013
+
+
+@pytest.mark.parametrize("depth", [None, Depth(seed=4)])
+def test_the_best_prices_are_those_of_the_book(depth: Depth | None) -> None:
+    """bookTicker, the ticker of a day and depth tell of the same levels."""
+    on = exchange(RISING, Options(depth=depth))
+    book = get(on, "depth", **MINE, limit=1)
+    for path in ("ticker/bookTicker", "ticker/24hr"):
+        best = get(on, path, **MINE)
+        assert book["bids"] == [[best["bidPrice"], best["bidQty"]]]
+        assert book["asks"] == [[best["askPrice"], best["askQty"]]]
+
+
+def test_lagging_reads_show_a_list_as_it_was() -> None:
+    """Done now, still executing for a reader who is behind."""
+    on = holding()
+    signed(on, "POST", "orderList/oco", **OCO)
+    step(on, 0.01)
+    give(on, Fault(FaultKind.LAG, seconds=30))
+    signed(on, "DELETE", "orderList", **MINE, orderListId=0)
+    assert signed(on, "GET", "orderList", orderListId=0)["listOrderStatus"] == "EXECUTING"
+    assert len(signed(on, "GET", "openOrderList")) == 1
+    step(on, 0.01)
+    assert signed(on, "GET", "orderList", orderListId=0)["listOrderStatus"] == "ALL_DONE"
+    assert signed(on, "GET", "openOrderList") == []
