@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     taker_fee: float = Field(default=0.001, ge=0, lt=0.1)
     maker_fee: float = Field(default=0.001, ge=0, lt=0.1)
     slippage: float = Field(default=0.0005, ge=0, lt=0.1)
+    entry: Literal["market", "limit"] = "market"
+    entry_limit_offset: float = Field(default=0.0, ge=0, lt=1)
+    entry_timeout_bars: int = Field(default=1, ge=1)
+    entry_then_market: bool = False
+
     stop_loss: float = Field(default=0.0, ge=0, lt=1)
     take_profit: float = Field(default=0.0, ge=0)
     trailing_stop: float = Field(default=0.0, ge=0, lt=1)

@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from thunes_core.domain.instrument import Instrument, floor_to_step
 from thunes_core.domain.limits import Costs, Protection
-from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, TimeInForce
+from thunes_core.domain.orders import Leg, OrderRequest, OrderType, TimeInForce
 from thunes_core.domain.portfolio import Position
 from thunes_core.trading.stops import requests_for, wanted
 
@@ -45,7 +45,7 @@ def protected_entry(
 ) -> tuple[OrderRequest, ...]:
     """Return the buy `request` with its protection as one list, or alone where that cannot be."""
     expected = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
-    fits = request.side is Side.BUY and request.leg is Leg.ENTRY and request.quantity > 0
+    fits = request.type is OrderType.MARKET and request.leg is Leg.ENTRY and request.quantity > 0
     if not fits or not terms.lists or book.is_open:
         return (request,)
     with_fee = request.quantity * (1 + Decimal(repr(terms.costs.taker_fee)))

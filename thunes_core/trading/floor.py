@@ -83,7 +83,7 @@ def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> Risk
         facts,
         stale=_is_stale(bar, study.interval, floor),
         bad_bars=_doubt(floor, study, sight),
-        bar_close=Decimal(repr(sight.bars["close"][-1])),
+        bar_close=sight.close,
         entries_last_hour=_asked(
             limits.max_entries_per_hour, lambda: journal.entries_since(floor.desk.now - HOUR)
         ),

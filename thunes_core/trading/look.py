@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 
@@ -34,6 +35,11 @@ class Sight:
     targets: tuple[float, ...] = ()
     bar: datetime | None = None
     note: str = ""
+
+    @property
+    def close(self) -> Decimal:
+        """The close decided on; there must be a bar."""
+        return Decimal(repr(self.bars["close"][-1]))
 
     @property
     def fingerprint(self) -> str:

@@ -20,7 +20,7 @@ from thunes_core.domain.orders import (
     TimeInForce,
     client_order_id,
 )
-from thunes_core.domain.portfolio import Position
+from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.errors import (
@@ -43,6 +43,7 @@ from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import NEVER_LEFT, drop_lost, resolve
 from thunes_core.trading.send import intent_of
 from thunes_core.trading.stops import wanted
+from thunes_core.trading.waiting import at_new_bar, entered, waiting_entry, withdraw
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
@@ -53,6 +54,7 @@ A_MOMENT = timedelta(seconds=1)
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     """Decide on the newest closed bar of `study` if that was not done, act on it, protect."""
     try:
+        book = _while_active(floor, study, book)
         done = _look_and_act(floor, study, book)
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
@@ -62,6 +64,7 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
 def keep(floor: Floor, study: Study, book: Position) -> Outcome:
     """Look after a book that no study trades any more: its protection stays in force."""
     try:
+        book = _while_active(floor, study, book, traded=False)
         done = _watch(floor, study, book)
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.symbol}: {error}",))
@@ -71,6 +74,16 @@ def keep(floor: Floor, study: Study, book: Position) -> Outcome:
     )
     notes = (said, *done.notes, *_protect(floor, study), *_clear_up(floor, study))
     return replace(done, notes=notes)
+
+
+def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = True) -> Position:
+    """Withdraw a resting entry that nobody may fill any more; return the book with its fills."""
+    journal = floor.desk.journal
+    resting = waiting_entry(journal, study.strategy, study.symbol)
+    if resting is None or (traded and journal.trading_state().state is TradingState.ACTIVE):
+        return book
+    withdraw(floor.desk, resting)
+    return journal.position(study.strategy, study.symbol) or book
 
 
 def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -132,13 +145,21 @@ def _is_unclear(desk: Desk, study: Study) -> bool:
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
     journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
     watch = watch_bars(book, sight.bars, floor.plan.protection)
+    changed = sight.targets[-1] != book.last_target or bool(watch.reason)
+    waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, ends=changed)
+    if waits.freed:
+        floor = replace(floor, account=floor.desk.broker.account())
+    book = journal.position(study.strategy, study.symbol) or book
+    watch = watch_bars(book, sight.bars, floor.plan.protection)
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
-    decision = _signed(decide(watch.position, view), sight)
+    decided = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
+    decision = _signed(decided, sight)
     free = sellable(journal.open_orders(), book)
     if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
-        return Outcome(notes=(f"{study.key}: a sale is not settled yet; decided when it is",))
+        said = f"{study.key}: a sale is not settled yet; decided when it is"
+        return Outcome(notes=(*notes, said))
     decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
     increases = any(not request.reduces for request in decision.orders)
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
@@ -147,8 +168,9 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     context = _context(study, sight, floor.desk.now)
     records = _records(verdicts, study, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
-        return Outcome(notes=(f"{study.key}: {bar.isoformat()} was decided before",))
+        return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
     done = send_all(floor.desk, study, verdicts, decision)
+    done = replace(done, notes=(*notes, *done.notes))
     if not any(_ended_unfilled(order) for order in done.orders):
         return done
     return _at_market(floor, study, watch.position, bar, done)
@@ -245,8 +267,14 @@ def _between_bars(
     records = desk.journal.orders_of(study.strategy, study.symbol, bar)
     at_once = [record for record in records if not record.request.rests]
     reason = _exit_due(floor, study, book, at_once) or seen
+    if not reason:
+        return Outcome()
+    resting = waiting_entry(desk.journal, study.strategy, study.symbol)
+    if resting is not None:
+        withdraw(desk, resting)
+        book = desk.journal.position(study.strategy, study.symbol) or book
     free = sellable(desk.journal.open_orders(), book)
-    if not reason or free <= 0:
+    if free <= 0:
         return Outcome()
     request = exit_request(book, bar, instrument, reason, attempt=len(records))
     verdict = judge(within(request, free, instrument), facts_of(floor, study))

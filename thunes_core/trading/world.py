@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from thunes_core.domain.bars import Interval, parse_interval
-from thunes_core.domain.limits import Costs, Protection, RiskLimits
+from thunes_core.domain.limits import Costs, LimitEntry, Protection, RiskLimits
 from thunes_core.domain.orders import Fill, RefusedOrder
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.domain.records import OrderRecord, StateRecord
@@ -67,6 +67,8 @@ def parse_study(key: str) -> Study:
 class TradingPlan:
     """What to trade and how far: study keys, quote units allotted to each, limits, costs.
 
+    `entry` makes increases limit orders; None enters at the market.
+
     `armed` is False where an order that increases would need arming first. Where `identity` is
     given, only the account of that name may be increased. A position keeps the parameters that
     opened it until it is closed, or until `takeover` after a newer champion was first seen.
@@ -79,6 +81,7 @@ class TradingPlan:
     costs: Costs = field(default_factory=Costs)
     armed: bool = True
     identity: str = ""
+    entry: LimitEntry | None = None
     takeover: timedelta = timedelta(days=7)
 
 

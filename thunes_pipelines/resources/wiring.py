@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from thunes_core.adapters.ccxt.broker import CcxtBroker
     from thunes_core.adapters.ccxt.market import CcxtMarket
     from thunes_core.adapters.ledger import Ledger
+    from thunes_core.domain.limits import LimitEntry
     from thunes_core.domain.records import Arming
     from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
@@ -239,10 +240,22 @@ def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
         allotment_quote=settings.allotment_quote,
         limits=arming.capped(settings.limits, given) if needed else settings.limits,
         protection=settings.protection,
+        entry=_limit_entry(settings),
         costs=settings.costs,
         armed=given is not None or not needed,
         identity=given.identity if given is not None and needed else "",
         takeover=timedelta(hours=settings.takeover_hours),
+    )
+
+
+def _limit_entry(settings: Settings) -> LimitEntry | None:
+    """Say how entries wait as limit orders; None enters at the market."""
+    from thunes_core.domain.limits import LimitEntry
+
+    if settings.entry == "market":
+        return None
+    return LimitEntry(
+        settings.entry_limit_offset, settings.entry_timeout_bars, settings.entry_then_market
     )
 
 
