@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import math
 import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,6 +70,9 @@ def require(holds: bool, expected: str, strategy: object) -> None:
     if not holds:
         raise ValueError(f"expected {expected}; it was {strategy}")
 
+
+LARGEST = 10**9
+"""No parameter is larger: longer windows hold no history, wider bands no price."""
 
 _REGISTRY: dict[str, type[Strategy]] = {}
 S = TypeVar("S", bound=type)
@@ -149,12 +151,12 @@ def parameter_types(cls: type) -> Mapping[str, type]:
 
 def _typed(key: str, kind: type, value: Any) -> Any:
     """Return `value` as a parameter of `kind`; a whole number is also a float, nothing else."""
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise ValueError(f"expected {key} of at most {LARGEST:,} in size; it was {value!r}")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
         raise ValueError(f"expected {key} of type {kind.__name__}; it was {value!r}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"expected {key} to be finite; it was {value!r}")
     return value
 
 

@@ -180,6 +180,7 @@ def _print(told: dict[str, Any]) -> None:
     if told["refused"]:
         console.print(f"{told['refused']:,} of them the strategy refuses: they have no row")
     if told["best"] is not None:
-        shown = ", ".join(f"{k} {v:.6g}" for k, v in told["best"].items() if v is not None)
-        console.print(f"best: {shown}")
+        best = told["best"].items()
+        shown = (f"{k} {v:.6g}" if isinstance(v, float) else f"{k} {v}" for k, v in best)
+        console.print(f"best: {', '.join(shown)}", markup=False)
     console.print(f"{told['rows']:,} rows in {told['out']}")

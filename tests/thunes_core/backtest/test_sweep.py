@@ -34,6 +34,7 @@ from thunes_core.errors import ParametersInvalid, UnknownName
 from thunes_core.strategies.base import build, registered
 
 many = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+some = settings(many, max_examples=60)
 EXITS = Protection(
     stop_loss=0.02, trailing_stop=0.03, trailing_activation=0.01, cooldown_minutes=120
 )
@@ -98,7 +99,7 @@ def test_leaping_gives_the_hand_made_answers(case):
     assert_same(run_arrays(*given_case), *leaped(*given_case))
 
 
-@many
+@some
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 9),

@@ -455,3 +455,22 @@ def test_negative_exits_of_a_grid_end_as_two(file, tmp_path):
     code, said = code_and_message("sweep", *asked, "--grid", '{"stop_loss": [-0.1]}')
     assert code == 2
     assert "stop_loss=-0.1" in said
+
+
+def test_names_in_a_grid_are_told_with_the_best(file, tmp_path):
+    """A parameter may be a name, as that of an inner strategy."""
+    out = tmp_path / "rows.parquet"
+    asked = ("--bars", file, "--strategy", "volatility_target", "--out", out)
+    done = run("sweep", *asked, "--grid", '{"inner": ["sma_crossover", "macd_trend"]}')
+    assert done.exit_code == 0, done.output
+    assert "best: inner " in done.stdout
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e18", "1" + "0" * 30])
+def test_parameters_of_no_sensible_size_end_as_two(file, value):
+    """What would overflow on the way is refused by name."""
+    asked = ("--strategy", "bollinger_reversion", "--params")
+    for name in ("span", "width"):
+        code, said = code_and_message("backtest", "--bars", file, *asked, f'{{"{name}": {value}}}')
+        assert code == 2
+        assert name in said
