@@ -52,7 +52,11 @@ class Connection:
     async def _read(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
-                await self.heard(await self.socket.receive_text())
+                message = await self.socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                raw = message.get("text") or (message.get("bytes") or b"").decode(errors="replace")
+                await self.heard(raw)
 
     async def _pump(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
@@ -137,8 +141,9 @@ class MarketConnection(Connection):
             return
         try:
             asked = orjson.loads(text)
-            number, method = asked.get("id"), asked["method"]
-        except (orjson.JSONDecodeError, KeyError, AttributeError):
+            number, method = asked.get("id"), str(asked["method"])
+            names = list(asked.get("params") or [])
+        except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError):
             await self.send({"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"})
             return
         act = _METHODS.get(method)
@@ -146,7 +151,7 @@ class MarketConnection(Connection):
             message = f"Invalid request: unknown variant {method}"
             await self.send({"code": 2, "msg": message, "id": number})
             return
-        await self.send({"result": act(self, asked.get("params") or []), "id": number})
+        await self.send({"result": act(self, names), "id": number})
 
     def _is_too_much(self, now: float) -> bool:
         self._heard_at = [*(t for t in self._heard_at if now - t < 1), now]

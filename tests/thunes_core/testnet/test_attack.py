@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import socket
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 import requests
+import websockets
 
 from tests.thunes_core.testnet import prepared as p
 from tests.thunes_core.testnet.calls import door_of, sign
@@ -193,6 +195,32 @@ def test_the_admins_door_says_what_is_wrong(
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["error"]
     assert running.exchange.clock.now_ms() == before
+
+
+@pytest.mark.parametrize("path", ["ws/btcusdt@kline_1h", "stream", "ws-api/v3"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("", "null", "[]", "5", '{"method":[]}', '{"method":"SUBSCRIBE","params":5}', b"\xff\x00"),
+        *('{"method":"SUBSCRIBE","params":[[],{},5]}', '{"method":"SET_PROPERTY","params":[1]}'),
+        *('{"method":"UNSUBSCRIBE","params":{"a":1},"id":{}}', "x" * 100_000),
+    ],
+)
+def test_sockets_answer_what_is_no_request(
+    running: RunningTestnet, path: str, sent: str | bytes
+) -> None:
+    """An answer, not a broken connection: the next request on it is served."""
+
+    async def work() -> list[Any]:
+        async with websockets.connect(f"ws{running.url.removeprefix('http')}/{path}") as line:
+            await line.send(sent)
+            first = orjson.loads(await line.recv())
+            await line.send('{"id":7,"method":"time"}')
+            return [first, orjson.loads(await line.recv())]
+
+    first, second = asyncio.run(asyncio.wait_for(work(), 10))
+    assert isinstance(first, dict)
+    assert second["id"] == 7
 
 
 def test_a_crowd_is_served_in_some_order(running: RunningTestnet) -> None:
