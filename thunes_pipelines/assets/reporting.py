@@ -11,11 +11,10 @@ import logging
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from thunes_core.adapters.ledger import Ledger
 from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
@@ -31,6 +30,9 @@ from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.promises import promises
 from thunes_pipelines.resources import wiring
 from thunes_pipelines.resources.house import House
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.ledger import Ledger
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.Material
 
 
 def _surroundings(
-    context: dg.AssetExecutionContext, house: House, ledger: Ledger, settings: Settings, day: date
+    context: dg.AssetExecutionContext, house: House, ledger: "Ledger", settings: Settings, day: date
 ) -> Surroundings:
     now, quote_asset, prices = _exchange_says(house, settings)
     studies, until = partitions.configured_studies(settings), min(now, day_edges(day)[1])

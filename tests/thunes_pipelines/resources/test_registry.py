@@ -185,8 +185,8 @@ def test_runs_hold_what_a_comparison_needs(registry):
     assert {k: params[k] for k in FIRST.chosen.values} == {
         k: str(v) for k, v in FIRST.chosen.values.items()
     }
-    assert params["verdict"] == "promote"
-    assert params["fold_1"].startswith(f"{FIRST.folds[0].test_start:%Y-%m-%d} to ")
+    assert params["walk_verdict"] == "promote"
+    assert params["walk_fold_1"].startswith(f"{FIRST.folds[0].test_start:%Y-%m-%d} to ")
     where = {name: parent.data.metrics[name] for name in ("fold_1_sharpe", "fold_2_sharpe")}
     assert list(where.values()) == [f.test_metrics["sharpe"] for f in FIRST.folds]
     assert parent.data.metrics["passed_dsr"] == 1.0

@@ -147,16 +147,19 @@ def note(result: WalkForwardResult, evidence: Evidence, why: str) -> str:
 
 
 def compared_params(result: WalkForwardResult, verdict: str) -> dict[str, str]:
-    """Return what two walk-forwards are told apart by: the choice, its folds', bars, verdict."""
+    """Return what two walk-forwards are told apart by: the choice, its folds', bars, verdict.
+
+    MLflow sorts by name and plots the first: those of the strategy should come first.
+    """
     return {
         **{name: str(value) for name, value in result.chosen.shown.items()},
-        "verdict": verdict,
-        "bars_from": f"{result.bars_from:%Y-%m-%d %H:%M}",
-        "bars_until": f"{result.chosen_until:%Y-%m-%d %H:%M}",
-        "bars": result.data_fingerprint[:16],
-        "folds": str(len(result.folds)),
-        "trials": str(result.trials),
-        **{f"fold_{f.number}": _fold_choice(f) for f in result.folds},
+        "walk_verdict": verdict,
+        "walk_bars_from": f"{result.bars_from:%Y-%m-%d %H:%M}",
+        "walk_bars_until": f"{result.chosen_until:%Y-%m-%d %H:%M}",
+        "walk_bars": result.data_fingerprint[:16],
+        "walk_folds": str(len(result.folds)),
+        "walk_trials": str(result.trials),
+        **{f"walk_fold_{f.number}": _fold_choice(f) for f in result.folds},
     }
 
 
