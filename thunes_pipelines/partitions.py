@@ -28,7 +28,6 @@ SYMBOL_PARTITIONS = dg.DynamicPartitionsDefinition(name=SYMBOL)
 STUDY_PARTITIONS = dg.DynamicPartitionsDefinition(name=STUDY)
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2017-07", fmt=MONTH_FORMAT, end_offset=1)
 DAYS = dg.DailyPartitionsDefinition(start_date="2017-07-01", fmt=DAY_FORMAT, end_offset=1)
-BARS_TO_SYMBOL = dg.MultiToSingleDimensionPartitionMapping(SYMBOL)
 BARS_PARTITIONS = dg.MultiPartitionsDefinition({MONTH: MONTHS, SYMBOL: SYMBOL_PARTITIONS})
 
 

@@ -33,7 +33,6 @@ from thunes_pipelines.checks import warning
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.partitions import (
     BARS_PARTITIONS,
-    BARS_TO_SYMBOL,
     MONTH,
     SYMBOL,
     SYMBOL_PARTITIONS,
@@ -223,7 +222,7 @@ def revisions_spec(interval: Interval) -> dg.AssetSpec:
     """Build the external asset that stands for revised bars; `bars_<interval>` observes it."""
     return dg.AssetSpec(
         revisions_key(interval),
-        deps=[dg.AssetDep(bars_key(interval), partition_mapping=BARS_TO_SYMBOL)],
+        deps=[dg.AssetDep(bars_key(interval), partition_mapping=dg.AllPartitionMapping())],
         partitions_def=SYMBOL_PARTITIONS,
         group_name=MARKET,
         owners=OWNERS,
