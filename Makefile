@@ -10,8 +10,9 @@ BARS ?=
 DAYS ?= 365
 HOURS ?= 168
 SEED ?= 1
+EXAMPLES ?= 2000
 
-.PHONY: bench-data bench-stream demo up test check soak format lint types imports docs peers bench lock clean refusals
+.PHONY: bench-data bench-stream demo up test check soak nightly format lint types imports docs peers bench lock clean refusals
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -61,6 +62,9 @@ docs: $(DEV)  ## the examples in docstrings run
 
 soak: $(RUN)  ## HOURS of paper trading on a testnet that attacks: ledger and exchange must agree
 	@$(BIN)/thunes soak --hours $(HOURS) --seed $(SEED)
+
+nightly: soak $(DEV)  ## the soak, then thousands (EXAMPLES) of orders of events by the state machine
+	@THUNES_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/machine --timeout=0
 
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
 	@$(BIN)/python -m tests.bench.evidence --write docs/performance.md

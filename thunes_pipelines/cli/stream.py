@@ -14,7 +14,7 @@ from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
 
 if TYPE_CHECKING:
-    from thunes_core.adapters.stream.feed import Tally
+    from thunes_pipelines.services.stream import Followed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,18 +36,25 @@ def stream_command(
         bool, typer.Option("--json", help="One JSON document at the end on stdout.")
     ] = False,
 ) -> None:
-    """Follow all configured symbols live: closed bars into the lake, the newest on the board."""
+    """Follow all configured symbols live: closed bars into the lake, the newest on the board.
+
+    With broker `exchange`, what happens to the account wakes reconciliation as well.
+    """
     settings = load()
     if not json:
         names = ", ".join(settings.symbols)
         console.print(f"following {names} {settings.interval}; Ctrl-C ends it")
-    tally = _follow(settings, seconds, patient=patient, trade=trade, quiet=json)
+    followed = _follow(settings, seconds, patient=patient, trade=trade, quiet=json)
+    tally, account = followed.market, followed.account
     document = {
         "connections": tally.connections,
         "bars": tally.bars,
         "by_rest": tally.by_rest,
         "repeated": tally.repeated,
         "ended": {str(reason): count for reason, count in tally.ended.items()},
+        "account_connections": account.connections if account else 0,
+        "account_events": account.events if account else 0,
+        "wakes": account.wakes if account else 0,
     }
     if json:
         emit_json(document)
@@ -57,7 +64,7 @@ def stream_command(
 
 def _follow(
     settings: Settings, seconds: float | None, *, patient: bool, trade: bool, quiet: bool
-) -> Tally:
+) -> Followed:
     from thunes_pipelines.services.stream import follow
     from thunes_pipelines.services.stream_ticks import WokenTicks
 
@@ -74,7 +81,7 @@ def _follow(
             ticks.wake()
             show(bars)
 
-        return follow(settings, told, seconds, patient=patient)
+        return follow(settings, told, seconds, patient=patient, wake=ticks.wake)
 
 
 def _show(bars: pl.DataFrame) -> None:

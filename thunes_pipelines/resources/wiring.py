@@ -16,10 +16,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import stamina
+
 from thunes_core.clock import SystemClock, monotonic_seconds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
-from thunes_core.errors import OutsideFailed, SettingsInvalid, ThunesError
+from thunes_core.errors import LeaseHeld, OutsideFailed, SettingsInvalid, ThunesError
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
 from thunes_pipelines.resources import arming
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from thunes_pipelines.resources.registry import Registry
 
 POLL_SECONDS = 0.25
+LEASE_PATIENCE = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
 
@@ -133,28 +136,32 @@ def broker(settings: Settings) -> Broker:
 
 def account(settings: Settings) -> BinanceBroker | CcxtBroker:
     """Reach an account at the exchange itself."""
+    return _ccxt_broker(settings) if settings.ccxt_id else binance_account(settings)
+
+
+def _keys(settings: Settings) -> tuple[str, str]:
     key, secret = LOCAL_KEY, LOCAL_SECRET
     if settings.binance_api_key:
         key = settings.binance_api_key.get_secret_value()
     if settings.binance_api_secret:
         secret = settings.binance_api_secret.get_secret_value()
-    if settings.ccxt_id:
-        return _ccxt_broker(settings, key, secret)
-    return _binance_broker(settings, key, secret)
+    return key, secret
 
 
-def _ccxt_broker(settings: Settings, key: str, secret: str) -> CcxtBroker:
+def _ccxt_broker(settings: Settings) -> CcxtBroker:
     from thunes_core.adapters.ccxt.broker import CcxtBroker
     from thunes_core.adapters.ccxt.client import keys_of
 
-    keys = keys_of(key, secret, settings.binance_private_key_file)
+    keys = keys_of(*_keys(settings), settings.binance_private_key_file)
     shared = _shared(settings)
     return CcxtBroker(settings.ccxt_id, settings.binance_rest_url, keys, **shared)
 
 
-def _binance_broker(settings: Settings, key: str, secret: str) -> BinanceBroker:
+def binance_account(settings: Settings) -> BinanceBroker:
+    """Reach an account at an exchange that speaks Binance's protocol."""
     from thunes_core.adapters.binance.broker import BinanceBroker
 
+    key, secret = _keys(settings)
     return BinanceBroker(
         settings.rest_url,
         api_key=key,
@@ -261,8 +268,8 @@ def _limit_entry(settings: Settings) -> LimitEntry | None:
 
 def tick(settings: Settings) -> TickReport:
     """Run one tick of everything the settings name; errors as `thunes_core.trading.step.tick`."""
-    with closing(ledger(settings)) as journal:
-        return _tick(settings, world(settings, journal), journal)
+    with ticks(settings) as run:
+        return run()
 
 
 def _tick(settings: Settings, around: World, journal: Ledger) -> TickReport:
@@ -302,10 +309,14 @@ def promoting(settings: Settings, journal: Ledger, given: MarketData | None = No
 
 @contextmanager
 def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
-    """Hand out what runs a tick, its world kept open between them; for one thread."""
+    """Hand out what runs a tick, its world kept open between them; for one thread.
+
+    A reconciliation that was woken holds the lease for a moment only, so that is waited for.
+    """
+    patiently = stamina.retry(on=LeaseHeld, attempts=None, timeout=LEASE_PATIENCE)
     with closing(ledger(settings)) as journal:
         around = world(settings, journal)
-        yield lambda: _tick(settings, around, journal)
+        yield patiently(lambda: _tick(settings, around, journal))
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:

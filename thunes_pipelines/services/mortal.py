@@ -18,14 +18,18 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Fate:
-    """When to die: before or after the `left`-th call from now; None lives on."""
+    """When to die: before or after the `left`-th call from now; None lives on.
+
+    With `only`, calls of that name alone are counted.
+    """
 
     left: int | None = None
     after: bool = False
+    only: str = ""
 
-    def strikes(self) -> bool:
+    def strikes(self, name: str) -> bool:
         """Count one call; True when it is the one."""
-        if self.left is None:
+        if self.left is None or (self.only and name != self.only):
             return False
         self.left -= 1
         if self.left > 0:
@@ -49,7 +53,7 @@ class Mortal:
         def call(*given: Any, **named: Any) -> Any:
             if name == "release_lease":
                 return real(*given, **named)
-            strikes = self._fate.strikes()
+            strikes = self._fate.strikes(name)
             if strikes and not self._fate.after:
                 raise Killed
             answer = real(*given, **named)

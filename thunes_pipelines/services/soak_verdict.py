@@ -47,6 +47,7 @@ def verdict_of(
     """Compare every order, fill, fee and balance; `idle` quote units were never allotted."""
     with exchange.lock:
         symbols = exchange.market.symbols
+        resting = {order.client_id for order in exchange.records.open_orders()}
         theirs = [order for symbol in symbols for order in exchange.records.orders(symbol)]
         trades = [trade for symbol in symbols for trade in exchange.records.trades(symbol)]
         totals = {asset: exchange.wallet.total(asset) for asset in exchange.wallet.assets}
@@ -68,6 +69,7 @@ def verdict_of(
                 if fills[key] != real[key]
             ),
             *(f"fill {key} does not exist" for key in fills.keys() - real.keys()),
+            *_resting(ledger, resting),
             *_money(ledger, totals, idle),
         ],
         audit_whole=ledger.verify_audit().whole,
@@ -94,6 +96,12 @@ def _doubled(ledger: Ledger, theirs: list[Any]) -> int:
     entries = ledger.orders().filter((pl.col("leg") == "entry") & (pl.col("booked_quantity") > 0))
     by_bar = entries.group_by("strategy", "symbol", "bar").len().filter(pl.col("len") > 1)
     return by_id + by_bar.height
+
+
+def _resting(ledger: Ledger, theirs: set[str]) -> list[str]:
+    """Compare what rests at the exchange with what the ledger believes to rest there."""
+    ours = {one.client_order_id for one in ledger.open_orders() if not one.status.is_final}
+    return [f"order {name} rests on one side only" for name in sorted(theirs ^ ours)]
 
 
 def _money(ledger: Ledger, totals: dict[str, Decimal], idle: Decimal) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
+from threading import Timer
 
 import pytest
 import stamina
@@ -14,13 +15,15 @@ import typer
 from typer.testing import CliRunner
 
 from thunes_core.adapters.bars.store import BarStore
+from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.ledger import open_ledger
 from thunes_core.adapters.stream.board import latest
 from thunes_core.clock import monotonic_seconds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.errors import ExchangeUnavailable
-from thunes_core.settings import load
+from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, load
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import generated_market
 from thunes_pipelines.cli import stream
@@ -135,6 +138,35 @@ def test_a_patient_stream_waits_for_its_exchange(
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["connections"] == 1
     assert len(looks) >= 3
+
+
+def test_an_event_of_the_account_wakes_reconciliation(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trade that nobody here asked for is in the ledger's eyes while the stream still runs."""
+    monkeypatch.setenv("THUNES_BROKER", "exchange")
+    market = generated_market(
+        ["BTCUSDT", "ETHUSDT"], start=START, interval=Interval.M1, history_days=2
+    )
+    with serve_in_thread(market, cash=10_000) as net:
+        monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
+        trader = Timer(1.5, _buy, (net.url,))
+        trader.start()
+        result = CliRunner().invoke(app, ["--seconds", "4", "--json"])
+        trader.join()
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["account_connections"] == 1
+    assert document["account_events"] >= 2
+    assert document["wakes"] >= 2
+    with closing(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")) as ledger:
+        assert int(ledger.cursor("BTCUSDT") or -1) >= 0
+        assert ledger.cursor("ETHUSDT") == "-1"
+
+
+def _buy(url: str) -> None:
+    with closing(BinanceBroker(url, LOCAL_KEY, LOCAL_SECRET)) as account:
+        account.client.create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
 
 
 def test_a_dead_exchange_has_exit_code_three(

@@ -203,6 +203,20 @@ class BinanceBroker:
         """Return the balances that are not zero."""
         return parse_account(self._read(self.client.get_account, "account"))
 
+    @property
+    def ws_api_url(self) -> str:
+        """Address of the WebSocket API that belongs to this host."""
+        return str(self.client.ws_api._url)
+
+    def subscription(self) -> dict[str, Any]:
+        """Return the signed parameters that subscribe a connection to the account's events."""
+        self._synced_at = float("-inf")
+        self._sync()
+        signed: dict[str, Any] = self.client._sign_ws_params(
+            {}, self.client._generate_ws_api_signature
+        )
+        return signed
+
     def key_permissions(self) -> dict[str, Any] | None:
         """Return what the key may do; None at a host that does not tell (test networks)."""
         if urlsplit(self.rest_url).hostname in WITHOUT_SAPI:

@@ -1,0 +1,1 @@
+"""A state machine over the testnet: the promise holds, broken executors are caught."""

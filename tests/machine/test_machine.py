@@ -1,0 +1,239 @@
+"""Whatever signals, faults, kills and pauses come in whatever order, the promise holds.
+
+Two hundred examples run always; `THUNES_SOAK_EXAMPLES` asks for thousands.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.machine.bench import SYMBOL, Bench
+from tests.worlds import wave
+from thunes_core.domain.limits import Protection
+from thunes_core.domain.orders import OrderStatus
+from thunes_core.domain.portfolio import TradingState
+from thunes_core.errors import OutcomeUnknown
+from thunes_core.testnet.faults import Fault, FaultKind
+from thunes_core.trading import book, reconcile, send, trade
+from thunes_core.trading.send import deliver
+from thunes_pipelines.services.mortal import Fate
+
+EXAMPLES = int(os.environ.get("THUNES_SOAK_EXAMPLES", "200"))
+MUTANT_EXAMPLES = 200
+STRUCK = (
+    FaultKind.ERROR,
+    FaultKind.ERROR_AFTER,
+    FaultKind.DROP,
+    FaultKind.DROP_AFTER,
+    FaultKind.LATE,
+    FaultKind.GARBAGE,
+    FaultKind.REFUSE,
+)
+PLACES = ("POST /api/v3/order", "DELETE /api/v3/order", "GET /api/v3")
+CONDITIONS = (
+    FaultKind.LAG,
+    FaultKind.SKEW,
+    FaultKind.MAINTENANCE,
+    FaultKind.BAN,
+    FaultKind.STATUS,
+)
+POINTS = (
+    "record_decision",
+    "record_intents",
+    "claim",
+    "submit",
+    "submit_pair",
+    "replace",
+    "cancel",
+    "record_outcome",
+    "change_order",
+    "fills",
+    "record_fill",
+)
+PROTECTIONS = (
+    Protection(),
+    Protection(stop_loss=0.04),
+    Protection(trailing_stop=0.03, stop_loss=0.05),
+    Protection(stop_loss=0.04, take_profit=0.06, cooldown_minutes=60),
+)
+
+
+class Trading(RuleBasedStateMachine):
+    """A strategy that wants this and that, on an exchange that fails like this and that."""
+
+    bench: Bench
+
+    @initialize(protection=st.sampled_from(PROTECTIONS), period=st.sampled_from((8, 14, 30)))
+    def begin(self, protection, period):
+        self.bench = Bench(protection, wave(period=period, bars=80))
+        self.bench.tick()
+
+    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
+    @rule(wanted=st.sampled_from((0.0, 0.5, 1.0)))
+    def a_bar_closes(self, wanted):
+        self.bench.want(wanted)
+        self.bench.tick()
+
+    @rule(minutes=st.integers(1, 15))
+    def time_passes(self, minutes):
+        self.bench.pass_time(timedelta(minutes=minutes))
+        self.bench.tick()
+
+    @rule(
+        kind=st.sampled_from(STRUCK),
+        on=st.sampled_from(PLACES),
+        skip=st.integers(0, 3),
+        seconds=st.floats(0.5, 4.5),
+        status=st.sampled_from((500, 502, 503, 504)),
+    )
+    def a_request_will_fail(self, kind, on, skip, seconds, status):
+        self.bench.strike(Fault(kind, on=on, skip=skip, seconds=seconds, status=status))
+
+    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
+    @rule(
+        wanted=st.sampled_from((0.0, 1.0)),
+        kind=st.sampled_from(STRUCK),
+        skip=st.integers(0, 1),
+        seconds=st.floats(0.5, 4.5),
+    )
+    def a_bar_closes_and_an_order_fails(self, wanted, kind, skip, seconds):
+        self.bench.strike(Fault(kind, skip=skip, seconds=seconds))
+        self.bench.want(wanted)
+        self.bench.tick()
+
+    @rule(
+        kind=st.sampled_from(CONDITIONS),
+        seconds=st.sampled_from((1.0, 4.0, 60.0)),
+        minutes=st.integers(1, 10),
+    )
+    def the_exchange_is_unwell(self, kind, seconds, minutes):
+        self.bench.strike(Fault(kind, seconds=seconds, for_seconds=60.0 * minutes, symbol=SYMBOL))
+
+    @rule(call=st.integers(1, 45), after=st.booleans())
+    def a_tick_is_killed(self, call, after):
+        self.bench.tick(Fate(call, after))
+
+    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
+    @rule(
+        wanted=st.sampled_from((0.0, 1.0)),
+        only=st.sampled_from(POINTS),
+        nth=st.integers(1, 2),
+        after=st.booleans(),
+    )
+    def a_deciding_tick_is_killed(self, wanted, only, nth, after):
+        self.bench.want(wanted)
+        self.bench.tick(Fate(nth, after, only))
+
+    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
+    @rule(state=st.sampled_from(TradingState), wanted=st.sampled_from((0.0, 1.0)))
+    def a_person_intervenes_for_a_bar(self, state, wanted):
+        self.bench.set_state(state)
+        self.bench.want(wanted)
+        self.bench.tick()
+        self.bench.set_state(TradingState.ACTIVE)
+
+    @invariant()
+    def nothing_is_bought_twice(self):
+        if hasattr(self, "bench"):
+            assert not self.bench.overspent()
+
+    def teardown(self):
+        if not hasattr(self, "bench"):
+            return
+        try:
+            self.bench.calm_down()
+            found = self.bench.verdict()
+            assert (found.lost, found.doubled, found.unknown_left) == (0, 0, 0)
+            assert found.discrepancies == []
+            assert found.audit_whole
+            assert not self.bench.overspent()
+            assert not self.bench.bare()
+            assert not self.bench.unsold()
+        finally:
+            self.bench.close()
+
+
+def run(examples: int, *phases: Phase) -> None:
+    """Run the machine."""
+    run_state_machine_as_test(
+        Trading,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=8,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            report_multiple_bugs=False,
+            phases=phases or (Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_the_promise_holds_whatever_happens():
+    """At most one order a decision; nothing lost; ledger and exchange equal; held is covered."""
+    run(EXAMPLES)
+
+
+def send_again(broker, journal, approved, now):
+    """Repeat a request whose outcome is not known."""
+
+    def twice():
+        try:
+            return (broker.submit(approved),)
+        except OutcomeUnknown:
+            return (broker.submit(approved),)
+
+    return deliver(journal, (approved,), twice, now)
+
+
+def take_for_rejected(journal, ids, now, status, code, error):
+    """Store that an order of unknown outcome does not exist."""
+    sure = OrderStatus.REJECTED if status is OrderStatus.UNKNOWN else status
+    return HONEST_FAILED(journal, ids, now, sure, code, error)
+
+
+def without_base_fees(position, fill, record, fee_quote, terms):
+    """Book a fill as if its fee had been paid in quote units."""
+    honest = replace(fill, fee_asset=terms.instrument.quote_asset)
+    return HONEST_BOOK(position, honest, record, fee_quote, terms)
+
+
+HONEST_BOOK = book.book_fill
+HONEST_FAILED = send._failed
+MUTANTS = {
+    "sends again what is unknown": ((trade, "send", send_again),),
+    "takes unknown for rejected": ((send, "_failed", take_for_rejected),),
+    "never asks what became of an order": (
+        (reconcile, "resolve", lambda *_a: []),
+        (trade, "resolve", lambda *_a: []),
+    ),
+    "forgets fees in base": ((reconcile, "book_fill", without_base_fees),),
+    "never protects": ((trade, "guard", lambda *_a: []),),
+    "exits without releasing what protects": ((trade, "release", lambda *_a: []),),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_executor_is_caught(name, monkeypatch):
+    """The machine finds an example that breaks the promise."""
+    for module, attribute, broken in MUTANTS[name]:
+        monkeypatch.setattr(module, attribute, broken)
+    with pytest.raises(AssertionError):
+        run(MUTANT_EXAMPLES, Phase.generate)
