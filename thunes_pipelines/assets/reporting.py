@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from thunes_core.adapters.ledger import Ledger
+from thunes_core.adapters.ledger.export import export_new
 from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
@@ -50,7 +52,8 @@ _log = logging.getLogger(__name__)
             description=(
                 "One UTC day of trading on the exchange's clock: PnL, trades, positions, risk, "
                 "champions and the system's health, as a page, Markdown and text under "
-                "THUNES_HOME/reports."
+                "THUNES_HOME/reports. It names the head of the audit chain, and the chain's new "
+                "lines go to THUNES_HOME/audit."
             ),
         )
     ],
@@ -66,9 +69,12 @@ def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.Material
         facts = daily_facts(ledger, day, settings, studies, around)
         report = write(facts)
         paths = write_report(settings.reports_root, day, report)
+        exported = export_new(ledger, settings.home / "audit")
         wiring.alerts(settings).send(_message(facts, report))
     context.log.info(report.text)
-    return dg.MaterializeResult(metadata=_metadata(facts, report, paths))
+    return dg.MaterializeResult(
+        metadata={**_metadata(facts, report, paths), "audit_lines_exported": exported}
+    )
 
 
 def _surroundings(
@@ -144,6 +150,7 @@ def _metadata(facts: DailyFacts, report: DailyReport, paths: ReportPaths) -> dic
         "win_rate": facts.win_rate,
         "ticks": facts.health.ticks,
         "trading_state": str(facts.risk.state),
+        "audit_head": facts.audit.head,
     }
 
 

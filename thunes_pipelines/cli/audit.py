@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from thunes_core.domain.records import AuditVerdict
 from thunes_core.settings import load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
@@ -30,16 +31,13 @@ def verify_command(
     folder: Annotated[
         Path | None, typer.Option(help="Exported files to check; default: the ledger itself.")
     ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="A head that a daily report named: it must be in the trail.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check that no event was changed, removed or put in between; exit code 1 if one was."""
-    from thunes_core.adapters.ledger.export import verify_files
-
-    if folder is not None:
-        verdict = verify_files(folder)
-    else:
-        with closing(wiring.ledger(load())) as ledger:
-            verdict = ledger.verify_audit()
+    verdict, anchored = _verify(folder, head)
     if json:
         emit_json(
             {
@@ -47,14 +45,27 @@ def verify_command(
                 "rows": verdict.rows,
                 "head": verdict.head,
                 "broken_at": verdict.broken_at,
+                "anchored": anchored,
             }
         )
     elif verdict.whole:
         console.print(f"[green]whole[/]: {verdict.rows} events, head {verdict.head}")
     else:
         console.print(f"[red]broken[/] at event {verdict.broken_at}")
-    if not verdict.whole:
+    if not anchored:
+        console.print(f"[red]rewritten[/]: the head {head} was written down once and is gone")
+    if not (verdict.whole and anchored):
         raise typer.Exit(1)
+
+
+def _verify(folder: Path | None, head: str | None) -> tuple[AuditVerdict, bool]:
+    """Return the verdict, and whether `head` (None: not asked) is in the trail."""
+    from thunes_core.adapters.ledger.export import holds_head, read_files, verify_files
+
+    if folder is not None:
+        return verify_files(folder), head is None or holds_head(read_files(folder), head)
+    with closing(wiring.ledger(load())) as ledger:
+        return ledger.verify_audit(), head is None or holds_head(ledger.audit(), head)
 
 
 def export_command(
@@ -64,13 +75,12 @@ def export_command(
     json: Json = False,
 ) -> None:
     """Write the events that were not exported yet as JSONL files."""
-    from thunes_core.adapters.ledger.export import export, last_exported
+    from thunes_core.adapters.ledger.export import export_new
 
     settings = load()
     folder = to or settings.home / "audit"
-    folder.mkdir(parents=True, exist_ok=True)
     with closing(wiring.ledger(settings)) as ledger:
-        written = export(ledger.audit(after=last_exported(folder)), folder)
+        written = export_new(ledger, folder)
     if json:
         emit_json({"written": written, "folder": str(folder)})
     else:

@@ -14,13 +14,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thunes_core.adapters.ledger.chain import GENESIS, row_hash
 from thunes_core.adapters.ledger.types import canonical_json
 from thunes_core.clock import from_millis, to_millis
 from thunes_core.domain.records import AuditVerdict
 from thunes_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from thunes_core.adapters.ledger import Ledger
 
 LINES_PER_FILE = 10_000
 PATTERN = "audit-*.jsonl"
@@ -35,7 +38,7 @@ def last_exported(folder: Path) -> int:
     raw = newest.read_bytes()
     whole = raw[: raw.rfind(b"\n") + 1]
     if whole != raw:
-        newest.write_bytes(whole)
+        os.truncate(newest, len(whole))
     if not whole:
         return int(newest.stem.removeprefix("audit-")) - 1
     return int(json.loads(whole.splitlines()[-1])["seq"])
@@ -52,12 +55,26 @@ def export(events: Iterable[Mapping[str, Any]], folder: Path) -> int:
     )
 
 
+def export_new(ledger: Ledger, folder: Path) -> int:
+    """Append what `folder` does not hold of the ledger's trail; return how many events."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return export(ledger.audit(after=last_exported(folder)), folder)
+
+
+def holds_head(events: Iterable[Mapping[str, Any]], head: str) -> bool:
+    """True when a head that was written down once (a daily report names it) is in the trail.
+
+    A trail that was rewritten from the beginning is whole in itself, and does not hold it.
+    """
+    return any(event["hash"] == head for event in events)
+
+
 def verify_files(folder: Path) -> AuditVerdict:
     """Check the chain in exported files; `BadInput` when there are none or a line is no event."""
     if not sorted(folder.glob(PATTERN)):
         raise BadInput(f"audit: expected files {PATTERN} in {folder}; there are none; export first")
     head, seq = GENESIS, 0
-    for event in _read(folder):
+    for event in read_files(folder):
         seq += 1
         expected = row_hash(
             head, seq, from_millis(event["time_ms"]), event["event"], canonical_json(event["body"])
@@ -85,7 +102,8 @@ def _line(event: Mapping[str, Any]) -> str:
     return canonical_json({**told, "time_ms": to_millis(event["time"])}) + "\n"
 
 
-def _read(folder: Path) -> Iterator[dict[str, Any]]:
+def read_files(folder: Path) -> Iterator[dict[str, Any]]:
+    """Read exported events, oldest first; raises `BadInput` for a line that is none."""
     for path in sorted(folder.glob(PATTERN)):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             try:

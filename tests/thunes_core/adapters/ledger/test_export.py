@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -62,6 +64,69 @@ def test_an_export_cut_short_anywhere_loses_and_repeats_nothing(ledger, tmp_path
     files.export(ledger.audit(), folder)
     assert lines(folder) == [1, 2, 3, 4, 5, 6, 7]
     assert files.verify_files(folder).whole
+
+
+def test_a_trail_rewritten_from_the_beginning_does_not_hold_the_head_of_a_report(tmp_path):
+    """It is whole in itself; only what was written down elsewhere tells."""
+    trails = []
+    for name in ("honest", "rewritten"):
+        made = open_ledger(f"sqlite:///{tmp_path / name}.db", synchronous="OFF")
+        for number in range(3):
+            made.note(START, "event", {"n": number, "by": name})
+        trails.append((made.audit(), made.verify_audit()))
+        made.close()
+    (honest, verdict), (rewritten, other) = trails
+    assert verdict.whole
+    assert other.whole
+    assert files.holds_head(honest, verdict.head)
+    assert not files.holds_head(rewritten, verdict.head)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from thunes_core.adapters.ledger import export as files, open_ledger
+
+files.LINES_PER_FILE = 3
+point, calls = 0, 0
+real_fsync, real_line = os.fsync, files._line
+
+
+def count(real):
+    def call(*given):
+        global calls
+        calls += 1
+        if calls == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given)
+
+    return call
+
+
+os.fsync, files._line = count(real_fsync), count(real_line)
+ledger = open_ledger(sys.argv[1])
+events = ledger.audit()
+ledger.close()
+for point in range(1, 11):
+    folder, calls = Path(sys.argv[2]) / str(point), 0
+    if os.fork() == 0:
+        files.export(events, folder)
+        os._exit(0)
+    _, status = os.wait()
+    assert os.WTERMSIG(status) == signal.SIGKILL, status
+"""
+
+
+def test_a_kill_anywhere_in_a_rotation_loses_and_repeats_nothing(ledger, tmp_path):
+    """Seven lines and three syncs in files of three: killed at each of them, then continued."""
+    url = f"sqlite:///{tmp_path / 'l.db'}"
+    command = [sys.executable, "-c", KILLED, url, str(tmp_path / "killed")]
+    subprocess.run(command, check=True, timeout=120)
+    for point in range(1, 11):
+        folder = tmp_path / "killed" / str(point)
+        files.export(ledger.audit(), folder)
+        assert lines(folder) == [1, 2, 3, 4, 5, 6, 7]
+        assert files.verify_files(folder) == ledger.verify_audit()
 
 
 def test_exported_files_prove_themselves(ledger, tmp_path):
