@@ -185,6 +185,7 @@ def run(examples: int, *phases: Phase) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_promise_holds_whatever_happens():
     """At most one order a decision; nothing lost; ledger and exchange equal; held is covered."""
     run(EXAMPLES)
@@ -230,6 +231,7 @@ MUTANTS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_executor_is_caught(name, monkeypatch):
     """The machine finds an example that breaks the promise."""

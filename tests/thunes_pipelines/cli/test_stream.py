@@ -6,8 +6,8 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import sleep
 from threading import Timer
+from time import sleep
 
 import pytest
 import stamina

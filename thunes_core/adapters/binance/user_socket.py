@@ -51,8 +51,11 @@ class UserSocket:
         return document.get("id") == ALIVE and not document.get("result")
 
     async def close(self) -> None:
-        """End the connection."""
-        await self._socket.close()
+        """End the connection, at once where there is no time for a farewell."""
+        try:
+            await self._socket.close()
+        finally:
+            self._socket.transport.abort()
 
     async def subscribe(self, parameters: dict[str, Any]) -> None:
         """Subscribe with signed `parameters`; raises `LinkLost` when that is refused."""
