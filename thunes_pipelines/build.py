@@ -10,13 +10,21 @@ from typing import Any
 import dagster as dg
 
 from thunes_core.errors import SettingsInvalid
-from thunes_pipelines.assets import lineage, market, reporting, research, trading, warehouse
+from thunes_pipelines.assets import (
+    lineage,
+    market,
+    parity,
+    reporting,
+    research,
+    trading,
+    warehouse,
+)
 from thunes_pipelines.jobs import JOBS
 from thunes_pipelines.resources.house import HOUSE, House
 from thunes_pipelines.schedules import schedules
 from thunes_pipelines.sensors import sensors
 
-GROUPS = (market, research, trading, reporting, warehouse, lineage)
+GROUPS = (market, research, trading, reporting, parity, warehouse, lineage)
 
 
 def build_definitions(*, house: House | None = None, **settings: Any) -> dg.Definitions:

@@ -41,8 +41,13 @@ TRADE = dg.define_asset_job(
 REPORT = dg.define_asset_job(
     "daily_report",
     selection=dg.AssetSelection.groups(policies.REPORTING)
-    - dg.AssetSelection.assets(policies.WAREHOUSE, policies.LINEAGE),
+    - dg.AssetSelection.assets(policies.WAREHOUSE, policies.LINEAGE, policies.LIVE_PARITY),
     description="Write the report of one day: result, trades, positions, health.",
+)
+PARITY = dg.define_asset_job(
+    "compare_live_with_backtest",
+    selection=dg.AssetSelection.assets(policies.LIVE_PARITY),
+    description="Compare one day's real orders with the backtest of the same bars, one by one.",
 )
 PUBLISH = dg.define_asset_job(
     "publish_warehouse",
@@ -137,6 +142,7 @@ JOBS: list[dg.JobDefinition | UnresolvedAssetJob] = [
     REOPTIMISE,
     TRADE,
     REPORT,
+    PARITY,
     PUBLISH,
     SHOW_LINEAGE,
     promote,

@@ -17,6 +17,7 @@ TRADE_TICK = dg.AssetKey("trade_tick")
 DAILY_REPORT = dg.AssetKey("daily_report")
 WAREHOUSE = dg.AssetKey("warehouse")
 LINEAGE = dg.AssetKey("lineage")
+LIVE_PARITY = dg.AssetKey("live_parity")
 """Keys that another file than the asset's own needs."""
 
 EXCHANGE_POOL = "exchange"

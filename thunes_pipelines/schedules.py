@@ -90,6 +90,19 @@ def reports_due(
     return [dg.RunRequest(partition_key=day) for day in days]
 
 
+def parity_due(
+    _context: dg.ScheduleEvaluationContext, house: House
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask for the comparison of the exchange's yesterday."""
+    try:
+        day = partitions.day_key(house.market().server_time() - timedelta(days=1))
+    except OutsideFailed as error:
+        return dg.SkipReason(str(error))
+    if not partitions.DAYS.has_partition_key(day):
+        return dg.SkipReason(f"{day} lies after this machine's day")
+    return dg.RunRequest(partition_key=day)
+
+
 def days_to_report(today: datetime, made: set[str]) -> list[str]:
     """Return today, and the days between the newest report and today, oldest first, bounded."""
     back = [partitions.day_key(today - timedelta(days=n)) for n in range(MAX_REPORT_DAYS)]
@@ -145,6 +158,13 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             default_status=on,
             description="The report of the exchange's day at 23:00 UTC, missed days included.",
         )(reports_due),
+        dg.schedule(
+            "20 0 * * *",
+            name="compare_live_with_backtest_0020",
+            job=jobs.PARITY,
+            default_status=on,
+            description="Yesterday's real orders against the backtest's, one by one, 00:20 UTC.",
+        )(parity_due),
         dg.schedule(
             "15 23 * * *",
             name="publish_warehouse_2315",

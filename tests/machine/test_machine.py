@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -28,17 +29,16 @@ from thunes_core.domain.orders import OrderStatus
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import OutcomeUnknown
 from thunes_core.testnet.faults import Fault, FaultKind
-from thunes_core.trading import book, reconcile, send, trade
-from thunes_core.trading.send import deliver
+from thunes_core.trading import act, book, guard, reconcile, send, trade
 from thunes_pipelines.services.mortal import Fate
 
 EXAMPLES = int(os.environ.get("THUNES_SOAK_EXAMPLES", "200"))
 MUTANT_EXAMPLES = 200
 STRUCK = (
-    FaultKind.ERROR,
     FaultKind.ERROR_AFTER,
-    FaultKind.DROP,
     FaultKind.DROP_AFTER,
+    FaultKind.ERROR,
+    FaultKind.DROP,
     FaultKind.LATE,
     FaultKind.GARBAGE,
     FaultKind.REFUSE,
@@ -57,6 +57,7 @@ POINTS = (
     "claim",
     "submit",
     "submit_pair",
+    "submit_entry",
     "replace",
     "cancel",
     "record_outcome",
@@ -76,9 +77,11 @@ class Trading(RuleBasedStateMachine):
     """A strategy that wants this and that, on an exchange that fails like this and that."""
 
     bench: Bench
+    protections: ClassVar[tuple[Protection, ...]] = PROTECTIONS
 
-    @initialize(protection=st.sampled_from(PROTECTIONS), period=st.sampled_from((8, 14, 30)))
-    def begin(self, protection, period):
+    @initialize(number=st.integers(0, 3), period=st.sampled_from((8, 14, 30)))
+    def begin(self, number, period):
+        protection = self.protections[number % len(self.protections)]
         self.bench = Bench(protection, wave(period=period, bars=80))
         self.bench.tick()
 
@@ -103,14 +106,17 @@ class Trading(RuleBasedStateMachine):
     def a_request_will_fail(self, kind, on, skip, seconds, status):
         self.bench.strike(Fault(kind, on=on, skip=skip, seconds=seconds, status=status))
 
-    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
+    @precondition(lambda self: self.bench.bar < self.bench.last_bar - 3)
     @rule(
-        wanted=st.sampled_from((0.0, 1.0)),
+        wanted=st.sampled_from((1.0, 1.0, 0.0)),
         kind=st.sampled_from(STRUCK),
-        skip=st.integers(0, 1),
+        skip=st.sampled_from((0, 0, 1)),
         seconds=st.floats(0.5, 4.5),
     )
-    def a_bar_closes_and_an_order_fails(self, wanted, kind, skip, seconds):
+    def a_turn_fails(self, wanted, kind, skip, seconds):
+        """Stand on the other side first, so that there is an order to fail."""
+        self.bench.want(1.0 - wanted)
+        self.bench.tick()
         self.bench.strike(Fault(kind, skip=skip, seconds=seconds))
         self.bench.want(wanted)
         self.bench.tick()
@@ -167,10 +173,10 @@ class Trading(RuleBasedStateMachine):
             self.bench.close()
 
 
-def run(examples: int, *phases: Phase) -> None:
+def run(examples: int, *phases: Phase, machine: type[Trading] = Trading) -> None:
     """Run the machine."""
     run_state_machine_as_test(
-        Trading,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=8,
@@ -191,16 +197,16 @@ def test_the_promise_holds_whatever_happens():
     run(EXAMPLES)
 
 
-def send_again(broker, journal, approved, now):
+def send_again(broker, journal, approved, request):
     """Repeat a request whose outcome is not known."""
 
     def twice():
         try:
-            return (broker.submit(approved),)
+            return request()
         except OutcomeUnknown:
-            return (broker.submit(approved),)
+            return request()
 
-    return deliver(journal, (approved,), twice, now)
+    return HONEST_DELIVER(broker, journal, approved, twice)
 
 
 def take_for_rejected(journal, ids, now, status, code, error):
@@ -215,18 +221,39 @@ def without_base_fees(position, fill, record, fee_quote, terms):
     return HONEST_BOOK(position, honest, record, fee_quote, terms)
 
 
+class Bare(Trading):
+    """Positions that nothing protects: an entry is one plain order."""
+
+    protections = (Protection(),)
+
+
+class Covered(Trading):
+    """Positions with a stop, or with stop and target."""
+
+    protections = PROTECTIONS[1:]
+
+
 HONEST_BOOK = book.book_fill
+HONEST_DELIVER = send.deliver
 HONEST_FAILED = send._failed
 MUTANTS = {
-    "sends again what is unknown": ((trade, "send", send_again),),
-    "takes unknown for rejected": ((send, "_failed", take_for_rejected),),
+    "sends again what is unknown": (
+        Bare,
+        *((module, "deliver", send_again) for module in (send, act, guard)),
+    ),
+    "takes unknown for rejected": (Covered, (send, "_failed", take_for_rejected)),
     "never asks what became of an order": (
+        Bare,
         (reconcile, "resolve", lambda *_a: []),
         (trade, "resolve", lambda *_a: []),
     ),
-    "forgets fees in base": ((reconcile, "book_fill", without_base_fees),),
-    "never protects": ((trade, "guard", lambda *_a: []),),
-    "exits without releasing what protects": ((trade, "release", lambda *_a: []),),
+    "forgets fees in base": (Bare, (reconcile, "book_fill", without_base_fees)),
+    "never protects": (
+        Covered,
+        (trade, "guard", lambda *_a: []),
+        (trade, "lists_for", lambda *_a: []),
+    ),
+    "exits without releasing what protects": (Covered, (act, "release", lambda *_a: [])),
 }
 
 
@@ -235,7 +262,8 @@ MUTANTS = {
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_executor_is_caught(name, monkeypatch):
     """The machine finds an example that breaks the promise."""
-    for module, attribute, broken in MUTANTS[name]:
+    machine, *patches = MUTANTS[name]
+    for module, attribute, broken in patches:
         monkeypatch.setattr(module, attribute, broken)
     with pytest.raises(AssertionError):
-        run(MUTANT_EXAMPLES, Phase.generate)
+        run(MUTANT_EXAMPLES, Phase.generate, machine=machine)

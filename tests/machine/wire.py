@@ -56,5 +56,5 @@ class DoorAdapter(BaseAdapter):
 def wire_to(exchange: Exchange, *ports: Any) -> None:
     """Let the clients of `ports` reach `exchange` without a socket."""
     for port in ports:
-        port.client.session.mount("http://", DoorAdapter(exchange))
+        port.client.session.mount(f"{port.rest_url}/", DoorAdapter(exchange))
         port.client.session.trust_env = False
