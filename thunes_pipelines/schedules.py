@@ -135,7 +135,31 @@ def tidy_due(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     """Return every schedule; those that can change what is traded run only when `running`."""
     on = dg.DefaultScheduleStatus.RUNNING
-    trading = on if running else dg.DefaultScheduleStatus.STOPPED
+    return [*_trading(on if running else dg.DefaultScheduleStatus.STOPPED), *_always(on)]
+
+
+def _trading(status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Return what can change what is traded."""
+    return [
+        dg.schedule(
+            "*/10 * * * *",
+            name="trade_every_10_minutes",
+            job=jobs.TRADE,
+            default_status=status,
+            description="One tick every ten minutes, skipped while one runs.",
+        )(trade_due),
+        dg.schedule(
+            "0 3 * * 0",
+            name="reoptimise_weekly",
+            job=jobs.REOPTIMISE,
+            default_status=status,
+            description="A new walk-forward of every study, Sundays 03:00 UTC.",
+        )(studies_due),
+    ]
+
+
+def _always(on: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Return what reads, tells and tidies."""
     return [
         dg.schedule(
             "2 * * * *",
@@ -144,13 +168,6 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             default_status=on,
             description="Bars of the running month and of missing history, for every symbol.",
         )(ingest_due),
-        dg.schedule(
-            "*/10 * * * *",
-            name="trade_every_10_minutes",
-            job=jobs.TRADE,
-            default_status=trading,
-            description="One tick every ten minutes, skipped while one runs.",
-        )(trade_due),
         dg.schedule(
             "0 23 * * *",
             name="daily_report_2300",
@@ -179,13 +196,6 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             default_status=on,
             description="From fills back to bars and from revised bars forward, every night.",
         ),
-        dg.schedule(
-            "0 3 * * 0",
-            name="reoptimise_weekly",
-            job=jobs.REOPTIMISE,
-            default_status=trading,
-            description="A new walk-forward of every study, Sundays 03:00 UTC.",
-        )(studies_due),
         dg.schedule(
             "30 4 * * *",
             name="tidy_daily",

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 SPARE_BARS = 5
 STEPS_APART = 1.01
-"""A quantity may differ by one step: rounding, and money short by an earlier fill's slippage."""
+"""A quantity may differ by a step (rounding, money short by an earlier fill's slippage) and by the
+fee, which the exchange takes from the coins that were bought."""
 
 ReadBars = Callable[[Study, datetime, datetime], pl.DataFrame]
 SCHEMA = {
@@ -77,7 +78,7 @@ def study_parity(
     )
     simulated = _moves(run.equity, run.trades, targets, terms.costs)
     live = _traded(_of(ledger.fills(start, day[1]), study), study)
-    rows = _compared(simulated, live, study, terms.lots)
+    rows = _compared(simulated, live, study, terms)
     return rows.filter((pl.col("bar") >= day[0]) & (pl.col("bar") < day[1]))
 
 
@@ -213,11 +214,13 @@ def _traded(fills: pl.DataFrame, study: Study) -> pl.DataFrame:
 
 
 def _compared(
-    simulated: pl.DataFrame, live: pl.DataFrame, study: Study, lots: LotRules
+    simulated: pl.DataFrame, live: pl.DataFrame, study: Study, terms: DayTerms
 ) -> pl.DataFrame:
     both = simulated.join(live, on="bar", how="full", coalesce=True).sort("bar")
     apart = (pl.col("live_quantity") - pl.col("backtest_quantity")).abs()
     side = pl.col("backtest_quantity").sign()
+    fee = terms.costs.taker_fee * pl.col("backtest_quantity").abs()
+    allowed = max(STEPS_APART * terms.lots.step_size, 1e-9) + fee
     return both.select(
         pl.lit(study.key).alias("study"),
         "bar",
@@ -225,7 +228,7 @@ def _compared(
         .then(pl.lit("missing"))
         .when(pl.col("backtest_quantity").is_null())
         .then(pl.lit("extra"))
-        .when(apart > max(STEPS_APART * lots.step_size, 1e-9))
+        .when(apart > allowed)
         .then(pl.lit("quantity"))
         .otherwise(pl.lit("same")),
         backtest_quantity="backtest_quantity",
