@@ -22,7 +22,9 @@ from thunes_core.reporting.plots import (
     equity_drawdown_png,
     folds_png,
     price_trades_png,
+    promise_png,
 )
+from thunes_core.reporting.trial_plots import trials_png
 
 MOST_BYTES = 80_000
 
@@ -117,3 +119,31 @@ def test_matplotlib_is_imported_only_when_something_is_drawn():
     """Loading the code location does not pay for pictures."""
     code = "import sys, thunes_core.reporting.daily; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_trials_are_drawn_in_order_and_over_each_parameter():
+    """Numbers, choices and flags, trials that broke a rule, and a search that found nothing."""
+    trials = pl.DataFrame(
+        {
+            "number": [0, 1, 2, 3],
+            "sharpe": [0.5, None, 1.5, 1.0],
+            "feasible": [True, False, False, True],
+            "fast": [5, 6, 7, 8],
+            "kind": ["a", "b", "a", "b"],
+            "anchored": [True, False, True, False],
+        }
+    )
+    some = trials_png(trials, ["fast", "kind", "anchored"], "trials")
+    none = trials_png(trials.filter(pl.col("sharpe").is_null()), ["fast"], "trials")
+    assert picture(some).width == picture(none).width
+    assert len(some) > len(none) > 500
+
+
+def test_a_promise_is_drawn():
+    """The band widens; the picture has its width."""
+    days = pl.DataFrame(
+        {"day": [1, 2], "low": [0.9, 0.8], "middle": [1.0, 1.0], "high": [1.1, 1.3]}
+    )
+    drawn = picture(promise_png(days, "promise"))
+    assert drawn.width > 500
+    assert len(drawn.getcolors(10_000)) > 3

@@ -230,9 +230,10 @@ def nonsense():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            healthy = self.path == "/health" and self.server.healthy
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(self.server.body)
+            self.wfile.write(b"OK" if healthy else self.server.body)
 
         do_POST = do_GET  # noqa: N815 - the base class names it so
 
@@ -249,12 +250,23 @@ def nonsense():
 
 
 @pytest.mark.parametrize("body", NONSENSE)
+def test_a_broken_server_is_one_clear_error(nonsense, body):
+    """It is healthy by its own word, and answers what nobody can read."""
+    nonsense.body, nonsense.healthy = body, True
+    url = f"http://127.0.0.1:{nonsense.server_port}"
+    for question in (Registry(url, "", KEY).candidate, champion_source(url, "", KEY).champion):
+        with pytest.raises((RegistryUnavailable, NoChampion), match="expected"):
+            question(STUDY)
+
+
+@pytest.mark.parametrize("body", NONSENSE)
 def test_a_server_that_answers_nonsense_is_one_clear_error(nonsense, body):
     """Another program on MLflow's port: every question ends with what to correct."""
-    nonsense.body = body
+    nonsense.body, nonsense.healthy = body, False
     url = f"http://127.0.0.1:{nonsense.server_port}"
     registry = Registry(url, "", KEY)
     ask = [
+        registry.versions,
         lambda: registry.version(STUDY, "champion"),
         lambda: registry.candidate(STUDY),
         lambda: champion_source(url, "", KEY).champion(STUDY),

@@ -22,6 +22,8 @@ from thunes_pipelines.resources.champions import TIMEOUT_SECONDS, without_passwo
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+HEALTHY = "OK"
+"""What an MLflow server's /health answers."""
 LOCAL_UI = "http://127.0.0.1:5000"
 _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -86,9 +88,12 @@ class Connection:
             return
         try:
             health = f"{self.uri.rstrip('/')}/health"
-            requests.get(health, timeout=TIMEOUT_SECONDS).raise_for_status()
+            answer = requests.get(health, timeout=TIMEOUT_SECONDS)
+            answer.raise_for_status()
         except requests.RequestException as error:
             raise self._unavailable(error) from error
+        if answer.text.strip() != HEALTHY:
+            raise self._not_mlflow(ValueError(f"its /health says {answer.text[:40]!r}"))
 
     def _unavailable(self, error: Exception) -> RegistryUnavailable:
         return RegistryUnavailable(
