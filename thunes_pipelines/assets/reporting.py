@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from thunes_core.adapters.ledger import Ledger
-from thunes_core.adapters.ledger.export import export_new
 from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
@@ -61,6 +59,8 @@ _log = logging.getLogger(__name__)
 )
 def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
     """Gather the day's facts, write the report and leave it where people find it."""
+    from thunes_core.adapters.ledger.export import export_new
+
     day = date.fromisoformat(context.partition_key)
     settings = house.settings()
     with told_plainly(), closing(house.ledger()) as ledger:
