@@ -37,6 +37,25 @@ def test_hours_of_attack_lose_and_double_nothing():
     assert found["fills"] > 2
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_week_of_paper_trading_passes_the_gates_of_paper():
+    """168 hours and 1,008 checks of two symbols under attack; the rest is the market's answer."""
+    found = run_soak(SoakPlan(seed=2, symbols=("BTCUSDT", "ETHUSDT")))
+    assert {name: found[name] for name in PROMISES} == {
+        "lost": 0,
+        "doubled": 0,
+        "unknown_left": 0,
+        "discrepancies": [],
+        "unexplained_errors": [],
+    }
+    assert found["audit_whole"]
+    assert found["ticks"] >= 1008
+    paper = ("hours", "checks", "reconnections", "unexplained_errors")
+    assert all(found["gates"][name]["passed"] for name in paper)
+    assert {"pnl", "sharpe", "drawdown", "win_rate"} < found["gates"].keys()
+
+
 def test_a_schedule_has_every_kind_of_condition_and_strikes_one_request_in_five():
     """The same seed gives the same schedule."""
     drawn = scripted(1, 168, "BTCUSDT")
