@@ -253,7 +253,6 @@ MUTANTS = {
         (trade, "guard", lambda *_a: []),
         (trade, "lists_for", lambda *_a: []),
     ),
-    "exits without releasing what protects": (Covered, (act, "release", lambda *_a: [])),
 }
 
 
