@@ -53,6 +53,7 @@ def testnet(
     start: str | None = _clock(None, help="Where the clock begins, ISO 8601 UTC."),
     clock: str = _clock("real", help="real, stepped, or xN for N times real."),
     cash: float = _account(10_000.0, help="Starting balance of every quote asset."),
+    balance: list[str] = _account([], help="More of an asset, such as BNB=2; repeatable."),
     taker_fee: float = _account(0.001, help="Taker fee, a fraction."),
     maker_fee: float = _account(0.001, help="Maker fee, a fraction."),
     slippage: float = _account(0.0005, help="Slippage of takers, a fraction."),
@@ -80,6 +81,7 @@ def testnet(
         options=_options(cash, Costs(taker_fee, maker_fee, slippage), fee_asset, seed, depth),
         keys=_keys(public_key),
     )
+    _deposit(exchange, balance)
     _plan_faults(exchange, faults, fault_rate, seed)
     serve(exchange, host, port, lambda url: _announce(url, exchange, clock, as_json))
 
@@ -101,6 +103,16 @@ def _options(cash: float, costs: Costs, fee_asset: str, seed: int, depth: bool) 
         terms=terms_of(costs, fee_asset),
         depth=Depth(seed=seed) if depth else None,
     )
+
+
+def _deposit(exchange: Exchange, balances: list[str]) -> None:
+    from thunes_core.testnet.admin import deposit
+
+    for text in balances:
+        asset, equals, amount = text.partition("=")
+        if not equals or not asset.isalnum():
+            raise BadInput(f"balance: expected ASSET=AMOUNT such as BNB=2; it was {text!r}")
+        deposit(exchange, {"asset": asset, "amount": amount})
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -70,9 +70,9 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     key.write_text(ED25519_PEM)
     on = started(
         monkeypatch, "--symbols", "ETHUSDT", "--clock", "stepped", "--start", "2025-03-01T00:00:00",
-        "--cash", "500", "--taker-fee", "0.002", "--fee-asset", "quote", "--depth",
+        "--cash", "500", "--balance", "BNB=2.5", "--taker-fee", "0.002", "--fee-asset", "quote",
         "--faults", str(script), "--fault-rate", "0.1", "--public-key", str(key),
-        "--history-days", "30",
+        "--history-days", "30", "--depth",
     )  # fmt: skip
     assert on.market.symbols == ["ETHUSDT"]
     assert on.clock.now_ms() == 1_740_787_200_000
@@ -81,6 +81,7 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert on.book.is_finite
     shown = on.faults.document()
     assert (len(shown["waiting"]), shown["draw"]["rate"]) == (1, 0.1)
+    assert str(on.wallet.free("BNB")) == "2.5"
     assert set(on.keys) == {"thunes-local-key", testnet.ED25519_KEY}
 
 
@@ -101,6 +102,8 @@ def test_options_reach_the_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         (["--faults", "nowhere.json"], "expected a file"),
         (["--fault-rate", "3"], "expected a rate"),
         (["--port", "abc"], "'abc' is not a valid integer range; see thunes testnet --help"),
+        (["--balance", "BNB"], "balance: expected ASSET=AMOUNT"),
+        (["--balance", "BNB=x"], "deposit: expected"),
         (["--bogus"], "No such option '--bogus'"),
         (["--public-key", os.__file__], "expected an Ed25519 or RSA public key"),
     ],
