@@ -140,14 +140,18 @@ def row(goal: Goal) -> tuple[str, ...]:
 
 def write(page: Path, found: list[Goal]) -> None:
     """Replace the section of `page`; the load is how many wanted a core while all ran."""
+    cores, load = core_count(), os.getloadavg()[0]
     intro = (
         "An SMA crossover with fee, slippage and trailing stop over a year of bars, trades and all "
-        f"metrics of each run, here and in vectorbt, one after the other on {core_count()} cores "
-        f"under a load of {os.getloadavg()[0]:.0f}; by `make bench`. Single runs and the first of "
-        "a process are measured in processor time, sweeps by the clock: they use every core here, "
-        "one in vectorbt. The last runs of each part stand in `tests/benchmarks/history.csv`."
+        f"metrics of each run, here and in vectorbt, one after the other on {cores} cores under a "
+        f"load of {load:.0f}; by `make bench`. Single runs and the first of a process are measured "
+        "in processor time, sweeps by the clock: they use every core here, one in vectorbt. The "
+        "last runs of each part stand in `tests/benchmarks/history.csv`."
     )
-    replace_section(page, "backtest", "Backtest", intro, [HEADS, *map(row, found)])
+    told = ""
+    if load > 2 * cores:
+        told = "Other work kept the machine busy, and the clock measures that too: compare the CPU."
+    replace_section(page, "backtest", "Backtest", intro, [HEADS, *map(row, found)], told)
 
 
 def main(python: str, page: Path | None = None) -> int:
