@@ -130,14 +130,14 @@ class Settlement:
             order.held = ZERO
 
     def affordable(self, order: ExchangeOrder, price: Decimal, quantity: Decimal) -> bool:
-        """True when `order` can pay for `quantity` at `price`, its own hold included."""
+        """True when `order` can pay for `quantity` at `price`, what it holds for it included."""
         listing = self._market.listing(order.symbol)
         if not order.is_buy:
             asset, amount = listing.base, quantity
         else:
             fee = self.terms.taker_fee if self.terms.fee_asset is FeeAsset.QUOTE else ZERO
             asset, amount = listing.quote, price * quantity * (1 + fee)
-        own = order.held if order.held_asset == asset else ZERO
+        own = self._share(order, quantity) if order.held_asset == asset else ZERO
         return self._wallet.free(asset) + own >= amount
 
     def book(
@@ -185,12 +185,16 @@ class Settlement:
 
     def release_share(self, order: ExchangeOrder, quantity: Decimal) -> None:
         """Free what `order` holds for `quantity` of what remains of it."""
-        if not order.held:
-            return
-        last = quantity >= order.remaining
-        share = order.held if last else order.held * quantity / order.remaining
-        self._wallet.release(order.held_asset, share)
-        order.held -= share
+        share = self._share(order, quantity)
+        if share:
+            self._wallet.release(order.held_asset, share)
+            order.held -= share
+
+    def _share(self, order: ExchangeOrder, quantity: Decimal) -> Decimal:
+        """Return what `order` holds for `quantity` of what remains of it."""
+        if not order.held or quantity >= order.remaining:
+            return order.held
+        return order.held * quantity / order.remaining
 
     def _fee(
         self,
