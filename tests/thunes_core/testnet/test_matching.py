@@ -17,6 +17,7 @@ from tests.thunes_core.testnet.markets import (
     step,
 )
 from thunes_core.domain.limits import Costs
+from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.matching import Exchange, Options
 from thunes_core.testnet.orders import Status
 from thunes_core.testnet.settlement import FeeAsset, FillPrice, terms_of
@@ -318,3 +319,13 @@ def test_total_of_the_account_is_what_its_trades_say() -> None:
     shown = {b["asset"]: b for b in signed(on, "GET", "account")["balances"]}
     assert D(shown["USDT"]["free"]) + D(shown["USDT"]["locked"]) == quote
     assert D(shown["BTC"]["free"]) + D(shown["BTC"]["locked"]) == base
+
+
+def test_stop_that_a_thin_book_makes_too_dear_expires() -> None:
+    """All money is held at the stop's price; the book asks more: nothing fills, all comes back."""
+    thin = Options(terms=terms_of(Costs(0, 0, 0)), depth=Depth(seed=4, level_quote=30.0))
+    on = exchange(RISING, thin)
+    asked = order(on, "BUY", "STOP_LOSS", quantity="97.08737", stopPrice="103")
+    step(on, 1.5)
+    assert status(on, asked["orderId"]) == "EXPIRED"
+    assert balances(on)["USDT"] == (D(10_000), D(0))
