@@ -12,7 +12,7 @@ HOURS ?= 168
 SEED ?= 1
 EXAMPLES ?= 2000
 
-.PHONY: bench-data bench-stream demo up test check soak nightly format lint types imports docs peers bench lock clean refusals
+.PHONY: bench-data bench-latency bench-stream demo up test check soak nightly format lint types imports docs peers bench lock clean refusals
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -94,6 +94,9 @@ bench-data: $(DEV)  ## what fetching, storing and reading bars costs, against ot
 
 bench-stream: $(DEV)  ## from a closed bar at the socket to the start of the tick
 	@$(BIN)/python -m tests.benchmarks.bench_stream --bars 120 --write docs/performance.md
+
+bench-latency: $(DEV)  ## from a closed bar to the order on the wire, in process and as a Dagster run
+	@$(BIN)/python -m tests.benchmarks.bench_latency --write docs/performance.md
 
 lock:  ## needs uv
 	uv pip compile --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements.lock

@@ -54,7 +54,7 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
         strategy=study.strategy,
         prices=floor.prices,
         account=floor.account,
-        unresolved={**floor.unresolved, **in_flight(desk.journal)},
+        unresolved={**floor.unresolved, **in_flight(unsettled)},
         armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
         breaker_open=floor.breaker_open,
         pending=pending_buys(unsettled, floor.prices),

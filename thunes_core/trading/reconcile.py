@@ -8,7 +8,7 @@ Add here: a comparison of ledger and exchange. Keep out: deciding, sending.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -111,7 +111,7 @@ def reconcile(desk: Desk) -> Reconciliation:
         **{order.symbol: _foreign_sentence(order) for order in strangers},
         **foreign,
         **_unexplained(discrepancies, desk.instruments),
-        **in_flight(desk.journal),
+        **in_flight(desk.journal.open_orders()),
     }
     return Reconciliation(
         account=account,
@@ -261,10 +261,10 @@ def _foreign_sentence(order: Order) -> str:
     )
 
 
-def in_flight(journal: Journal) -> dict[str, str]:
+def in_flight(open_orders: Sequence[OrderRecord]) -> dict[str, str]:
     """Return, by symbol, the sentence about an order that is not settled though it should be."""
     return {
         record.request.symbol: f"{record.client_order_id} is {record.status}, not settled"
-        for record in journal.open_orders()
+        for record in open_orders
         if record.status.is_in_flight or record.status.is_final
     }

@@ -1,0 +1,142 @@
+"""Latency: from a closed bar to the order on the wire, in one process and as a Dagster run.
+
+    python -m tests.benchmarks.bench_latency --orders 120 --runs 5
+    make bench-latency                                     writes the page
+
+Goals: in one process at most 1 ms at the 99th percentile without the durable commits; as a run at
+most 3 s (median) from launch to the request on the wire, and at most 2.5 s of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import latency_inside, latency_runs
+from tests.benchmarks.latency_inside import APART, READS
+from tests.benchmarks.latency_runs import RunTimes
+from tests.benchmarks.pages import replace_section
+from tests.benchmarks.stopwatch import Split
+
+Rows = list[tuple[str, ...]]
+HEADS = ("", "p50 ms", "p99 ms", "CPU p50 ms", "CPU p99 ms", "goal")
+RUN_HEADS = ("", "p50 s", "worst s", "goal")
+GOAL_MS = 1.0
+MOMENTS = {
+    "started": "run started (interpreter, Dagster, code location)",
+    "step": "step started",
+    "first_request": "first request on the wire",
+    "order": "order's arrival at the exchange",
+    "ended": "process ended",
+    "cpu_to_order": "CPU of the process until the order",
+    "cpu": "CPU of the process, whole run",
+}
+RUN_GOALS = {"first_request": 3.0, "cpu_to_order": 2.5}
+
+
+def inside_rows(splits: Sequence[Split]) -> Rows:
+    """Return the sums and then every part, the dearest first."""
+    names = {name for split in splits for name in split.wall}
+    counted = [name for name in names if name not in APART]
+    parts = sorted(names, key=lambda name: -np.median([split.wall[name] for split in splits]))
+    return [
+        _row("**bar known to bytes ready, without what waits**", splits, counted, GOAL_MS),
+        _row("of that without the ledger's reads", splits, [n for n in counted if n != READS]),
+        _row("**everything, commits and questions to the exchange too**", splits, list(names)),
+        *(_row(name, splits, [name]) for name in parts),
+    ]
+
+
+def _row(
+    title: str, splits: Sequence[Split], names: Sequence[str], goal: float | None = None
+) -> tuple[str, ...]:
+    wall = [1000 * sum(split.wall[name] for name in names) for split in splits]
+    cpu = [1000 * sum(split.cpu[name] for name in names) for split in splits]
+    figures = [f"{np.percentile(of, at):.3f}" for of in (wall, cpu) for at in (50, 99)]
+    told = _verdict("p99", float(np.percentile(wall, 99)), goal, "ms")
+    return (title, *figures, told)
+
+
+def _verdict(what: str, value: float, goal: float | None, unit: str) -> str:
+    """Say a goal and whether it is reached; nothing where there is none."""
+    if goal is None:
+        return ""
+    return f"{what} ≤ {goal:g} {unit}: {'reached' if value <= goal else 'missed'}"
+
+
+def run_rows(runs: Sequence[RunTimes]) -> Rows:
+    """Return median and worst of every moment of the runs."""
+    found = {field.name: [getattr(run, field.name) for run in runs] for field in fields(RunTimes)}
+    return [
+        (
+            MOMENTS[name],
+            f"{np.median(s):.2f}",
+            f"{max(s):.2f}",
+            _verdict("p50", float(np.median(s)), RUN_GOALS.get(name), "s"),
+        )
+        for name, s in found.items()
+    ]
+
+
+def measure(orders: int, runs: int, folder: Path) -> tuple[list[Split], list[RunTimes]]:
+    """Time orders in this process, then whole runs; a fresh testnet for each of both."""
+    with latency_runs.testnet() as exchange:
+        settings = latency_inside.trading_settings(folder / "inside", exchange.url)
+        splits = latency_inside.measure(settings, exchange.step, orders)
+    found: list[RunTimes] = []
+    with latency_runs.testnet() as exchange:
+        for number in range(5 * runs):
+            exchange.step()
+            timed = latency_runs.measure_run(folder / f"run{number}", exchange)
+            found += [timed] if timed else []
+            if len(found) == runs:
+                break
+    return splits, found
+
+
+def main() -> None:
+    """Measure, print, and with `--write` replace the section of a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--orders", type=int, default=120)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--write", type=Path, help="replace the section of this page")
+    asked = parser.parse_args()
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        splits, runs = measure(asked.orders, asked.runs, Path(folder))
+    load = f"load {before:.1f} before and {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores"
+    tables = ((HEADS, inside_rows(splits)), (RUN_HEADS, run_rows(runs)))
+    for heads, rows in tables:
+        table = Table(*heads, title=load)
+        for row in rows:
+            table.add_row(*row)
+        Console(width=120).print(table)
+    if asked.write:
+        _write(asked.write, load, splits, runs)
+
+
+def _write(page: Path, load: str, splits: Sequence[Split], runs: Sequence[RunTimes]) -> None:
+    told = (
+        f"{len(splits)} orders of real ticks in one process on the local testnet: from the closed "
+        "bars read and parsed to the bytes of the first order request given to the connection. "
+        f"SQLite ledger with full sync; machine under {load}; by `make bench-latency`."
+    )
+    replace_section(page, "latency", "Bar to order", told, [HEADS, *inside_rows(splits)])
+    told = (
+        f"{len(runs)} runs of `trade`, each a fresh process of `dagster api execute_run` as the "
+        "launcher starts it; seconds since the launch. The daemon's queue looks once a second, "
+        f"which comes on top. Machine under {load}; by `make bench-latency`."
+    )
+    replace_section(page, "run latency", "Run to order", told, [RUN_HEADS, *run_rows(runs)])
+
+
+if __name__ == "__main__":
+    main()

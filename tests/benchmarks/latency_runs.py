@@ -1,0 +1,183 @@
+"""From the launch of a Dagster run of `trade` to its order at the testnet, a process a run.
+
+A run is launched as Dagster's own launchers do, by `dagster api execute_run` in a fresh process.
+The daemon's queue, which looks once a second (`dagster.yaml`), comes on top.
+
+Add here: another moment of a run. Keep out: what happens within the tick (`latency_inside`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import (
+    DEFAULT_DAGSTER_ENTRY_POINT,
+    JobPythonOrigin,
+    RepositoryPythonOrigin,
+)
+from dagster._grpc.types import ExecuteRunArgs
+
+from tests.benchmarks.latency_inside import (
+    START,
+    SYMBOLS,
+    environment,
+    remember_champions,
+    trading_settings,
+)
+from thunes_core.domain.bars import Interval
+from thunes_pipelines.services.session import MODULE
+
+ROOT = Path(__file__).resolve().parents[2]
+Heard = list[tuple[float, str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """Seconds from the launch to each moment of a run; CPU to the order, and of the whole run."""
+
+    started: float
+    step: float
+    first_request: float
+    order: float
+    ended: float
+    cpu_to_order: float
+    cpu: float
+
+
+class Testnet:
+    """A testnet in another process, which tells what it heard and when."""
+
+    def __init__(self, url: str, pipe: Any) -> None:
+        self.url = url
+        self._pipe = pipe
+
+    def step(self) -> None:
+        """Let a minute of the exchange pass."""
+        self._ask("step")
+
+    def heard(self) -> Heard:
+        """Return the requests since the last question: moment, method, CPU of the watched."""
+        told: Heard = self._ask("heard")
+        return told
+
+    def watch(self, pid: int) -> None:
+        """Note with every request how much CPU that process took until then."""
+        self._ask(pid)
+
+    def _ask(self, question: str | int) -> Any:
+        self._pipe.send(question)
+        return self._pipe.recv()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU a running process took, its finished children included; 0 for none."""
+    if not pid:
+        return 0.0
+    told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, told[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _serve(pipe: Any) -> None:
+    """Serve a stepped market and answer questions; runs in a process of its own."""
+    from thunes_core.testnet.app import serve_in_thread
+    from thunes_core.testnet.market import generated_market
+    from thunes_core.testnet.rest import Door
+
+    heard: Heard = []
+    watched = [0]
+    answer = Door.answer
+
+    def listening(door: Door, request: Any) -> Any:
+        heard.append((time.time(), request.method, cpu_seconds(watched[0])))
+        return answer(door, request)
+
+    Door.answer = listening  # type: ignore[method-assign]
+    market = generated_market(list(SYMBOLS), start=START, interval=Interval.M1, history_days=2)
+    with serve_in_thread(market, clock="stepped") as running:
+        pipe.send(running.url)
+        while (question := pipe.recv()) != "stop":
+            if question == "step":
+                running.exchange.clock.move_to(running.exchange.clock.now_ms() + 60_000)
+                running.exchange.advance()
+            if isinstance(question, int):
+                watched[0] = question
+            pipe.send(heard.copy() if question == "heard" else None)
+            heard.clear()
+
+
+@contextmanager
+def testnet() -> Iterator[Testnet]:
+    """Yield a testnet that runs in another process."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=_serve, args=(there,))
+    process.start()
+    try:
+        yield Testnet(here.recv(), here)
+    finally:
+        here.send("stop")
+        process.join()
+
+
+def measure_run(folder: Path, exchange: Testnet) -> RunTimes | None:
+    """Launch one run on a fresh ledger in `folder`; None when its bar asked for no order."""
+    folder.mkdir()
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", folder)
+    settings = trading_settings(folder, exchange.url)
+    remember_champions(settings)
+    given = {f"THUNES_{k.upper()}": v for k, v in environment(folder, exchange.url).items()}
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        run, command = _created(instance)
+        exchange.heard()
+        launched = time.time()
+        process = subprocess.Popen(
+            command,
+            env=os.environ | given | {"DAGSTER_HOME": str(folder)},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        exchange.watch(process.pid)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        ended, heard = time.time(), exchange.heard()
+        seen = {log.dagster_event_type: log.timestamp for log in instance.all_logs(run.run_id)}
+    if dg.DagsterEventType.RUN_SUCCESS not in seen:
+        raise SystemExit(f"trade: expected the run to succeed; it saw {sorted(map(str, seen))}")
+    posts = [(moment, cpu) for moment, method, cpu in heard if method == "POST"]
+    if not posts:
+        return None
+    moments = (
+        seen[dg.DagsterEventType.RUN_START],
+        seen[dg.DagsterEventType.STEP_START],
+        heard[0][0],
+        posts[0][0],
+        ended,
+    )
+    cpu = (posts[0][1], used.ru_utime + used.ru_stime)
+    return RunTimes(*(moment - launched for moment in moments), *cpu)
+
+
+def _created(instance: dg.DagsterInstance) -> tuple[dg.DagsterRun, list[str]]:
+    """Create a run of `trade` and return it with the command that executes it."""
+    from thunes_pipelines.definitions import defs
+
+    pointer = ModuleCodePointer(MODULE, "defs", str(ROOT))
+    code = RepositoryPythonOrigin(sys.executable, pointer, None, DEFAULT_DAGSTER_ENTRY_POINT, None)
+    origin = JobPythonOrigin("trade", code)
+    job = defs.resolve_job_def("trade")
+    run = instance.create_run_for_job(job, job_code_origin=origin, tags=job.run_tags)
+    asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), set_exit_code_on_failure=True)
+    return run, [sys.executable, "-m", "dagster", *asked.get_command_args()[-3:]]

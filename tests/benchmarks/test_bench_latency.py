@@ -1,0 +1,77 @@
+"""The figures of the latency benchmark have the right shape; how large they are is its own page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks import latency_inside
+from tests.benchmarks.bench_latency import HEADS, RUN_HEADS, inside_rows, run_rows
+from tests.benchmarks.latency_runs import RunTimes
+from tests.benchmarks.stopwatch import REST, Stopwatch
+from thunes_core.domain.bars import Interval
+from thunes_core.testnet.app import serve_in_thread
+from thunes_core.testnet.market import generated_market
+
+
+def test_orders_of_real_ticks_are_split_into_their_parts(tmp_path):
+    """Each stretch saw the strategy, the ledger, the exchange's clock and python-binance."""
+    market = generated_market(
+        list(latency_inside.SYMBOLS),
+        start=latency_inside.START,
+        interval=Interval.M1,
+        history_days=1,
+    )
+    with serve_in_thread(market, clock="stepped") as running:
+
+        def step() -> None:
+            running.exchange.clock.move_to(running.exchange.clock.now_ms() + 60_000)
+            running.exchange.advance()
+
+        settings = latency_inside.trading_settings(tmp_path, running.url)
+        splits = latency_inside.measure(settings, step, orders=1, warm_up=0)
+    assert len(splits) == 1
+    needed = {"strategy", "decision", "risk gate", latency_inside.READS, *latency_inside.APART}
+    for split in splits:
+        assert needed <= set(split.wall)
+        assert any(name.startswith("python-binance") for name in split.wall)
+    rows = inside_rows(splits)
+    assert {len(row) for row in rows} == {len(HEADS)}
+    assert float(rows[0][1]) <= float(rows[2][1])
+
+
+def test_every_moment_of_a_run_has_its_row():
+    """Median and worst are those of the runs."""
+    slow, quick = RunTimes(2, 3, 4, 5, 6, 2, 3), RunTimes(1, 2, 3, 4, 5, 1, 2)
+    rows = run_rows([slow, quick, quick])
+    assert {len(row) for row in rows} == {len(RUN_HEADS)}
+    assert [(row[1], row[2]) for row in rows][:2] == [("1.00", "2.00"), ("2.00", "3.00")]
+
+
+def test_time_belongs_to_the_innermost_part_and_is_counted_once():
+    """A part within a part is not counted in both, and a failure leaves the outer one in force."""
+    watch = Stopwatch()
+
+    def fail() -> None:
+        raise KeyError
+
+    inner = watch.part("inner", fail)
+
+    def work() -> None:
+        with pytest.raises(KeyError):
+            inner()
+
+    watch.start()
+    watch.part("outer", work)()
+    watch.stop()
+    (split,) = watch.splits
+    assert set(split.wall) == {REST, "outer", "inner"}
+
+
+def test_a_stretch_that_never_stops_is_not_kept():
+    """A bar that asks for no order leaves no figure."""
+    watch = Stopwatch()
+    watch.start()
+    watch.start()
+    watch.stop()
+    watch.stop()
+    assert len(watch.splits) == 1
