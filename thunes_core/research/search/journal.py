@@ -72,7 +72,7 @@ class JournalKept:
 
     @contextlib.contextmanager
     def claim(self, block: int, *, wait: bool) -> Iterator[bool]:
-        """Lock the block's file; it is gone when the block is done or its holder is dead."""
+        """Lock the block's file; the lock is gone when the block is done or its holder is dead."""
         path = self._path.with_name(f".{self._path.stem}.{block}.claim")
         with path.open("ab") as file:
             try:
