@@ -2,11 +2,13 @@
 
 Started as `python -m tests.crash.zygote`. Each line on stdin is a JSON trial, each line on stdout
 the child's end: {"signal": 9} or {"exit": 0}. A trial names the exchange, the ledger, and the
-point of the order's life at which the child dies: method, before or after, and the n-th call.
+point of the order's life at which the child gets a signal: method, before or after, the n-th call.
+SIGKILL ends it there; SIGTERM interrupts it as it does a run of Dagster, and is to end it soon.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -46,18 +48,24 @@ class Fatal:
             self._point["calls"] = self._point.get("calls", 0) + 1
             last = self._point["calls"] == self._point.get("nth", 1)
             if last and self._point["when"] == "before":
-                die()
+                strike(self._point)
             answer = real(*given, **named)
-            if last:
-                die()
+            if last and self._point["when"] == "after":
+                strike(self._point)
             return answer
 
         return call
 
 
-def die() -> None:
-    """End this process as a power cut would."""
-    os.kill(os.getpid(), signal.SIGKILL)
+INTERRUPTED = 128 + signal.SIGTERM
+BOUND_SECONDS = 20
+
+
+def strike(point: dict[str, Any]) -> None:
+    """Send this process the point's signal; after a SIGTERM an alarm kills what does not end."""
+    if point.get("signal") == signal.SIGTERM:
+        signal.alarm(BOUND_SECONDS)
+    os.kill(os.getpid(), point.get("signal", signal.SIGKILL))
 
 
 def run(trial: dict[str, Any]) -> None:
@@ -80,8 +88,13 @@ def run(trial: dict[str, Any]) -> None:
 
 def child(trial: dict[str, Any]) -> None:
     """Run the trial in this forked process and end it."""
+    from dagster._core.errors import DagsterExecutionInterruptedError, raise_execution_interrupts
+
     try:
-        run(trial)
+        with raise_execution_interrupts():
+            run(trial)
+    except DagsterExecutionInterruptedError:
+        os._exit(INTERRUPTED)
     except BaseException as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.stderr.flush()
@@ -91,8 +104,10 @@ def child(trial: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork a child for every trial and tell how it ended."""
-    import binance.client  # noqa: F401 - the children inherit it
+    import binance.client  # noqa: F401 - the children inherit both
+    import dagster  # noqa: F401
 
+    gc.freeze()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -1,0 +1,1 @@
+"""A proxy between an unmodified client and the testnet that breaks connections."""

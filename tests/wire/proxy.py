@@ -1,0 +1,150 @@
+"""A loopback TCP proxy before the testnet that breaks the connection of one request that orders.
+
+Add here: another way in which a connection breaks. Keep out: what an exchange answers (`testnet`).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GONE = struct.pack("ii", 1, 0)
+"""Lingering switched on with no time: closing sends a reset."""
+
+
+class Break(StrEnum):
+    """How a connection breaks, and on which side of the exchange."""
+
+    RESET_BEFORE = "reset_before"
+    RESET_AFTER = "reset_after"
+    DELAY = "delay"
+    SWALLOW = "swallow"
+    HALF = "half"
+
+
+class Wire(ThreadingHTTPServer):
+    """Passes requests on to `target`; `strike` breaks the n-th coming request that orders."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Line)
+        self.target = urlsplit(target).netloc
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.struck: list[str] = []
+        self._lock = threading.Lock()
+        self._kind: Break | None = None
+        self._left = 0
+        self.over = threading.Event()
+
+    def strike(self, kind: Break, nth: int = 1) -> None:
+        """Break the `nth` order request from now, once; `over` is set when that has happened."""
+        with self._lock:
+            self._kind, self._left = kind, nth
+            self.over.clear()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close without a farewell, so that a reset is the first that is heard."""
+        self.close_request(request)
+
+    def due(self, method: str) -> Break | None:
+        """Return how the connection of this request breaks, or None."""
+        with self._lock:
+            if method == "GET" or self._kind is None:
+                return None
+            self._left -= 1
+            if self._left:
+                return None
+            kind, self._kind = self._kind, None
+            return kind
+
+    def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any, bytes]:
+        """Ask the testnet; return status, headers and body."""
+        line = HTTPConnection(self.target)
+        try:
+            line.request(method, path, body, dict(headers))
+            answer = line.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            line.close()
+
+
+class _Line(BaseHTTPRequestHandler):
+    """One connection of a client; it is kept open between requests."""
+
+    protocol_version = "HTTP/1.1"
+    server: Wire
+
+    def do_GET(self) -> None:
+        """Pass one request on, or break its connection."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kind = self.server.due(self.command)
+        if kind is None:
+            self._answer(*self._asked(body))
+            return
+        with suppress(OSError):
+            self._break(kind, body)
+        self.close_connection = True
+        self.server.struck.append(f"{self.command} {self.path.partition('?')[0]}")
+        self.server.over.set()
+
+    def do_POST(self) -> None:
+        """As any other."""
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        """As any other."""
+        self.do_GET()
+
+    def _break(self, kind: Break, body: bytes) -> None:
+        if kind is Break.DELAY:
+            self._await_departure()
+        answer = None if kind is Break.RESET_BEFORE else self._asked(body)
+        if kind is Break.SWALLOW:
+            self._await_departure()
+        if answer is not None and kind in {Break.DELAY, Break.HALF}:
+            self._answer(*answer, cut=kind is Break.HALF)
+        if kind in {Break.RESET_BEFORE, Break.RESET_AFTER}:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, GONE)
+
+    def _await_departure(self) -> None:
+        """Wait until the client has given up and closed."""
+        self.connection.recv(1)
+
+    def _asked(self, body: bytes) -> tuple[int, Any, bytes]:
+        return self.server.pass_on(self.command, self.path, self.headers.items(), body)
+
+    def _answer(self, status: int, headers: Any, body: bytes, *, cut: bool = False) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def wire_before(target: str) -> Iterator[Wire]:
+    """Serve a proxy before `target`."""
+    wire = Wire(target)
+    thread = threading.Thread(target=wire.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield wire
+    finally:
+        wire.shutdown()
+        thread.join(timeout=10)
+        wire.server_close()
