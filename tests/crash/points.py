@@ -64,6 +64,9 @@ MARKS = (
     "heard_exchange",
 )
 
+WRITTEN = frozenset({"record_decision", "record_intents", "claim", "record_outcome", "record_fill"})
+"""What an order's life is written by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -85,7 +88,7 @@ class Point:
     def is_between(self) -> bool:
         """True when nothing left and no order was written since the point before it."""
         sends = self.method.startswith("submit") or self.method in {"replace", "cancel"}
-        return self.method in MARKS or (self.when == "before" and not sends)
+        return not sends and (self.when == "before" or self.method not in WRITTEN)
 
     def __str__(self) -> str:
         return f"{self.when}-{self.method}-{self.stage}"
