@@ -8,15 +8,13 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GONE = struct.pack("ii", 1, 0)
 """Lingering switched on with no time: closing sends a reset."""
@@ -64,20 +62,17 @@ class Wire(ThreadingHTTPServer):
             if method == "GET" or self._kind is None:
                 return None
             self._left -= 1
-            if self._left:
-                return None
-            kind, self._kind = self._kind, None
-            return kind
+            if self._left == 0:
+                kind, self._kind = self._kind, None
+                return kind
+        return None
 
     def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any, bytes]:
         """Ask the testnet; return status, headers and body."""
-        line = HTTPConnection(self.target)
-        try:
+        with closing(HTTPConnection(self.target)) as line:
             line.request(method, path, body, dict(headers))
             answer = line.getresponse()
             return answer.status, answer.getheaders(), answer.read()
-        finally:
-            line.close()
 
 
 class _Line(BaseHTTPRequestHandler):
@@ -88,13 +83,14 @@ class _Line(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Pass one request on, or break its connection."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         kind = self.server.due(self.command)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked = self.command, self.path, self.headers.items(), body
         if kind is None:
-            self._answer(*self._asked(body))
+            self._answer(*self.server.pass_on(*asked))
             return
         with suppress(OSError):
-            self._break(kind, body)
+            self._break(kind, asked)
         self.close_connection = True
         self.server.struck.append(f"{self.command} {self.path.partition('?')[0]}")
         self.server.over.set()
@@ -103,27 +99,16 @@ class _Line(BaseHTTPRequestHandler):
         """As any other."""
         self.do_GET()
 
-    def do_DELETE(self) -> None:
-        """As any other."""
-        self.do_GET()
-
-    def _break(self, kind: Break, body: bytes) -> None:
+    def _break(self, kind: Break, asked: tuple[Any, ...]) -> None:
         if kind is Break.DELAY:
-            self._await_departure()
-        answer = None if kind is Break.RESET_BEFORE else self._asked(body)
+            self.connection.recv(1)  # returns when the client has given up and closed
+        answer = None if kind is Break.RESET_BEFORE else self.server.pass_on(*asked)
         if kind is Break.SWALLOW:
-            self._await_departure()
+            self.connection.recv(1)
         if answer is not None and kind in {Break.DELAY, Break.HALF}:
             self._answer(*answer, cut=kind is Break.HALF)
         if kind in {Break.RESET_BEFORE, Break.RESET_AFTER}:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, GONE)
-
-    def _await_departure(self) -> None:
-        """Wait until the client has given up and closed."""
-        self.connection.recv(1)
-
-    def _asked(self, body: bytes) -> tuple[int, Any, bytes]:
-        return self.server.pass_on(self.command, self.path, self.headers.items(), body)
 
     def _answer(self, status: int, headers: Any, body: bytes, *, cut: bool = False) -> None:
         self.send_response_only(status)
