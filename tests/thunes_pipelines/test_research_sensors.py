@@ -22,12 +22,16 @@ from thunes_core.domain.orders import Fill, Leg, OrderRequest, OrderStatus, Orde
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import EquityMark, OrderRecord, Shadow, ShadowDecision
+from thunes_core.indicators.columns import columns_of
+from thunes_core.research import models
 from thunes_core.research.due import Watch
 from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
+from thunes_core.strategies.learned_direction import LearnedDirection
 from thunes_pipelines import policies, research_sensors
 from thunes_pipelines.build import build_definitions
 
 STUDY = "sma_crossover.BTCUSDT.1h"
+LEARNED = "learned_direction.BTCUSDT.1h"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BARS = market(Planted(4.0), 24 * 140, seed=1).with_columns(symbol=pl.lit("BTCUSDT"))
 KNOWN = BARS[: 24 * 120]
@@ -76,10 +80,10 @@ def look(name, instance, house, cursor=None):
         return SENSORS[name].evaluate_tick(context)
 
 
-def promote(house, version="1", at=NOON, chosen=CHOSEN):
+def promote(house, version="1", at=NOON, chosen=CHOSEN, study=STUDY):
     """Put a champion in force, as a tick does."""
     with closing(house.ledger()) as ledger:
-        ledger.remember_champion(Champion(STUDY, chosen, version, "run"), at)
+        ledger.remember_champion(Champion(study, chosen, version, "run"), at)
 
 
 def mark(house, *equity, start=NOON):
@@ -241,6 +245,28 @@ def test_another_volatility_starts_a_search(instance, standing):
     (request,) = look(DRIFT, instance, house).run_requests
     assert request.tags[policies.CAUSE] == "volatility"
     assert "in training" in request.tags[policies.WHY]
+
+
+def test_features_that_left_the_deciles_of_a_classifier_start_a_search(instance, standing):
+    """Ten days that only rise, no wilder than before, against the deciles the model came with."""
+    before, clock = standing
+    house = house_at(before.settings().home, clock, strategies="learned_direction")
+    strategy = LearnedDirection(kind="logistic")
+    model = models.fitted(columns_of(KNOWN), 200, strategy).document
+    values = {name: getattr(strategy, name) for name in strategy.space.dimensions}
+    chosen = ParameterSet("learned_direction", {**values, "model": model})
+    walk = replace(WALK, strategy=chosen.strategy, chosen=chosen)
+    WalkStore(house.settings().lake_root).save(walk)
+    promote(house, at=END, chosen=chosen, study=LEARNED)
+    instance.add_dynamic_partitions("study", [LEARNED])
+    assert not look(DRIFT, instance, house).run_requests
+    rise = np.exp(0.02 * np.arange(1, 24 * 10 + 1))
+    later = BARS[24 * 120 : 24 * 130]
+    store(house, later.with_columns(pl.col("open", "high", "low", "close") * pl.Series(rise)))
+    (request,) = look(DRIFT, instance, house).run_requests
+    assert request.partition_key == LEARNED
+    assert request.tags[policies.CAUSE] == "features"
+    assert "PSI" in request.tags[policies.WHY]
 
 
 def test_enough_new_bars_start_a_search(instance, standing):

@@ -2,8 +2,8 @@
 
 Features are held against their deciles at the time of fitting by the population stability index
 (Siddiqi, "Credit Risk Scorecards", 2006): the sum over ten bins of (now - 0.1) ln(now / 0.1).
-Slow features drift by themselves from month to month, so that the index must also exceed what any
-stretch of the training bars showed against the whole of them.
+Slow features drift by themselves from week to week, so that the index must also exceed what any
+stretch of the training bars, as long as the recent one, showed against the whole of them.
 
 Add here: a measure of drift. Keep out: reading stores, what follows from a drift.
 """
@@ -25,6 +25,7 @@ __all__ = ["WARMUP_BARS", "Drift", "feature_drift", "volatility_drift"]
 SIGNIFICANT = 0.25
 """Below it an index is commonly taken for noise."""
 STRETCH_DAYS = 30
+"""Days of new bars that are held against the training at most."""
 LEAST_NEW_DAYS = 7
 """Days of new bars before they are held against the training."""
 LEAST_STRETCHES = 3
@@ -77,12 +78,12 @@ def feature_drift(
 
     `deciles` (features, 9): those stored with the model; by default of the training bars. The
     measure is the mean index over features, the calendar left out. None where the training has
-    fewer than `LEAST_STRETCHES` stretches or nothing recent is defined.
+    fewer than `LEAST_STRETCHES` stretches as long as what is recent, or nothing recent is defined.
     """
     known = _defined(training)
-    stretches = _stretches(known, training)
     now = _defined(recent)
-    if len(stretches) < LEAST_STRETCHES or not len(now):
+    stretches = _stretches(known, len(now))
+    if len(stretches) < LEAST_STRETCHES:
         return None
     reference = deciles_of(known) if deciles is None else deciles
     parts = _indices(reference, now)
@@ -95,9 +96,9 @@ def volatility_drift(training: pl.DataFrame, recent: pl.DataFrame) -> Drift | No
 
     Per bar, as a fraction. None where there is too little of either.
     """
-    stretches = _stretches(_returns(training), training)
     now = _returns(recent)
-    if len(stretches) < LEAST_STRETCHES or len(now) < 2:
+    stretches = _stretches(_returns(training), len(now))
+    if len(stretches) < LEAST_STRETCHES:
         return None
     seen = [float(stretch.std(ddof=1)) for stretch in stretches]
     low, high = min(seen) / MARGIN, max(seen) * MARGIN
@@ -113,12 +114,10 @@ def _returns(bars: pl.DataFrame) -> Line:
     return np.asarray(np.diff(np.log(bars["close"].to_numpy())))
 
 
-def _stretches(rows: Line, bars: pl.DataFrame) -> list[Line]:
-    """Cut rows into runs of `STRETCH_DAYS`, the incomplete one at the end left out."""
-    if bars.height < 2:
+def _stretches(rows: Line, length: int) -> list[Line]:
+    """Cut rows into runs of `length`, the incomplete one at the end left out; none below two."""
+    if length < 2:
         return []
-    step = (bars["open_time"][1] - bars["open_time"][0]).total_seconds()
-    length = max(int(STRETCH_DAYS * 86_400 / step), 2)
     return [rows[i : i + length] for i in range(0, len(rows) - length + 1, length)]
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tests.thunes_core.research.randoms import random_bars
-from thunes_core.research.drift import deciles_of, feature_drift, stability_index, volatility_drift
+from thunes_core.research.drift import (
+    WARMUP_BARS,
+    deciles_of,
+    feature_drift,
+    stability_index,
+    volatility_drift,
+)
 
 DECILES = np.arange(1, 10) / 10
 
@@ -49,7 +55,17 @@ def test_stored_deciles_are_what_recent_features_are_held_against():
 
 
 def test_too_little_training_says_nothing():
-    """Two months hold no three stretches of thirty days."""
+    """Two months hold no three stretches of forty days."""
     few, recent = random_bars(24 * 60, seed=1), random_bars(24 * 40, seed=2)
     assert feature_drift(few, recent) is None
     assert volatility_drift(few, recent) is None
+
+
+def test_a_short_look_is_held_against_stretches_as_short():
+    """A week of the same market is no drift, though it is farther from the whole than a month."""
+    training = random_bars(24 * 180, seed=1)
+    for seed in range(2, 12):
+        week = feature_drift(training, random_bars(24 * 7 + WARMUP_BARS, seed=seed))
+        month = feature_drift(training, random_bars(24 * 30 + WARMUP_BARS, seed=seed))
+        assert week.high > month.high
+        assert not week.has_drifted
