@@ -58,14 +58,8 @@ def watch_price(position: Position, price: float, protection: Protection) -> str
     return _inside(position, protection, price, price, price, entry_bar=False)
 
 
-def _inside(
-    position: Position,
-    protection: Protection,
-    open_price: float,
-    high: float,
-    low: float,
-    entry_bar: bool,
-) -> str:
+def levels(position: Position, protection: Protection) -> tuple[float, bool, float]:
+    """Return the stop, whether the trail set it, and the target; unrounded, in quote units."""
     entry = float(position.average_price)
     stop, is_trail = rules.stop_level(
         entry,
@@ -74,7 +68,18 @@ def _inside(
         protection.trailing_stop,
         protection.trailing_activation,
     )
-    target = rules.target_level(entry, protection.take_profit)
+    return stop, is_trail, rules.target_level(entry, protection.take_profit)
+
+
+def _inside(
+    position: Position,
+    protection: Protection,
+    open_price: float,
+    high: float,
+    low: float,
+    entry_bar: bool,
+) -> str:
+    stop, is_trail, target = levels(position, protection)
     hit, _price, _at_open = rules.protective_exit(open_price, high, low, stop, target, entry_bar)
     if hit == rules.STOP_HIT:
         return rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]

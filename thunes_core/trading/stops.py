@@ -28,6 +28,7 @@ from thunes_core.domain.orders import (
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading import rules
+from thunes_core.trading.protect import levels
 
 LIMIT_ROOM = Decimal("0.05")
 """How far below its stop a stop-limit order may still sell, where stop-market is not taken."""
@@ -49,15 +50,7 @@ class Protected:
 def wanted(position: Position, protection: Protection, instrument: Instrument) -> Protected | None:
     """Return what should rest for `position`; None when it is flat or nothing is switched on."""
     quantity = floor_to_step(min([position.quantity, *largest(instrument)]), instrument.step_size)
-    entry = float(position.average_price)
-    stop, is_trail = rules.stop_level(
-        entry,
-        position.high_water,
-        protection.stop_loss,
-        protection.trailing_stop,
-        protection.trailing_activation,
-    )
-    target = rules.target_level(entry, protection.take_profit)
+    stop, is_trail, target = levels(position, protection)
     legs = (_price(stop, instrument), _price(target, instrument))
     if quantity <= 0 or legs == (None, None):
         return None

@@ -13,31 +13,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from thunes_core.adapters.stream.feed import LinkLost
+from thunes_core.adapters.stream.link import (
+    CLOSE_SECONDS,
+    OPEN_SECONDS,
+    PING_SECONDS,
+    SocketLink,
+)
 from thunes_core.errors import OutsideFailed
 
-OPEN_SECONDS = 10.0
-CLOSE_SECONDS = 1.0
-PING_SECONDS = 20.0
 SUBSCRIBE, ALIVE = "subscribe", "alive"
 Signer = Callable[[], dict[str, Any]]
 
 
-class UserSocket:
-    """A subscribed connection of `websockets`; pings are answered by the library."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-
-    async def receive(self) -> str | bytes:
-        """Return the next message; raises `LinkLost`."""
-        try:
-            return await self._socket.recv()
-        except (ConnectionClosed, OSError) as error:
-            raise LinkLost(str(error)) from error
+class UserSocket(SocketLink):
+    """A connection that is subscribed to the account's events."""
 
     async def ask_alive(self) -> None:
         """Ask which subscriptions this connection has; a lost connection shows in `receive`."""
