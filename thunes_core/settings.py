@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     anchored: bool = True
     train_share: float = Field(default=0.2, ge=0.05, le=0.9)
     purge_bars: int | None = Field(default=None, ge=0)
-    sampler: Literal["tpe", "random", "qmc", "nsgaii"] = "tpe"
+    sampler: Literal["tpe", "random", "qmc", "nsgaii", "cmaes"] = "tpe"
     objectives: Annotated[tuple[Objective, ...], NoDecode] = Field(
         default=("sharpe",), min_length=1
     )

@@ -17,6 +17,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 DOORS = {
     "binance": ("thunes_core/adapters/binance/",),
     "ccxt": ("thunes_core/adapters/ccxt/",),
+    "cmaes": ("thunes_core/research/search/",),
     "dagster": ("thunes_pipelines/",),
     "dagster_duckdb": ("thunes_pipelines/",),
     "duckdb": ("thunes_core/adapters/",),

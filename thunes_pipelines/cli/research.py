@@ -64,7 +64,7 @@ def walk_forward_command(
         float | None, typer.Option(min=0.05, max=0.9, help="Of the history. Default: settings.")
     ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="tpe, random, qmc, nsgaii. Default: the settings'.")
+        str | None, typer.Option(help="tpe, random, qmc, nsgaii, cmaes. Default: settings.")
     ] = None,
     json: Json = False,
 ) -> None:

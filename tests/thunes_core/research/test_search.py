@@ -96,9 +96,11 @@ def test_unreadable_journal_says_what_to_do(tmp_path):
 
 
 def test_unknown_sampler_is_refused():
-    """The message lists the samplers there are."""
-    with pytest.raises(BadInput, match="tpe, random, qmc, nsgaii"):
+    """The message lists the samplers there are, and says why a known one is not among them."""
+    with pytest.raises(BadInput, match="tpe, random, qmc, nsgaii, cmaes"):
         search(SPACE, Evaluate(hill), SearchOptions(5, 3, "magic"))
+    with pytest.raises(BadInput, match="needs torch"):
+        search(SPACE, Evaluate(hill), SearchOptions(5, 3, "gp"))
 
 
 def test_first_trials_can_be_given():

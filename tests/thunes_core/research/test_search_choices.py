@@ -70,7 +70,7 @@ def test_balance_is_the_front_point_nearest_to_the_ideal():
 
 
 @pytest.mark.parametrize(
-    ("sampler", "calls"), [("random", 3), ("qmc", 3), ("nsgaii", 3), ("tpe", 0)]
+    ("sampler", "calls"), [("random", 3), ("qmc", 3), ("nsgaii", 3), ("cmaes", 3), ("tpe", 0)]
 )
 def test_samplers_without_memory_run_a_block_in_one_call(sampler, calls):
     """Thirty trials are three calls of ten, where a proposal needs no answer to the one before."""

@@ -15,6 +15,7 @@ from thunes_core.research.search.kept import Kept, Studies, Unkept
 from thunes_core.research.search.records import memory_study, place_of, tell, tried_of
 from thunes_core.research.search.samplers import (
     AT_ONCE,
+    BLOCK_TRIALS,
     distributions_of,
     given_points,
     require_sampler,
@@ -25,8 +26,6 @@ from thunes_core.research.search.trials import Outcome, Tried
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
-
-BLOCK_TRIALS = 10
 
 Values = Mapping[str, Value]
 Progress = Callable[[int, int], None]
@@ -81,7 +80,7 @@ def search(
     the same trials, interrupted or not. Workers that share a study divide its blocks: the samplers
     `random` and `qmc` then still give the same trials, the others learn from what is there.
     """
-    require_sampler(options.sampler)
+    require_sampler(options.sampler, options.objectives)
     kept: Kept = Unkept()
     if options.studies is not None:
         kept = options.studies.open(options.study, options.name, options.objectives)
@@ -150,7 +149,7 @@ class _Run:
         options, study = self._options, self._study
         study.sampler = sampler_of(options.sampler, options.seed, block.start)
         first = [*self._start_with[block.start : block.stop]] or given_points(
-            options.sampler, self._space, options.seed, block.start, len(block)
+            options.sampler, self._space, options.seed, block, [tried_of(t) for t in known]
         )
         for values in first:
             study.enqueue_trial(dict(values))
