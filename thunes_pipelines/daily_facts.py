@@ -176,7 +176,7 @@ def _champion(champion: Champion, around: Surroundings) -> ChampionFact:
         study=champion.study,
         version=champion.version,
         fingerprint=champion.parameters.fingerprint,
-        values=champion.parameters.values,
+        values=champion.parameters.shown,
         evidence=around.evidence.get(champion.study, {}),
         promise=around.promises.sentences.get(champion.study, ""),
     )

@@ -121,3 +121,13 @@ def test_state_and_champion_are_those_in_force(house, ledger):
         {"fast": 5},
         {"dsr": 0.9},
     )
+
+
+def test_a_fitted_model_is_told_by_its_hash(house, ledger):
+    """A model of kilobytes would bury the report; its text stands in the registry."""
+    fitted = ParameterSet("learned_direction", {"kind": "logistic", "model": "x" * 5000})
+    ledger.remember_champion(Champion(STUDY, fitted, "3", "r"))
+    (champion,) = facts(house, ledger).champions
+    assert champion.values["kind"] == "logistic"
+    assert champion.values["model"].startswith("sha256:")
+    assert len(champion.values["model"]) < 30

@@ -109,7 +109,7 @@ def _announce(champion: Champion, *, json: bool) -> None:
                 "study": champion.study,
                 "version": champion.version,
                 "fingerprint": champion.parameters.fingerprint,
-                "parameters": dict(champion.parameters.values),
+                "parameters": champion.parameters.shown,
                 "run_id": champion.run_id,
             }
         )

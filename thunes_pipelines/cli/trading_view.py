@@ -75,7 +75,7 @@ def champion_facts(champion: Champion | None) -> dict[str, Any] | None:
         "version": champion.version,
         "run_id": champion.run_id,
         "fingerprint": champion.parameters.fingerprint,
-        "parameters": dict(champion.parameters.values),
+        "parameters": champion.parameters.shown,
     }
 
 

@@ -115,6 +115,6 @@ def _champions(settings: Settings) -> dict[str, dict[str, Any]]:
         if "champion" in v["aliases"]
     }
     return {
-        study: {**version, "parameters": dict(registry.champion(study).parameters.values)}
+        study: {**version, "parameters": registry.champion(study).parameters.shown}
         for study, version in found.items()
     }

@@ -255,8 +255,8 @@ class Registry:
         )
 
     def _values(self, version: ModelVersion) -> dict[str, Any]:
-        """Return the parameters of a version; `ParametersInvalid` where they cannot be read."""
-        return dict(parse_parameter_set(self._published(version).parameters).values)
+        """Return a version's parameters as people read them; `ParametersInvalid` if unreadable."""
+        return parse_parameter_set(self._published(version).parameters).shown
 
     def _versions_of(self, study: str) -> list[ModelVersion]:
         found = self._client.search_model_versions(f"name = '{study}'", max_results=_MOST_VERSIONS)
