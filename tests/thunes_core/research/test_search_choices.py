@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from thunes_core.domain.parameters import FloatRange, ParameterSpace
+from thunes_core.errors import BadInput
 from thunes_core.research.search import (
     Evaluate,
     JournalFolder,
@@ -112,6 +113,21 @@ def test_search_ends_when_nothing_better_was_found_for_long():
     tried = search(SPACE, Evaluate(flat), SearchOptions(100, 5, stopping=rules))
     assert len(tried) == 20
     assert stagnant_for(tried) == 19
+
+
+def test_a_front_that_still_grows_is_no_stagnation():
+    """With two objectives a trial that is better in the second one alone is progress."""
+    ends = [Outcome(1.0, others=(0.0,)), Outcome(0.0, others=(1.0,)), Outcome(0.6, others=(0.6,))]
+    beaten = [Outcome(0.5, others=(0.5,)), Outcome(1.0, others=(0.0,)), Outcome(9.0, 1.0)]
+    tried = [Tried(n, {}, outcome) for n, outcome in enumerate([*ends, *beaten])]
+    assert [stagnant_for(tried[:n]) for n in range(1, 7)] == [0, 0, 0, 1, 2, 3]
+
+
+def test_regret_of_several_objectives_is_refused():
+    """The bound is of one maximum; a front has none."""
+    rules = SearchOptions(30, 5, objectives=2, stopping=Stopping(regret=0.1))
+    with pytest.raises(BadInput, match="one objective where a search ends by regret; there are 2"):
+        search(SPACE, Evaluate(two), rules)
 
 
 def test_search_ends_when_little_is_left_to_gain():

@@ -21,7 +21,7 @@ from thunes_core.research.search.samplers import (
     require_sampler,
     sampler_of,
 )
-from thunes_core.research.search.stopping import Stopping, is_over
+from thunes_core.research.search.stopping import Stopping, is_over, require_one_objective
 from thunes_core.research.search.trials import Outcome, Tried
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def search(
     `random` and `qmc` then still give the same trials, the others learn from what is there.
     """
     require_sampler(options.sampler, options.objectives)
+    require_one_objective(options.stopping, options.objectives)
     kept: Kept = Unkept()
     if options.studies is not None:
         kept = options.studies.open(options.study, options.name, options.objectives)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from thunes_core.errors import BadInput
 from thunes_core.research.search.trials import Tried
 
 CONFIDENCE = 0.9
@@ -19,8 +20,9 @@ LEAST_TRIALS = 20
 class Stopping:
     """Rules that end a search early; 0 switches a rule off.
 
-    `stagnation`: so many trials in a row without a better feasible one. `regret`: what is left to
-    gain, in the objective's unit, is with 90 % confidence at most so much.
+    `stagnation`: so many trials in a row without a better feasible one (with several objectives:
+    without one that the front lacked). `regret`: what is left to gain, in the one objective's unit,
+    is with 90 % confidence at most so much.
     """
 
     stagnation: int = 0
@@ -35,13 +37,33 @@ def is_over(tried: Sequence[Tried], rules: Stopping, dimensions: int) -> bool:
 
 
 def stagnant_for(tried: Sequence[Tried]) -> int:
-    """Count the trials since the best feasible one; all of them when none was feasible."""
-    top, since = -math.inf, 0
+    """Count the trials since the best feasible one; all of them when none was feasible.
+
+    With several objectives: since one was found that no other feasible trial equals or beats in
+    all of them.
+    """
+    front, since = list[tuple[float, ...]](), 0
     for one in tried:
         since += 1
-        if one.outcome is not None and one.outcome.feasible and one.outcome.objective > top:
-            top, since = one.outcome.objective, 0
+        if one.outcome is None or not one.outcome.feasible:
+            continue
+        found = (one.outcome.objective, *one.outcome.others)
+        if not any(_covers(known, found) for known in front):
+            front, since = [found, *(k for k in front if not _covers(found, k))], 0
     return since
+
+
+def _covers(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return all(mine >= theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def require_one_objective(rules: Stopping, objectives: int) -> None:
+    """Raise `BadInput` for a rule that several objectives have no meaning for."""
+    if rules.regret > 0 and objectives > 1:
+        raise BadInput(
+            "search: expected one objective where a search ends by regret; there are "
+            f"{objectives}; name one, or end it by stagnation"
+        )
 
 
 def regret_bound(tried: Sequence[Tried], dimensions: int) -> float:
