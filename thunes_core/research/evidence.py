@@ -96,6 +96,7 @@ def _findings(
         "buy_and_hold", f["sharpe"], f["buy_and_hold_sharpe"], "Sharpe against buy and hold's"
     )
     yield _at_least("trades", f["trades"], asked.trades, "closed trades out of sample")
+    yield _at_least("rules", f["rules_kept"], 1.0, "the choice keeps its search's rules (1: all)")
     if champion is not None:
         yield _above(
             BEATS_CHAMPION, f["sharpe"], f["champion_sharpe"], "Sharpe against the champion's"

@@ -26,7 +26,7 @@ from thunes_core.research.fitting import fitting_of, searched_values, try_build
 from thunes_core.research.neighbours import even_sample, neighbours
 from thunes_core.research.overfitting import cross_validated, overfitting, parameter_spread
 from thunes_core.research.splits import Span
-from thunes_core.research.stitching import stitch
+from thunes_core.research.stitching import chosen_trials, stitch
 from thunes_core.research.windows import Terms, Window, longest_reach, longest_warmup
 from thunes_core.strategies.base import build_from, strategy_class
 
@@ -60,8 +60,9 @@ class Case:
         self.result, self.bars, self.terms = result, bars, terms
         self.space = strategy_class(result.strategy).space
         self._lead, self._fitting = longest_warmup(result.strategy), fitting_of(result.strategy)
-        reach = max(self._lead, longest_reach(result.strategy)) * Interval(result.interval).duration
-        self.reach_days: int = math.ceil(reach / timedelta(days=1))
+        a_day = timedelta(days=1) / Interval(result.interval).duration
+        self.warmup_days: int = math.ceil(self._lead / a_day)
+        self.label_days: int = math.ceil(longest_reach(result.strategy) / a_day)
 
     def window(self, start: datetime | None, end: datetime | None) -> Window:
         """Return the window of bars from `start` to `end` (excluded); None is the far end."""
@@ -99,7 +100,10 @@ class Case:
 
 
 def stitched_figures(case: Case) -> Figures:
-    """Return what the stitched tests did, their bootstrap band, and how the folds agree."""
+    """Return what the stitched tests did, their bootstrap band, and how the folds agree.
+
+    `rules_kept` is 1 where the choice keeps the rules of its own search (trades, drawdown), else 0.
+    """
     result = case.result
     shown = ("sharpe", "total_return", "max_drawdown", "trades", "win_rate", "profit_factor")
     band = sharpe_band(case.daily(result.stitched))
@@ -114,7 +118,13 @@ def stitched_figures(case: Case) -> Figures:
         ),
         "folds_positive": sum(f.test_metrics["total_return"] > 0 for f in result.folds)
         / len(result.folds),
+        "rules_kept": _kept_rules(result),
     }
+
+
+def _kept_rules(result: WalkForwardResult) -> float:
+    tried = chosen_trials(result)["feasible"]
+    return float(tried.any()) if len(tried) else math.nan
 
 
 def efficiency(result: WalkForwardResult) -> float:
@@ -155,7 +165,7 @@ def luck_figures(case: Case, luck: Luck) -> Figures:
         "dsr": metrics.dsr(stitched, luck.walk_forwards, _variance_of_walks(luck, stitched)),
         "dsr_in_sample": metrics.dsr(_chosen_returns(case)[:, 0], trials, variance),
         **_choice_figures(sampled),
-        **_second_view(sampled, case.reach_days),
+        **_second_view(sampled, case.label_days, case.warmup_days),
         "trials": float(trials),
         "walk_forwards": float(luck.walk_forwards),
     }
@@ -179,11 +189,15 @@ def _choice_figures(sampled: Floats) -> Figures:
     return {"pbo": found.probability, "pbo_loss": found.loss}
 
 
-def _second_view(sampled: Floats, reach_days: int) -> Figures:
-    """Choose and measure by combinatorial purged cross-validation: what the folds may have hid."""
-    embargo = math.ceil(EMBARGO_SHARE * len(sampled))
+def _second_view(sampled: Floats, label_days: int, warmup_days: int) -> Figures:
+    """Choose and measure by combinatorial purged cross-validation: what the folds may have hid.
+
+    Training ends a label (at least a day) before a tested block, and begins a warm-up and the
+    embargo after it: what is decided there still looks back into the block, not the other way.
+    """
+    embargo = warmup_days + math.ceil(EMBARGO_SHARE * len(sampled))
     try:
-        paths = cross_validated(sampled, purge=reach_days, embargo=embargo)
+        paths = cross_validated(sampled, purge=max(label_days, 1), embargo=embargo)
     except BadInput:
         return dict.fromkeys(("cpcv_sharpe", "cpcv_positive"), math.nan)
     annual = paths * math.sqrt(metrics.DAYS_A_YEAR)

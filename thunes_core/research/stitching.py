@@ -12,10 +12,11 @@ from typing import Any
 import polars as pl
 
 from thunes_core.domain.parameters import ParameterSpace
-from thunes_core.domain.results import BacktestResult
+from thunes_core.domain.results import BacktestResult, WalkForwardResult
 from thunes_core.research.folds import FoldDone
 from thunes_core.research.objective import FIGURES
 from thunes_core.research.search import Outcome, Tried
+from thunes_core.strategies.base import strategy_class
 
 
 def stitch(tests: Sequence[BacktestResult], cash: float) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -52,6 +53,15 @@ def trials_of(table: pl.DataFrame, space: ParameterSpace, fold: int) -> list[Tri
         Tried(row["number"], {name: row[name] for name in space.dimensions}, _outcome(row))
         for row in rows
     ]
+
+
+def chosen_trials(result: WalkForwardResult) -> pl.DataFrame:
+    """Return the rows of the final fit's trials that have the chosen values; empty if not kept."""
+    if result.trial_table.is_empty():
+        return pl.DataFrame(schema={"number": pl.Int64, "feasible": pl.Boolean})
+    names = strategy_class(result.strategy).space.dimensions
+    same = [pl.col(name) == result.chosen.values[name] for name in names]
+    return result.trial_table.filter(pl.col("fold") == 0, *same)
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome | None:

@@ -38,6 +38,7 @@ FINDINGS = {
     "double_costs": "Something is left at twice the costs.",
     "buy_and_hold": "The Sharpe ratio is at least that of holding.",
     "trades": "Enough closed trades to speak of.",
+    "rules": "The choice keeps the rules of its search: fewest trades, deepest drawdown.",
 }
 _REPORTS_A_WALK = 20
 
@@ -143,7 +144,7 @@ def parameter_set(context: dg.AssetExecutionContext, house: House) -> dg.Materia
         metadata=metadata,
         check_results=[
             *_finding_checks(evidence),
-            _verdict(ruling, registered.version, intact=intact),
+            _verdict(ruling, evidence, registered.version, intact=intact),
         ],
     )
 
@@ -185,11 +186,15 @@ def champion(
         )
 
 
-def _verdict(ruling: Ruling, version: str, *, intact: bool) -> dg.AssetCheckResult:
+def _verdict(
+    ruling: Ruling, evidence: Evidence, version: str, *, intact: bool
+) -> dg.AssetCheckResult:
     """Judge the candidate; to keep what there is, or nothing, is a result and not a failure.
 
     A version that the registry does not hold as it was judged is a failure: it blocks the rest.
+    Its numbers are the findings that passed, of all; and the Sharpe ratio against the champion's.
     """
+    against = [finding for finding in evidence.findings if finding.name not in FINDINGS]
     severity = dg.AssetCheckSeverity.WARN if intact else dg.AssetCheckSeverity.ERROR
     return dg.AssetCheckResult(
         passed=intact and ruling.outcome is not Outcome.REFUSE,
@@ -200,6 +205,11 @@ def _verdict(ruling: Ruling, version: str, *, intact: bool) -> dg.AssetCheckResu
             "outcome": str(ruling.outcome),
             "policy": str(ruling.policy),
             "version": version,
+            "value": sum(finding.passed for finding in evidence.findings),
+            "threshold": len(evidence.findings),
+            **{
+                f"against_champion_{k}": v for f in against for k, v in _finding_metadata(f).items()
+            },
         },
     )
 

@@ -22,11 +22,10 @@ OPTIONS = WalkForwardOptions(folds=4, trials=20, seed=5)
 EDGE = market(Planted(5.0, 1000), 24 * 365 * 3, seed=2)
 
 
-def walk(bars):
-    """Walk the moving-average cross over `bars`."""
-    return walk_forward(
-        bars, strategy="sma_crossover", symbol="TESTUSDT", interval="1h", options=OPTIONS
-    )
+def walk(bars, strategy="sma_crossover", **changed):
+    """Walk a strategy, by default the moving-average cross, over `bars`."""
+    options = replace(OPTIONS, **changed)
+    return walk_forward(bars, strategy=strategy, symbol="TESTUSDT", interval="1h", options=options)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +116,21 @@ def test_more_trials_lower_the_in_sample_deflated_sharpe(edge):
     few = judge(edge, EDGE, luck=Luck(trials=10)).figures
     many = judge(edge, EDGE, luck=Luck(trials=10_000)).figures
     assert many["dsr_in_sample"] < few["dsr_in_sample"]
+
+
+def test_a_choice_that_breaks_the_rules_of_its_search_does_not_pass(edge):
+    """With a drawdown allowed that nothing keeps, the least bad is chosen, and not promoted."""
+    strict = walk(EDGE, max_drawdown=0.001)
+    kept, broken = (finding(judge(one, EDGE), "rules") for one in (edge, strict))
+    assert (kept.passed, broken.passed) == (True, False)
+    assert (broken.value, broken.threshold) == (0.0, 1.0)
+
+
+def test_a_long_warm_up_leaves_the_second_view():
+    """On a year of bars a strategy that warms up for 60 days is cross-validated all the same."""
+    bars = market(NOISE, 24 * 365, seed=4)
+    figures = judge(walk(bars, strategy="rsi_reversion"), bars).figures
+    assert np.isfinite([figures["cpcv_sharpe"], figures["cpcv_positive"]]).all()
 
 
 def test_thresholds_decide(edge):

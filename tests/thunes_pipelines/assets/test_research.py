@@ -86,8 +86,9 @@ def test_noise_ends_green_in_do_nothing(home):
     assert verdict.severity is dg.AssetCheckSeverity.WARN
     assert "nothing is traded" in verdict.metadata["why"].value
     assert set(checks) == {*research.FINDINGS, research.BEATS_CHAMPION}
-    for name in research.FINDINGS:
-        assert "threshold" in checks[name].metadata
+    for name in checks:
+        assert {"value", "threshold"} <= set(checks[name].metadata)
+    assert verdict.metadata["value"].value < verdict.metadata["threshold"].value == len(checks) - 1
     assert champion_events(result) == []
     assert observed(home)["outcome"].value == "kept"
     with pytest.raises(NoChampion):
@@ -137,6 +138,10 @@ def test_bootstrap_trades_the_first_and_holds_the_next_to_the_rule(home):
     again = run(home, house)
     assert again.success
     assert observed(home)["outcome"].value == "kept"
+    (verdict,) = [e for e in again.get_asset_check_evaluations() if e.check_name == BEATS]
+    mine, theirs = (verdict.metadata[f"against_champion_{n}"] for n in ("value", "threshold"))
+    assert mine.value == metadata(again, "parameter_set")["sharpe"].value
+    assert theirs.value == metadata(again, "parameter_set")["champion_sharpe"].value
     side = metadata(again, "parameter_set")["challenger_and_champion"].value
     assert "champion (version 1)" in side
     other = house_with(home, NOISE, seed=9, promotion="bootstrap")

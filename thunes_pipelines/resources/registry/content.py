@@ -21,7 +21,7 @@ from thunes_core.reporting.trial_plots import trials_png
 from thunes_core.research.promise import promise_of
 from thunes_core.research.promotion import Ruling
 from thunes_core.research.search import study_page
-from thunes_core.research.stitching import trials_of
+from thunes_core.research.stitching import chosen_trials, trials_of
 from thunes_core.strategies.base import strategy_class
 from thunes_pipelines.resources.champions import FINGERPRINT
 
@@ -70,9 +70,7 @@ def version_tags(
 
 def _trial_number(result: WalkForwardResult) -> int | None:
     """Return the number of the final fit's trial that was chosen."""
-    space = strategy_class(result.strategy).space.dimensions
-    same = [pl.col(name) == result.chosen.values[name] for name in space]
-    found = result.trial_table.filter(pl.col("fold") == 0, *same)["number"]
+    found = chosen_trials(result)["number"]
     return None if found.is_empty() else int(found[0])
 
 
