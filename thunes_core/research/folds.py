@@ -29,12 +29,14 @@ from thunes_core.research.search import (
     best,
     search,
 )
+from thunes_core.research.sources import code_fingerprint
 from thunes_core.research.splits import Span
 from thunes_core.research.windows import Window
 from thunes_core.strategies.base import build_from, strategy_class
 
 RULES = 3
-"""Raise it when the same inputs would give other trials: old studies are then not used."""
+"""Raise it when the engine would give other trials of the same inputs: old studies are then not
+used. Strategies and indicators count by their code."""
 
 Tell = Callable[[int, int], None]
 """Called with trials finished and trials asked for."""
@@ -170,9 +172,10 @@ def _search_options(task: FoldTask, name: str) -> SearchOptions:
 
 
 def search_name(task: FoldTask, train: Window) -> str:
-    """Name a search by what its trials depend on: bars, space, rules, seed, sampler."""
+    """Name a search by what its trials depend on: code, bars, space, rules, seed, sampler."""
     depends_on = (
         RULES,
+        code_fingerprint(task.strategy),
         fingerprint(train.led),
         len(train.bars),
         repr(strategy_class(task.strategy).space),

@@ -1,8 +1,8 @@
 """Walk-forward (semantics §6): choose on train, test from flat on what follows, stitch, re-fit.
 
-Every search is kept in a study named by what it depends on (bars, space, rules, seed): a killed
-walk-forward continues where it was, and a revised bar re-runs only the folds whose training holds
-it.
+Every search is kept in a study named by what it depends on (code of the strategy, bars, space,
+rules, seed): a killed walk-forward continues where it was, and a revised bar re-runs only the folds
+whose training holds it.
 
 Add here: a step of the walk-forward. Keep out: one fold's work (folds), judging the result
 (evidence), storing it.
