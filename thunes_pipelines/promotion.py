@@ -86,8 +86,7 @@ class Promoting:
         if candidate.verdict is not Outcome.PROMOTE:
             return Settled(Settling.KEPT, before, number, candidate.why)
         if self._needs_paper(candidate) and not self._has_been_on_paper(candidate):
-            self._begin_shadow(candidate)
-            why = f"{candidate.why}; first {self._days()} on paper beside the champion"
+            why = f"{candidate.why}; {self._put_on_paper(candidate)}"
             return Settled(Settling.ON_PAPER, before, number, why)
         return Settled(Settling.PROMOTED, self.promote(study), number, candidate.why)
 
@@ -104,11 +103,20 @@ class Promoting:
         interval = parse_interval(split_study_key(candidate.study)[2])
         return is_complete(made, interval.duration, self.settings.shadow_days)
 
-    def _begin_shadow(self, candidate: Candidate) -> None:
+    def _put_on_paper(self, candidate: Candidate) -> str:
+        """Let the candidate decide on paper, unless another is at it; say which.
+
+        The one that is at it ends its days first: were it replaced by each newer candidate, weekly
+        searches would let none ever end more than a week.
+        """
         running = self.ledger.shadow(candidate.study)
-        if running is None or running.candidate.version != candidate.version:
+        if running is not None and running.candidate.version != candidate.version:
+            other = running.candidate.version
+            return f"version {other} is on paper beside the champion and ends its days first"
+        if running is None:
             chosen = self.registry.trusted_version(candidate.study, candidate.version)
             self.ledger.begin_shadow(Shadow(chosen, self.now))
+        return f"first {self._days()} on paper beside the champion"
 
     def _require_days_on_paper(self, candidate: Candidate) -> None:
         if not self._needs_paper(candidate) or self._has_been_on_paper(candidate):

@@ -169,6 +169,24 @@ def test_a_candidate_decides_on_paper_before_it_is_promoted(home):
         assert ledger.remembered_champion(STUDY).version == version
 
 
+def test_a_candidate_on_paper_ends_its_days_before_a_newer_one(home):
+    """A search that finds another candidate meanwhile does not begin the days anew."""
+    house = house_with(home, Planted(5.0, 1000), years=3, shadow_days=20)
+    assert run(home, house).success
+    with closing(house.ledger()) as ledger:
+        first = ledger.shadow(STUDY)
+    other = house_with(home, Planted(5.0, 1000), years=3, shadow_days=20, seed=5)
+    assert run(home, other).success
+    assert observed(home)["outcome"].value == "on paper"
+    version = first.candidate.version
+    assert f"version {version} is on paper" in observed(home)["why"].value
+    with closing(house.ledger()) as ledger:
+        assert ledger.shadow(STUDY) == first
+        ledger.record_shadow_decisions(paper(version, 20 * 24))
+        assert house.promoting(ledger).promote(STUDY, version).version == version
+        assert ledger.shadow(STUDY) is None
+
+
 def paper(version, bars):
     """Return so many hourly decisions on paper."""
     return [
