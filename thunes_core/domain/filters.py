@@ -1,6 +1,7 @@
 """Whether an order passes the exchange's filters: a check for each, in Decimal, by Binance's name.
 
 ICEBERG_PARTS and the limits on iceberg orders and amendments are not here: no such order is built.
+Nor is MAX_ASSET, which the exchange tells an account alone: its refusal names it.
 
 Add here: the check of a filter that the exchange documents. Keep out: its figures (`instrument`).
 """
@@ -15,9 +16,7 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
-    MaxNumAlgoOrders,
-    MaxNumOrderLists,
-    MaxNumOrders,
+    MaxOpen,
     MaxPosition,
     Notional,
     PercentPrice,
@@ -40,15 +39,26 @@ ALGO = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What is open on the symbol already: orders, stops and lists among them, and base units held.
-
-    `base` counts what open buys may still bring.
-    """
+class Open:
+    """How many orders are open, and how many stops and lists are among them."""
 
     orders: int = 0
     algo_orders: int = 0
     lists: int = 0
+
+
+NONE_OPEN = Open()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is open on the symbol and on all symbols, and the base units held.
+
+    `base` counts what open buys may still bring.
+    """
+
+    symbol: Open = NONE_OPEN
+    account: Open = NONE_OPEN
     base: Decimal = ZERO
 
 
@@ -150,16 +160,25 @@ def _trailing(request: OrderRequest, instrument: Instrument) -> str | None:
 
 
 def _counts(request: OrderRequest, instrument: Instrument, standing: Standing) -> str | None:
-    most = instrument.find(MaxNumOrders)
-    if most is not None and standing.orders >= most.max_orders:
-        return f"MAX_NUM_ORDERS: {standing.orders} are open, {most.max_orders} are allowed"
-    stops = instrument.find(MaxNumAlgoOrders)
-    if stops is not None and request.type in ALGO and standing.algo_orders >= stops.max_orders:
-        waiting = standing.algo_orders
-        return f"MAX_NUM_ALGO_ORDERS: {waiting} are open, {stops.max_orders} are allowed"
-    lists = instrument.find(MaxNumOrderLists)
-    if lists is not None and request.list_id and standing.lists >= lists.max_lists:
-        return f"MAX_NUM_ORDER_LISTS: {standing.lists} are open, {lists.max_lists} are allowed"
+    for rule in instrument.filters:
+        if not isinstance(rule, MaxOpen):
+            continue
+        waiting = _waiting(rule.name, request, standing)
+        if waiting is not None and waiting >= rule.most:
+            return f"{rule.name}: {waiting} are open, {rule.most} are allowed"
+    return None
+
+
+def _waiting(name: str, request: OrderRequest, standing: Standing) -> int | None:
+    """Return how many are open that the filter counts; None where it does not bind `request`."""
+    now = standing.account if name.startswith("EXCHANGE_") else standing.symbol
+    match name.removeprefix("EXCHANGE_"):
+        case "MAX_NUM_ORDERS":
+            return now.orders
+        case "MAX_NUM_ALGO_ORDERS" if request.type in ALGO:
+            return now.algo_orders
+        case "MAX_NUM_ORDER_LISTS" if request.list_id:
+            return now.lists
     return None
 
 

@@ -63,24 +63,15 @@ class PercentPrice:
 
 
 @dataclass(frozen=True, slots=True)
-class MaxNumOrders:
-    """MAX_NUM_ORDERS: open orders on a symbol."""
+class MaxOpen:
+    """How much may be open at once: orders, stops or lists, on the symbol or on all of them.
 
-    max_orders: int
+    `name` is Binance's: MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS (stops and take-profits) or
+    MAX_NUM_ORDER_LISTS; with EXCHANGE_ before it for what the account has open on all symbols.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class MaxNumAlgoOrders:
-    """MAX_NUM_ALGO_ORDERS: open stop and take-profit orders on a symbol."""
-
-    max_orders: int
-
-
-@dataclass(frozen=True, slots=True)
-class MaxNumOrderLists:
-    """MAX_NUM_ORDER_LISTS: open order lists on a symbol."""
-
-    max_lists: int
+    name: str
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +97,7 @@ Filter = (
     | MarketLotSize
     | Notional
     | PercentPrice
-    | MaxNumOrders
-    | MaxNumAlgoOrders
-    | MaxNumOrderLists
+    | MaxOpen
     | MaxPosition
     | TrailingDelta
 )
@@ -118,11 +107,12 @@ F = TypeVar("F", bound=Filter)
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A tradable symbol: its assets, status and filters (one of a kind at most).
+    """A tradable symbol: its assets, status and filters.
 
-    `order_types` names the types the exchange takes; empty where it did not say. `list_types` names
-    the order lists it takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops,
-    `replaces` that it cancels and places in one request.
+    Filters are one of a kind at most, but for `MaxOpen`: one of a name. `order_types` names the
+    types the exchange takes; empty where it did not say. `list_types` names the order lists it
+    takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops, `replaces` that it
+    cancels and places in one request.
     """
 
     symbol: str

@@ -13,8 +13,8 @@ from decimal import Decimal
 import polars as pl
 
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.filters import ALGO, Standing
-from thunes_core.domain.orders import ZERO, Side
+from thunes_core.domain.filters import ALGO, Open, Standing
+from thunes_core.domain.orders import ZERO, OrderRequest, Side
 from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, OutsideFailed
@@ -63,16 +63,17 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
 
 
 def _standing(floor: Floor, symbol: str, unsettled: Sequence[OrderRecord]) -> Standing:
-    """Count what is open on a symbol, as far as it is ours, and what the account holds of it."""
-    mine = [r for r in unsettled if r.request.symbol == symbol and not r.status.is_final]
-    coming = sum((r.request.quantity for r in mine if r.request.side is Side.BUY), ZERO)
-    base = floor.desk.instruments[symbol].base_asset
-    return Standing(
-        orders=len(mine),
-        algo_orders=sum(1 for record in mine if record.request.type in ALGO),
-        lists=len({record.request.list_id for record in mine} - {""}),
-        base=floor.account.total(base) + coming,
-    )
+    """Count what is open, as far as it is ours, and what the account holds of the symbol."""
+    everywhere = [r.request for r in unsettled if not r.status.is_final]
+    mine = [request for request in everywhere if request.symbol == symbol]
+    coming = sum((request.quantity for request in mine if request.side is Side.BUY), ZERO)
+    held = floor.account.total(floor.desk.instruments[symbol].base_asset)
+    return Standing(_counted(mine), _counted(everywhere), held + coming)
+
+
+def _counted(requests: Sequence[OrderRequest]) -> Open:
+    stops = sum(1 for request in requests if request.type in ALGO)
+    return Open(len(requests), stops, len({request.list_id for request in requests} - {""}))
 
 
 def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> RiskFacts:

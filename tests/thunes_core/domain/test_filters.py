@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from thunes_core.domain.filters import Standing, broken_filter
+from thunes_core.domain.filters import Open, Standing, broken_filter
 from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
-    MaxNumAlgoOrders,
-    MaxNumOrderLists,
-    MaxNumOrders,
+    MaxOpen,
     MaxPosition,
     Notional,
     PercentPrice,
@@ -156,21 +154,6 @@ def test_a_filter_lets_its_edge_pass_and_refuses_the_next_value(rule, passes, br
 @pytest.mark.parametrize(
     ("rule", "changed", "passes", "breaks", "name"),
     [
-        (MaxNumOrders(3), {}, Standing(orders=2), Standing(orders=3), "MAX_NUM_ORDERS"),
-        (
-            MaxNumAlgoOrders(3),
-            {"type": STOP},
-            Standing(algo_orders=2),
-            Standing(algo_orders=3),
-            "MAX_NUM_ALGO_ORDERS",
-        ),
-        (
-            MaxNumOrderLists(3),
-            {"list_id": "l"},
-            Standing(lists=2),
-            Standing(lists=3),
-            "MAX_NUM_ORDER_LISTS",
-        ),
         (MaxPosition(D(3)), {}, Standing(base=D(2)), Standing(base=D("2.1")), "MAX_POSITION"),
     ],
 )
@@ -183,11 +166,32 @@ def test_what_is_open_already_counts(rule, changed, passes, breaks, name):
     assert why.split(":")[0] == name
 
 
-def test_counts_of_stops_and_lists_bind_only_those():
+@pytest.mark.parametrize(("scope", "where"), [("", "symbol"), ("EXCHANGE_", "account")])
+@pytest.mark.parametrize(
+    ("name", "counted", "changed"),
+    [
+        ("MAX_NUM_ORDERS", "orders", {}),
+        ("MAX_NUM_ALGO_ORDERS", "algo_orders", {"type": STOP}),
+        ("MAX_NUM_ORDER_LISTS", "lists", {"list_id": "l"}),
+    ],
+)
+def test_as_many_may_be_open_as_the_exchange_says(scope, where, name, counted, changed):
+    """On the symbol, or on all of them; the last one that fits passes, the next is refused."""
+    rule, request = MaxOpen(scope + name, 3), asked(**changed)
+    other = "account" if where == "symbol" else "symbol"
+    room = Standing(**{where: Open(**{counted: 2}), other: Open(99, 99, 99)})
+    assert broken_filter(request, listed(rule), D(100), room) is None
+    full = Standing(**{where: Open(**{counted: 3})})
+    why = broken_filter(request, listed(rule), D(100), full)
+    assert why == f"{scope}{name}: 3 are open, 3 are allowed"
+
+
+@pytest.mark.parametrize("scope", ["", "EXCHANGE_"])
+def test_counts_of_stops_and_lists_bind_only_those(scope):
     """A plain order passes however many stops and lists are open; a sell any position."""
-    crowded = Standing(algo_orders=99, lists=99, base=D(99))
-    for rule in (MaxNumAlgoOrders(1), MaxNumOrderLists(1)):
-        assert broken_filter(asked(), listed(rule), D(100), crowded) is None
+    crowded = Standing(Open(0, 99, 99), Open(0, 99, 99), base=D(99))
+    for name in ("MAX_NUM_ALGO_ORDERS", "MAX_NUM_ORDER_LISTS"):
+        assert broken_filter(asked(), listed(MaxOpen(scope + name, 1)), D(100), crowded) is None
     assert broken_filter(asked(side=SELL), listed(MaxPosition(D(1))), D(100), crowded) is None
 
 

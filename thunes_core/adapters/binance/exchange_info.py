@@ -5,7 +5,7 @@ Add here: a filter or field of that document the domain has a type for. Keep out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +14,7 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
-    MaxNumAlgoOrders,
-    MaxNumOrderLists,
-    MaxNumOrders,
+    MaxOpen,
     MaxPosition,
     Notional,
     PercentPrice,
@@ -29,8 +27,12 @@ LISTS = ("OCO", "OTO", "OPO")
 
 
 def parse_instruments(document: Raw) -> dict[str, Instrument]:
-    """Return the instruments of an `exchangeInfo` document by symbol; unknown filters are left."""
-    return {raw["symbol"]: _instrument(raw) for raw in document["symbols"]}
+    """Return the instruments of an `exchangeInfo` document by symbol; unknown filters are left.
+
+    The exchange's own filters bind on every symbol, and stand among each instrument's.
+    """
+    everywhere = document.get("exchangeFilters", ())
+    return {raw["symbol"]: _instrument(raw, everywhere) for raw in document["symbols"]}
 
 
 def weight_per_minute(document: Raw) -> int | None:
@@ -41,10 +43,10 @@ def weight_per_minute(document: Raw) -> int | None:
     return None
 
 
-def _instrument(raw: Raw) -> Instrument:
+def _instrument(raw: Raw, everywhere: Iterable[Raw]) -> Instrument:
     known = (
         _FILTERS[f["filterType"]](f)
-        for f in raw["filters"]
+        for f in (*raw["filters"], *everywhere)
         if f["filterType"] in _FILTERS and _KEYS.get(f["filterType"], "filterType") in f
     )
     return Instrument(
@@ -115,6 +117,18 @@ def _trailing(raw: Raw) -> TrailingDelta:
     )
 
 
+def _max_open(raw: Raw) -> MaxOpen:
+    name = raw["filterType"]
+    return MaxOpen(name, int(raw[_MOST[name.removeprefix("EXCHANGE_")]]))
+
+
+_MOST = {
+    "MAX_NUM_ORDERS": "maxNumOrders",
+    "MAX_NUM_ALGO_ORDERS": "maxNumAlgoOrders",
+    "MAX_NUM_ORDER_LISTS": "maxNumOrderLists",
+}
+"""The figure of each filter on what is open; EXCHANGE_ before a name counts all symbols."""
+
 _KEYS = {"MAX_NUM_ORDER_LISTS": "maxNumOrderLists", "MAX_POSITION": "maxPosition"}
 """Figures that a filter may be listed without: then it is none."""
 
@@ -126,9 +140,7 @@ _FILTERS: dict[str, Callable[[Raw], Filter]] = {
     "NOTIONAL": _notional,
     "PERCENT_PRICE": _percent_price,
     "PERCENT_PRICE_BY_SIDE": _percent_price_by_side,
-    "MAX_NUM_ORDERS": lambda raw: MaxNumOrders(int(raw["maxNumOrders"])),
-    "MAX_NUM_ALGO_ORDERS": lambda raw: MaxNumAlgoOrders(int(raw["maxNumAlgoOrders"])),
-    "MAX_NUM_ORDER_LISTS": lambda raw: MaxNumOrderLists(int(raw["maxNumOrderLists"])),
+    **{scope + kind: _max_open for kind in _MOST for scope in ("", "EXCHANGE_")},
     "MAX_POSITION": lambda raw: MaxPosition(Decimal(raw["maxPosition"])),
     "TRAILING_DELTA": _trailing,
 }

@@ -42,9 +42,15 @@ class Listings:
         return [entry["raw"] for entry in entries if entry is not None]
 
     def put(self, document: Mapping[str, Any]) -> None:
-        """Remember every entry of an `exchangeInfo` document as of now."""
-        at = to_millis(self._clock.now())
-        fresh = {raw["symbol"]: {"at": at, "raw": raw} for raw in document["symbols"]}
+        """Remember every entry of an `exchangeInfo` document as of now.
+
+        The exchange's own filters, which bind on every symbol, go with each.
+        """
+        at, everywhere = to_millis(self._clock.now()), document.get("exchangeFilters", ())
+        fresh = {
+            raw["symbol"]: {"at": at, "raw": raw | {"filters": [*raw["filters"], *everywhere]}}
+            for raw in document["symbols"]
+        }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         beside.write_bytes(orjson.dumps({**self._load(), **fresh}))

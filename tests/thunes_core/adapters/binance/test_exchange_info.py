@@ -15,9 +15,7 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
-    MaxNumAlgoOrders,
-    MaxNumOrderLists,
-    MaxNumOrders,
+    MaxOpen,
     MaxPosition,
     Notional,
     PercentPrice,
@@ -86,9 +84,15 @@ def one(*filters: dict[str, Any], **more: Any) -> Instrument:
                 Decimal("1.1"), Decimal("0.2"), Decimal(5), Decimal("0.8"), "PERCENT_PRICE_BY_SIDE"
             ),
         ),
-        ({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}, MaxNumOrders(200)),
-        ({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5}, MaxNumAlgoOrders(5)),
-        ({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20}, MaxNumOrderLists(20)),
+        ({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}, MaxOpen("MAX_NUM_ORDERS", 200)),
+        (
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+            MaxOpen("MAX_NUM_ALGO_ORDERS", 5),
+        ),
+        (
+            {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+            MaxOpen("MAX_NUM_ORDER_LISTS", 20),
+        ),
         ({"filterType": "MAX_POSITION", "maxPosition": "10.5"}, MaxPosition(Decimal("10.5"))),
         (
             {
@@ -138,3 +142,22 @@ def test_real_documents_of_every_year_are_read_whole(name: str, symbols: int) ->
     assert len(found) == symbols
     assert all(i.find(LotSize) and i.find(PriceFilter) for i in found.values())
     assert all(i.find(PercentPrice) and i.min_notional > 0 for i in found.values())
+
+
+def test_the_exchanges_own_filters_stand_among_those_of_each_symbol():
+    """They are told once a document, for every symbol."""
+    raw = {"symbol": "X", "status": "TRADING", "baseAsset": "A", "quoteAsset": "B"}
+    document = {
+        "symbols": [raw | {"baseAssetPrecision": 8, "filters": []}],
+        "exchangeFilters": [
+            {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 1000},
+            {"filterType": "EXCHANGE_MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 200},
+            {"filterType": "EXCHANGE_MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 10000},
+            {"filterType": "EXCHANGE_MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+        ],
+    }
+    assert parse_instruments(document)["X"].filters == (
+        MaxOpen("EXCHANGE_MAX_NUM_ORDERS", 1000),
+        MaxOpen("EXCHANGE_MAX_NUM_ALGO_ORDERS", 200),
+        MaxOpen("EXCHANGE_MAX_NUM_ORDER_LISTS", 20),
+    )

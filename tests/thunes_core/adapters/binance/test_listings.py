@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from thunes_core.adapters.binance.listings import Listings
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import FixedClock
+from thunes_core.domain.instrument import MaxOpen
 from thunes_core.errors import ExchangeRejected, UnknownName
 
 
@@ -149,3 +151,20 @@ def test_a_filter_error_of_an_order_forgets_the_listings(
             broker._once(refuse, "order x")
         broker.close()
     assert (listings.get(["BTCUSDT"]) is not None) is kept
+
+
+def test_the_exchange_s_own_filters_are_remembered_with_each_symbol(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    """A later process, asking the file for one symbol, knows them too."""
+    listings = Listings(tmp_path / "a.json", clock=clock)
+    most = {"filterType": "EXCHANGE_MAX_NUM_ORDERS", "maxNumOrders": 7}
+    document = info("BTCUSDT", "ETHUSDT")
+    assert isinstance(document.body, dict)
+    with scripted([replace(document, body=document.body | {"exchangeFilters": [most]})]) as server:
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            market = BinanceMarket(server.url, listings=listings)
+            found = market.instruments(["BTCUSDT", "ETHUSDT"])[symbol]
+            assert found.find(MaxOpen) == MaxOpen("EXCHANGE_MAX_NUM_ORDERS", 7)
+            market.close()
+    assert len(server.asked) == 1
