@@ -64,7 +64,7 @@ soak: $(RUN)  ## HOURS of paper trading on a testnet that attacks: ledger and ex
 	@$(BIN)/thunes soak --hours $(HOURS) --seed $(SEED)
 
 nightly: soak $(DEV)  ## the soak, then thousands (EXAMPLES) of orders of events by the state machine
-	@THUNES_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/machine --timeout=0
+	@THUNES_SOAK_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/machine
 
 bench-evidence: $(DEV)  ## how often the evidence is right, on planted edges and on noise (many minutes)
 	@$(BIN)/python -m tests.bench.evidence --write docs/performance.md

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.postgres import fresh_base
+from thunes_core.adapters.ledger import open_ledger
 
 LEDGERS = ["sqlite", "postgres"]
 
@@ -19,3 +22,18 @@ def fresh_url(kind: str, folder: Path) -> Iterator[str]:
         return
     with fresh_base() as url:
         yield url
+
+
+def ledger_in(folder: Path) -> str:
+    """Return the URL of a ledger in `folder` that holds nothing; its schema is made only once."""
+    path = folder / "ledger.db"
+    path.write_bytes(_empty_ledger())
+    return f"sqlite:///{path}"
+
+
+@cache
+def _empty_ledger() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        open_ledger(f"sqlite:///{path}").close()
+        return path.read_bytes()

@@ -10,6 +10,7 @@
     │   ├── PromotionRefused     the evidence does not carry the candidate
     │   ├── NoChampion           nothing was promoted yet for this study
     │   ├── NoEvidence           no walk-forward was run yet for this study
+    │   ├── Interrupted          a person or the system ended it before it was done
     │   ├── LeaseHeld            another tick is trading this account
     │   └── BreakerOpen          the exchange failed repeatedly: nothing is begun for a minute
     └── OutsideFailed            the outside failed; wait or repair it (exit code 3)
@@ -71,6 +72,10 @@ class NoChampion(AnswerIsNo):
 
 class NoEvidence(AnswerIsNo):
     """No walk-forward was run yet for the study."""
+
+
+class Interrupted(AnswerIsNo):
+    """A person or the system ended the work before it was done (SIGINT, SIGTERM)."""
 
 
 class LeaseHeld(AnswerIsNo):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.trials import BARS, Trial, Zygote
+from tests.databases import ledger_in
 from tests.worlds import START
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import replayed_market
@@ -25,4 +26,4 @@ def zygote() -> Iterator[Zygote]:
 def trial(zygote: Zygote, tmp_path: Path) -> Iterator[Trial]:
     """Serve an exchange and name a ledger."""
     with serve_in_thread(replayed_market([BARS], start=START), cash=1000) as net:
-        yield Trial(zygote, net, f"sqlite:///{tmp_path / 'ledger.db'}")
+        yield Trial(zygote, net, ledger_in(tmp_path), home=str(tmp_path))

@@ -9,20 +9,10 @@ from typing import Any
 import pytest
 
 from tests.crash import points
-from tests.crash.points import BESIDE, BOOKKEEPING, LIFE, READS, Point
-from tests.crash.trials import (
-    BUY_AT,
-    SELL_AT,
-    Trial,
-    assert_flat_and_equal,
-    assert_ledger_is_the_exchange,
-)
+from tests.crash.points import BESIDE, BOOKKEEPING, LIFE, READS
+from tests.crash.trials import assert_agrees_afterwards, assert_guarded, strike
 from tests.crash.zygote import INTERRUPTED
-from thunes_core.adapters.ledger import open_ledger
-from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.trading.ports import Broker, Journal
-
-STRUCK = {"entry": BUY_AT, "move": BUY_AT + 1, "exit": SELL_AT}
 
 
 def methods_of(protocol: Any) -> set[str]:
@@ -49,41 +39,6 @@ def test_both_signals_strike_every_method_that_writes_or_sends():
     writes = (methods_of(Journal) | methods_of(Broker)) - READS - BESIDE.keys()
     assert writes <= killed_at()
     assert {point.method for point in LIFE} == killed_at()
-
-
-def strike(trial: Trial, point: Point, number: int) -> dict[str, int]:
-    """Run the tick of the point, and send its process the signal there."""
-    trial.protection, trial.lists = dict(point.protection), point.lists
-    if point.stage != "entry":
-        assert trial.tick(BUY_AT) == {"exit": 0}
-    if point.unanswered:
-        trial.net.exchange.faults.add(Fault(FaultKind.DROP_AFTER))
-    return trial.tick(STRUCK[point.stage], **point.strike, signal=number)
-
-
-def assert_guarded(trial: Trial) -> None:
-    """Whatever is held has its stop at the exchange."""
-    held = trial.net.exchange.wallet.total("BTC") >= 0.001
-    assert not held or "STOP_LOSS" in trial.resting()
-
-
-def assert_agrees_afterwards(trial: Trial, point: Point) -> None:
-    """The next tick settles what was parked; held is protected; all is bought and sold once.
-
-    Where nothing left and no order was written, the next tick alone shows that.
-    """
-    bar = STRUCK[point.stage]
-    assert trial.tick(bar, 1) == {"exit": 0}
-    if point.is_between:
-        ledger = open_ledger(trial.url)
-        assert_ledger_is_the_exchange(ledger, trial.net)
-        ledger.close()
-        return
-    for later in sorted({BUY_AT + 1, SELL_AT} - set(range(bar + 1))) or [SELL_AT + 1]:
-        assert trial.tick(later) == {"exit": 0}
-        if point.protection:
-            assert_guarded(trial)
-    assert_flat_and_equal(trial)
 
 
 @pytest.mark.parametrize("point", LIFE, ids=str)

@@ -14,17 +14,23 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.crash.points import Point
 from tests.worlds import HOUR, START, STUDY, bars_of, wave
 from thunes_core.adapters.ledger import Ledger, open_ledger
 from thunes_core.clock import to_millis
 from thunes_core.strategies.base import build
 from thunes_core.testnet.app import RunningTestnet
+from thunes_core.testnet.faults import Fault, FaultKind
 
 ROOT = Path(__file__).resolve().parents[2]
 BARS = bars_of(wave())
 TARGETS = build("sma_crossover", {"fast": 5, "slow": 20}).target_exposure(BARS).to_list()
 BUY_AT = next(i for i in range(41, 90) if TARGETS[i - 1] == 1.0)
 SELL_AT = next(i for i in range(BUY_AT, 150) if TARGETS[i - 1] == 0.0)
+
+
+STRUCK = {"entry": BUY_AT, "move": BUY_AT + 1, "exit": SELL_AT}
+"""The bar in which the tick of each stage of a point runs."""
 
 
 class Zygote:
@@ -66,15 +72,23 @@ class Trial:
     url: str
     protection: dict[str, float] = field(default_factory=dict)
     lists: bool = True
+    home: str = ""
 
-    def tick(self, bar: int, minute: int = 0, **point: Any) -> dict[str, int]:
-        """Tick `minute` minutes after the open of `bar`, dying at `point` if one is given."""
+    def tick(
+        self, bar: int, minute: int = 0, *, command: bool = False, **point: Any
+    ) -> dict[str, int]:
+        """Tick `minute` minutes after the open of `bar`, dying at `point` if one is given.
+
+        It runs as a run of Dagster does, or as the `command` line.
+        """
         self._stand_at(bar, minute)
         return self.zygote.tick(
             url=self.net.url,
             ledger=self.url,
             study=STUDY,
             point=point,
+            command=command,
+            home=self.home,
             protection=self.protection,
             lists=self.lists,
         )
@@ -126,3 +140,38 @@ def assert_flat_and_equal(trial: Trial) -> None:
     assert ledger.trades().height == 1
     assert_ledger_is_the_exchange(ledger, trial.net)
     ledger.close()
+
+
+def strike(trial: Trial, point: Point, number: int, *, command: bool = False) -> dict[str, int]:
+    """Run the tick of the point, and send its process the signal there."""
+    trial.protection, trial.lists = dict(point.protection), point.lists
+    if point.stage != "entry":
+        assert trial.tick(BUY_AT) == {"exit": 0}
+    if point.unanswered:
+        trial.net.exchange.faults.add(Fault(FaultKind.DROP_AFTER))
+    return trial.tick(STRUCK[point.stage], command=command, **point.strike, signal=number)
+
+
+def assert_guarded(trial: Trial) -> None:
+    """Whatever is held has its stop at the exchange."""
+    held = trial.net.exchange.wallet.total("BTC") >= 0.001
+    assert not held or "STOP_LOSS" in trial.resting()
+
+
+def assert_agrees_afterwards(trial: Trial, point: Point) -> None:
+    """The next tick settles what was parked; held is protected; all is bought and sold once.
+
+    Where nothing left and no order was written, the next tick alone shows that.
+    """
+    bar = STRUCK[point.stage]
+    assert trial.tick(bar, 1) == {"exit": 0}
+    if point.is_between:
+        ledger = open_ledger(trial.url)
+        assert_ledger_is_the_exchange(ledger, trial.net)
+        ledger.close()
+        return
+    for later in sorted({BUY_AT + 1, SELL_AT} - set(range(bar + 1))) or [SELL_AT + 1]:
+        assert trial.tick(later) == {"exit": 0}
+        if point.protection:
+            assert_guarded(trial)
+    assert_flat_and_equal(trial)

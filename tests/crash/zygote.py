@@ -3,7 +3,8 @@
 Started as `python -m tests.crash.zygote`. Each line on stdin is a JSON trial, each line on stdout
 the child's end: {"signal": 9} or {"exit": 0}. A trial names the exchange, the ledger, and the
 point of the order's life at which the child gets a signal: method, before or after, the n-th call.
-SIGKILL ends it there; SIGTERM interrupts it as it does a run of Dagster, and is to end it soon.
+SIGKILL ends it there; SIGTERM interrupts it as it does a run of Dagster, or (`command`) the command
+`thunes tick` with its exit code, and is to end it soon. The point may be a moment of a transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import signal
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Engine, event
 
 from tests.worlds import WIDE, Champions
 from thunes_core.adapters.binance.broker import BinanceBroker
@@ -58,54 +62,103 @@ class Fatal:
 
 
 INTERRUPTED = 128 + signal.SIGTERM
+FAILED = 70
 BOUND_SECONDS = 20
 
 
 def strike(point: dict[str, Any]) -> None:
-    """Send this process the point's signal; after a SIGTERM an alarm kills what does not end."""
-    if point.get("signal") == signal.SIGTERM:
-        signal.alarm(BOUND_SECONDS)
+    """Send this process the point's signal; an alarm kills what does not end by it."""
+    signal.alarm(BOUND_SECONDS)
     os.kill(os.getpid(), point.get("signal", signal.SIGKILL))
 
 
-def run(trial: dict[str, Any]) -> None:
-    """Run one tick of the trial."""
+def in_transaction(point: dict[str, Any]) -> None:
+    """Strike in the transaction that runs the point's statement: after it, or before its commit."""
+    seen = {"statement": False}
+
+    def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(point["statement"]) and not seen["statement"]:
+            seen["statement"] = True
+            if point["when"] == "after":
+                strike(point)
+
+    def commits(_connection: Any) -> None:
+        if seen["statement"] and point["when"] == "commit":
+            point["when"] = "struck"
+            strike(point)
+
+    event.listen(Engine, "after_cursor_execute", executed)
+    event.listen(Engine, "commit", commits)
+
+
+def parts_of(trial: dict[str, Any]) -> tuple[Any, Any, Any, TradingPlan]:
+    """Return market, broker and ledger of the trial, mortal at its point, and its plan."""
     point = trial.get("point") or {}
-    market = BinanceMarket(trial["url"])
+    if "statement" in point:
+        in_transaction(point)
     broker = BinanceBroker(trial["url"], LOCAL_KEY, LOCAL_SECRET)
     if not trial.get("lists", True):
         broker.entry_lists = ()
-    world = World(
-        market,
-        Fatal(broker, point),
-        Fatal(open_ledger(trial["ledger"], synchronous="OFF"), point),
-        Champions(),
-        holder=this_process(),
-    )
+    ledger = Fatal(open_ledger(trial["ledger"], synchronous="OFF"), point)
     protection = Protection(**trial.get("protection", {}))
-    tick(world, TradingPlan((trial["study"],), Decimal(1000), WIDE, protection))
+    plan = TradingPlan((trial["study"],), Decimal(1000), WIDE, protection)
+    return BinanceMarket(trial["url"]), Fatal(broker, point), ledger, plan
+
+
+def run(trial: dict[str, Any]) -> None:
+    """Run one tick of the trial, interrupted as a run of Dagster is."""
+    from dagster._core.errors import DagsterExecutionInterruptedError, raise_execution_interrupts
+
+    market, broker, ledger, plan = parts_of(trial)
+    try:
+        with raise_execution_interrupts():
+            tick(World(market, broker, ledger, Champions(), holder=this_process()), plan)
+    except DagsterExecutionInterruptedError:
+        os._exit(INTERRUPTED)
+
+
+def run_command(trial: dict[str, Any]) -> None:
+    """Run `thunes tick` on the trial's parts; ends as the command does."""
+    from thunes_pipelines.cli import main as command
+    from thunes_pipelines.resources import wiring
+
+    os.environ |= {
+        "THUNES_HOME": str(Path(trial["home"])),
+        "THUNES_CONFIG": str(Path(trial["home"]) / "none.toml"),
+        "THUNES_BINANCE_REST_URL": trial["url"],
+        "THUNES_BROKER": "exchange",
+    }
+    _, broker, ledger, plan = parts_of(trial)
+    wiring.broker = lambda _: broker
+    wiring.ledger = lambda _: ledger
+    wiring.plan = lambda *_: plan
+    wiring.parameter_source = lambda _: Champions()
+    sys.argv = ["thunes", "tick"]
+    with Path(os.devnull).open("w") as sys.stdout:
+        command.main()
 
 
 def child(trial: dict[str, Any]) -> None:
     """Run the trial in this forked process and end it."""
-    from dagster._core.errors import DagsterExecutionInterruptedError, raise_execution_interrupts
-
     try:
-        with raise_execution_interrupts():
-            run(trial)
-    except DagsterExecutionInterruptedError:
-        os._exit(INTERRUPTED)
+        (run_command if trial.get("command") else run)(trial)
+    except SystemExit as ended:
+        os._exit(int(ended.code or 0))
     except BaseException as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(FAILED)
     os._exit(0)
 
 
 def main() -> None:
     """Fork a child for every trial and tell how it ended."""
-    import binance.client  # noqa: F401 - the children inherit both
+    import binance.client  # noqa: F401 - the children inherit all
     import dagster  # noqa: F401
+
+    from thunes_pipelines.cli.main import load_commands
+
+    load_commands()
 
     gc.freeze()
     for line in sys.stdin:

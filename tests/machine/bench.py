@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 import stamina
 
+from tests.databases import ledger_in
 from tests.machine.wire import wire_to
 from tests.worlds import HOUR, START, WIDE, bars_of
 from thunes_core.adapters.binance.broker import BinanceBroker
@@ -68,23 +68,13 @@ class OneChampion:
         return Champion(study, ParameterSet(Dictated.name, {}), "1", "")
 
 
-@cache
-def _empty_ledger() -> bytes:
-    """Return the file of a ledger that holds nothing: its schema is made once for all examples."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.db"
-        open_ledger(f"sqlite:///{path}").close()
-        return path.read_bytes()
-
-
 class Bench:
     """Everything the rules of the machine act on."""
 
     def __init__(self, protection: Protection, closes: list[float]) -> None:
         Dictated.wanted.clear()
         self._folder = tempfile.TemporaryDirectory()
-        path = Path(self._folder.name) / "l.db"
-        path.write_bytes(_empty_ledger())
+        url = ledger_in(Path(self._folder.name))
         self.clock = FixedClock(START)
         self.exchange = make_exchange(
             replayed_market([bars_of(closes)], start=START + FIRST_BAR * HOUR),
@@ -96,7 +86,7 @@ class Bench:
         self.plan = TradingPlan((f"{Dictated.name}.{SYMBOL}.1h",), CASH, WIDE, protection)
         self.level = 0.0
         stamina.set_testing(True, attempts=2)
-        self.ledger = open_ledger(f"sqlite:///{path}", clock=self.clock, synchronous="OFF")
+        self.ledger = open_ledger(url, clock=self.clock, synchronous="OFF")
         self._start()
 
     def _start(self) -> None:

@@ -14,6 +14,7 @@ import typer
 from click.exceptions import Abort, NoArgsIsHelpError, UsageError
 
 from thunes_core.errors import ThunesError
+from thunes_pipelines.cli.interrupts import sigterm_interrupts
 
 app = typer.Typer(
     name="thunes",
@@ -48,21 +49,31 @@ def load_commands() -> typer.Typer:
     return app
 
 
+INTERRUPTED = 130
+"""What Typer returns for a command that an interrupt ended."""
+
+
 def main() -> None:
     """Run the command line; one clear message and the right exit code on any expected error."""
     try:
-        code = load_commands()(prog_name="thunes", standalone_mode=False)
+        with sigterm_interrupts():
+            code = load_commands()(prog_name="thunes", standalone_mode=False)
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
     except UsageError as error:
         sys.stderr.write(_one_line(error))
         sys.exit(2)
+    except KeyboardInterrupt:  # before a command began
+        code = INTERRUPTED
     except Abort:
         sys.exit(1)
     except ThunesError as error:
         sys.stderr.write(f"thunes: {error}\n")
         sys.exit(error.exit_code)
+    if code == INTERRUPTED:
+        sys.stderr.write("thunes: interrupted before it was done\n")
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

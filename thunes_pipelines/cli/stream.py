@@ -1,4 +1,4 @@
-"""The command `stream`: follow the market live, until Ctrl-C.
+"""The command `stream`: follow the market live, until Ctrl-C or SIGTERM.
 
 Add here: how the stream shows itself. Keep out: following it (core), what it fills (services).
 """
@@ -38,7 +38,8 @@ def stream_command(
 ) -> None:
     """Follow all configured symbols live: closed bars into the lake, the newest on the board.
 
-    With broker `exchange`, what happens to the account wakes reconciliation as well.
+    With broker `exchange`, what happens to the account wakes reconciliation as well. Told to end,
+    it lets a tick in flight finish, and ends with exit code 0.
     """
     settings = load()
     if not json:
@@ -65,23 +66,28 @@ def stream_command(
 def _follow(
     settings: Settings, seconds: float | None, *, patient: bool, trade: bool, quiet: bool
 ) -> Followed:
-    from thunes_pipelines.services.stream import follow
+    from thunes_core.adapters.stream.feed import Tally
+    from thunes_pipelines.services.stream import Followed, follow
     from thunes_pipelines.services.stream_ticks import WokenTicks
 
     def show(bars: pl.DataFrame) -> None:
         if not quiet:
             _show(bars)
 
-    if not trade:
-        return follow(settings, show, seconds, patient=patient)
-    say = (lambda _: None) if quiet else console.print
-    with WokenTicks(settings, say) as ticks:
-
+    def traded(ticks: WokenTicks) -> Followed:
         def told(bars: pl.DataFrame) -> None:
             ticks.wake()
             show(bars)
 
         return follow(settings, told, seconds, patient=patient, wake=ticks.wake)
+
+    try:
+        if not trade:
+            return follow(settings, show, seconds, patient=patient)
+        with WokenTicks(settings, (lambda _: None) if quiet else console.print) as ticks:
+            return traded(ticks)
+    except KeyboardInterrupt:
+        return Followed(Tally())  # told to end before there was a connection
 
 
 def _show(bars: pl.DataFrame) -> None:

@@ -15,6 +15,7 @@ from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli import trading_view
+from thunes_pipelines.cli.interrupts import parked
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
 
@@ -34,7 +35,8 @@ def add_to(app: typer.Typer) -> None:
 
 def tick_command(json: Json = False) -> None:
     """Run one tick by the settings: reconcile, decide, trade, audit."""
-    report = wiring.tick(load()).as_dict()
+    with parked("tick"):
+        report = wiring.tick(load()).as_dict()
     if json:
         emit_json(report)
         return
@@ -49,7 +51,8 @@ def reconcile_command(
     json: Json = False,
 ) -> None:
     """Bring the ledger to what the exchange says, without trading."""
-    found = wiring.reconcile(load(), accept=accept)
+    with parked("reconcile"):
+        found = wiring.reconcile(load(), accept=accept)
     if json:
         emit_json(found)
     else:
