@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from thunes_core.errors import BarsInvalid, UnknownName
@@ -255,6 +257,11 @@ def resample(bars: pl.DataFrame, coarse: Interval) -> pl.DataFrame:
     )
 
 
+def epoch_us(times: pl.Series) -> npt.NDArray[np.int64]:
+    """Return moments without nulls as microseconds since 1970 UTC; a view, no query of polars."""
+    return times.to_numpy().astype("datetime64[us]", copy=False).view(np.int64)
+
+
 def fingerprint(bars: pl.DataFrame) -> str:
     """Return the SHA-256 of the bars' content: same bars, same text, on any machine."""
     digest = hashlib.sha256()
@@ -263,7 +270,7 @@ def fingerprint(bars: pl.DataFrame) -> str:
         if kind == pl.String():
             digest.update("\x1f".join(column.to_list()).encode())
         elif kind == TIME:
-            digest.update(column.dt.epoch("us").to_numpy().tobytes())
+            digest.update(epoch_us(column).tobytes())
         else:
             digest.update(column.to_numpy().tobytes())
     return digest.hexdigest()

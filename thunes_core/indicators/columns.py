@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from thunes_core.domain.bars import parse_interval
+from thunes_core.domain.bars import epoch_us, parse_interval
 from thunes_core.indicators.averages import Line, RunningSum, running_sum, window_mean
 
 MEMORY_BYTES = 48 * 2**20
@@ -94,7 +94,7 @@ def _size(value: Any) -> int:
 def columns_of(bars: pl.DataFrame, memory_bytes: int = MEMORY_BYTES) -> Columns:
     """Return the `Columns` of a frame of bars (semantics §1), without copying where possible."""
     return Columns(
-        open_time=bars["open_time"].dt.epoch("us").to_numpy(),
+        open_time=epoch_us(bars["open_time"]),
         open=_floats(bars["open"]),
         high=_floats(bars["high"]),
         low=_floats(bars["low"]),

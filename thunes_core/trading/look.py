@@ -144,7 +144,9 @@ def closed_bars(
     count = strategy.warmup_bars + SPARE_BARS + min(max(missed, 0), MAX_MISSED_BARS)
     read = world.bars or world.market.klines
     bars = read(study.symbol, study.interval, end - count * step, end)
-    return bars.filter(pl.col("open_time") + step <= now) if not bars.is_empty() else empty()
+    if bars.is_empty():
+        return empty()
+    return bars[: int((bars["open_time"] <= now - step).sum())]
 
 
 def _targets(

@@ -5,6 +5,7 @@ Add here: another protective exit. Keep out: orders, the exchange.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -35,11 +36,8 @@ def watch_bars(position: Position, bars: pl.DataFrame, protection: Protection) -
     """
     if not position.is_open or position.entry_time is None:
         return Watch(position)
-    since = position.last_bar
-    fresh = bars if since is None else bars.filter(pl.col("open_time") > since)
-    columns = fresh.select("open_time", "open", "high", "low")
     step = _step(bars)
-    for open_time, open_price, high, low in columns.iter_rows():
+    for open_time, open_price, high, low in _after(bars, position.last_bar):
         late = position.entry_time - open_time
         if late >= step or late > LATE:
             continue
@@ -86,9 +84,20 @@ def _inside(
     return rules.REASONS[rules.TAKE_PROFIT] if hit == rules.TARGET_HIT else NO_EXIT
 
 
+def _after(
+    bars: pl.DataFrame, since: datetime | None
+) -> Iterator[tuple[datetime, float, float, float]]:
+    """Return (open time, open, high, low) of the sorted `bars` after `since`, without a query."""
+    times = bars["open_time"]
+    start = 0 if since is None else int((times <= since).sum())
+    prices = (bars[name][start:].to_list() for name in ("open", "high", "low"))
+    return zip(times[start:].to_list(), *prices, strict=True)
+
+
 def _step(bars: pl.DataFrame) -> timedelta:
     """Length of one bar, from the content; zero for less than two bars."""
     if bars.height < 2:
         return timedelta(0)
-    times: list[datetime] = bars["open_time"].tail(2).to_list()
-    return times[1] - times[0]
+    times = bars["open_time"]
+    length: timedelta = times[-1] - times[-2]
+    return length

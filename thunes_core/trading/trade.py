@@ -149,8 +149,8 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, ends=changed)
     if waits.freed:
         floor = replace(floor, account=floor.desk.broker.account())
-    book = journal.position(study.strategy, study.symbol) or book
-    watch = watch_bars(book, sight.bars, floor.plan.protection)
+    seen, book = book, journal.position(study.strategy, study.symbol) or book
+    watch = watch if book == seen else watch_bars(book, sight.bars, floor.plan.protection)
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)

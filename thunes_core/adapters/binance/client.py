@@ -23,6 +23,7 @@ from thunes_core.adapters.limiter import WeightLimiter
 
 if TYPE_CHECKING:
     from binance.client import Client
+    from requests import Session
 
 T = TypeVar("T")
 
@@ -83,9 +84,17 @@ def make_client(
     client.API_URL = f"{base}/api"
     client.MARGIN_API_URL = f"{base}/sapi"
     client.ws_api._url = _WS_API_HOSTS.get(base, f"ws{base.removeprefix('http')}/ws-api/v3")
+    _settle_environment(client.session, base)
     if limiter is not None or latest_ms is not None:
         client.session.mount(base, LimitedAdapter(limiter, latest_ms))
     return client
+
+
+def _settle_environment(session: Session, base: str) -> None:
+    """Read proxies and certificates of the environment now, not anew for every request."""
+    found = session.merge_environment_settings(base, {}, None, None, None)
+    session.proxies, session.verify = found["proxies"], found["verify"]
+    session.trust_env = False
 
 
 def read(request: Callable[[], T], *, what: str, attempts: int = READ_ATTEMPTS) -> T:

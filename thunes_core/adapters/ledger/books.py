@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.schema import (
@@ -30,6 +30,32 @@ from thunes_core.trading.rules import REASONS, STOP_LOSS, TRAILING_STOP
 
 _STOPS = [REASONS[STOP_LOSS], REASONS[TRAILING_STOP]]
 
+# Statements are made once: making one costs more than running it.
+_BOOK = (
+    positions.c.strategy == bindparam("of_strategy"),
+    positions.c.symbol == bindparam("of_symbol"),
+)
+_READ_BOOK, _DROP_BOOK = select(positions).where(*_BOOK), delete(positions).where(*_BOOK)
+_READ_BOOKS = select(positions).order_by(positions.c.strategy, positions.c.symbol)
+_HAS_FILL = select(fills.c.trade_id).where(
+    fills.c.symbol == bindparam("of_symbol"), fills.c.trade_id == bindparam("of_trade")
+)
+_OF_CURSOR = cursors.c.symbol == bindparam("of_symbol")
+_READ_CURSOR, _DROP_CURSOR = (
+    select(cursors.c.trade_id).where(_OF_CURSOR),
+    delete(cursors).where(_OF_CURSOR),
+)
+_READ_BALANCES = select(balances).order_by(balances.c.asset)
+_DROP_BALANCE = delete(balances).where(balances.c.asset == bindparam("of_asset"))
+_DROP_MARK = delete(equity).where(equity.c.time == bindparam("at"))
+_OF_DAY = day_starts.c.day == bindparam("of_day")
+_READ_DAY, _DROP_DAY = select(day_starts.c.equity).where(_OF_DAY), delete(day_starts).where(_OF_DAY)
+_READ_PEAK = select(peaks.c.equity)
+_READ_DEALINGS = select(fills).where(fills.c.time >= bindparam("since")).order_by(fills.c.time)
+_READ_STOP_OUTS = select(trades.c.pnl).where(
+    trades.c.exit_time >= bindparam("since"), trades.c.reason.in_(_STOPS)
+)
+
 
 def _shallow(record: Any) -> dict[str, Any]:
     return {f.name: getattr(record, f.name) for f in fields(record)}
@@ -37,28 +63,27 @@ def _shallow(record: Any) -> dict[str, Any]:
 
 def read_positions(connection: Connection) -> list[Position]:
     """Return every book ever opened, by strategy and symbol."""
-    query = select(positions).order_by(positions.c.strategy, positions.c.symbol)
-    return [Position(**row) for row in connection.execute(query).mappings()]
+    return [Position(**row) for row in connection.execute(_READ_BOOKS).mappings()]
 
 
 def read_position(connection: Connection, strategy: str, symbol: str) -> Position | None:
     """Return one book, or None."""
-    query = select(positions).where(positions.c.strategy == strategy, positions.c.symbol == symbol)
-    row = connection.execute(query).mappings().one_or_none()
+    asked = {"of_strategy": strategy, "of_symbol": symbol}
+    row = connection.execute(_READ_BOOK, asked).mappings().one_or_none()
     return Position(**row) if row else None
 
 
 def write_position(connection: Connection, position: Position) -> None:
     """Replace one book."""
-    same = (positions.c.strategy == position.strategy, positions.c.symbol == position.symbol)
-    connection.execute(delete(positions).where(*same))
-    connection.execute(insert(positions).values(**_shallow(position)))
+    same = {"of_strategy": position.strategy, "of_symbol": position.symbol}
+    connection.execute(_DROP_BOOK, same)
+    connection.execute(insert(positions), _shallow(position))
 
 
 def has_fill(connection: Connection, symbol: str, trade_id: str) -> bool:
     """True when that fill is stored: fills are unique by (symbol, trade id)."""
-    query = select(fills.c.trade_id).where(fills.c.symbol == symbol, fills.c.trade_id == trade_id)
-    return connection.execute(query).first() is not None
+    asked = {"of_symbol": symbol, "of_trade": trade_id}
+    return connection.execute(_HAS_FILL, asked).first() is not None
 
 
 def insert_fill(
@@ -71,72 +96,70 @@ def insert_fill(
         "strategy": strategy,
         "fee_quote": fee_quote,
     }
-    connection.execute(insert(fills).values(**values))
+    connection.execute(insert(fills), values)
     chain.append(connection, fill.time, "fill", values)
 
 
 def insert_trade(connection: Connection, trade: Trade) -> None:
     """Store one closed trade; tell the audit."""
     values = _shallow(trade)
-    connection.execute(insert(trades).values(**values))
+    connection.execute(insert(trades), values)
     chain.append(connection, trade.exit_time, "trade", values)
 
 
 def read_cursor(connection: Connection, symbol: str) -> str | None:
     """Return the newest trade id seen of `symbol`; None before the first look."""
-    return connection.execute(select(cursors.c.trade_id).where(cursors.c.symbol == symbol)).scalar()
+    return connection.execute(_READ_CURSOR, {"of_symbol": symbol}).scalar()
 
 
 def write_cursor(connection: Connection, symbol: str, trade_id: str) -> None:
     """Remember the newest trade id seen of `symbol`."""
-    connection.execute(delete(cursors).where(cursors.c.symbol == symbol))
-    connection.execute(insert(cursors).values(symbol=symbol, trade_id=trade_id))
+    connection.execute(_DROP_CURSOR, {"of_symbol": symbol})
+    connection.execute(insert(cursors), {"symbol": symbol, "trade_id": trade_id})
 
 
 def read_balances(connection: Connection) -> dict[str, Decimal]:
     """Return the expected total of each asset that was ever looked at."""
-    rows = connection.execute(select(balances).order_by(balances.c.asset))
-    return {row.asset: row.expected for row in rows}
+    return {row.asset: row.expected for row in connection.execute(_READ_BALANCES)}
 
 
 def write_balance(connection: Connection, asset: str, expected: Decimal) -> None:
     """Replace the expected total of one asset."""
-    connection.execute(delete(balances).where(balances.c.asset == asset))
-    connection.execute(insert(balances).values(asset=asset, expected=expected))
+    connection.execute(_DROP_BALANCE, {"of_asset": asset})
+    connection.execute(insert(balances), {"asset": asset, "expected": expected})
 
 
 def write_mark(connection: Connection, mark: EquityMark) -> None:
     """Store the equity of one tick; a second tick of the same moment replaces it."""
-    connection.execute(delete(equity).where(equity.c.time == mark.time))
-    connection.execute(insert(equity).values(**_shallow(mark)))
+    connection.execute(_DROP_MARK, {"at": mark.time})
+    connection.execute(insert(equity), _shallow(mark))
 
 
 def read_day_start(connection: Connection, day: datetime) -> Decimal | None:
     """Return the equity at 00:00 UTC of `day`, or None before its first tick."""
-    return connection.execute(select(day_starts.c.equity).where(day_starts.c.day == day)).scalar()
+    return connection.execute(_READ_DAY, {"of_day": day}).scalar()
 
 
 def write_day_start(connection: Connection, day: datetime, value: Decimal) -> None:
     """Remember the equity at 00:00 UTC of `day`, in place of what was remembered."""
-    connection.execute(delete(day_starts).where(day_starts.c.day == day))
-    connection.execute(insert(day_starts).values(day=day, equity=value))
+    connection.execute(_DROP_DAY, {"of_day": day})
+    connection.execute(insert(day_starts), {"day": day, "equity": value})
 
 
 def read_peak(connection: Connection) -> Decimal | None:
     """Return the highest equity remembered, or None."""
-    return connection.execute(select(peaks.c.equity)).scalar()
+    return connection.execute(_READ_PEAK).scalar()
 
 
 def write_peak(connection: Connection, value: Decimal | None) -> None:
     """Replace the highest equity; None forgets it."""
     connection.execute(delete(peaks))
     if value is not None:
-        connection.execute(insert(peaks).values(account="main", equity=value))
+        connection.execute(insert(peaks), {"account": "main", "equity": value})
 
 
 def read_dealings(connection: Connection, since: datetime) -> list[Dealing]:
     """Return what every fill at or after `since` did, oldest first."""
-    query = select(fills).where(fills.c.time >= since).order_by(fills.c.time)
     return [
         Dealing(
             row.strategy,
@@ -148,11 +171,11 @@ def read_dealings(connection: Connection, since: datetime) -> list[Dealing]:
             row.fee_asset,
             row.fee_quote,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_READ_DEALINGS, {"since": since})
     ]
 
 
 def stop_outs_since(connection: Connection, moment: datetime) -> int:
     """Return how many trades protection ended at a loss at or after `moment`."""
-    query = select(trades.c.pnl).where(trades.c.exit_time >= moment, trades.c.reason.in_(_STOPS))
-    return sum(1 for row in connection.execute(query) if row.pnl < 0)
+    found = connection.execute(_READ_STOP_OUTS, {"since": moment})
+    return sum(1 for row in found if row.pnl < 0)

@@ -19,6 +19,7 @@ from thunes_core.clock import to_millis
 from thunes_core.domain.records import AuditVerdict
 
 GENESIS = "0" * 64
+_NEWEST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
 
 
 def row_hash(previous: str, seq: int, time: datetime, event: str, body: str) -> str:
@@ -29,19 +30,17 @@ def row_hash(previous: str, seq: int, time: datetime, event: str, body: str) -> 
 
 def append(connection: Connection, time: datetime, event: str, body: Mapping[str, Any]) -> None:
     """Add one event to the end of the chain; the caller holds the write lock."""
-    newest = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    seq, previous = connection.execute(newest).one_or_none() or (0, GENESIS)
+    seq, previous = connection.execute(_NEWEST).one_or_none() or (0, GENESIS)
     text = canonical_json(body)
-    connection.execute(
-        insert(audit).values(
-            seq=seq + 1,
-            time=time,
-            event=event,
-            body=text,
-            previous=previous,
-            hash=row_hash(previous, seq + 1, time, event, text),
-        )
-    )
+    values = {
+        "seq": seq + 1,
+        "time": time,
+        "event": event,
+        "body": text,
+        "previous": previous,
+        "hash": row_hash(previous, seq + 1, time, event, text),
+    }
+    connection.execute(insert(audit), values)
 
 
 def rows(

@@ -8,6 +8,7 @@ Add here: how a database is opened. Keep out: queries.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,7 +49,7 @@ def store_errors() -> Iterator[None]:
     """Turn errors of the database into `StoreFailed`."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise StoreFailed(
             f"ledger: expected a readable and writable database; {reason}; "
@@ -59,6 +60,11 @@ def store_errors() -> Iterator[None]:
 def reading(engine: Engine) -> Engine:
     """Return a view of `engine` whose transactions do not ask for the write lock."""
     return engine.execution_options(thunes_reads=True)
+
+
+def standing(engine: Engine) -> Connection:
+    """Return a connection to stay open, each of whose reads sees the newest commit."""
+    return engine.connect().execution_options(thunes_reads=True, thunes_standing=True)
 
 
 def _connect_args(url: str) -> dict[str, Any]:
@@ -84,7 +90,8 @@ def _reads(connection: Connection) -> bool:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
+    if not connection.get_execution_options().get("thunes_standing"):
+        connection.exec_driver_sql("BEGIN" if _reads(connection) else "BEGIN IMMEDIATE")
 
 
 def _begin_locked(connection: Connection) -> None:

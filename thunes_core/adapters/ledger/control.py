@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.holders import is_gone
@@ -29,31 +29,37 @@ from thunes_core.risk.losses import AUTHOR, DRAWDOWN
 ACCOUNT = "main"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+# Statements are made once: making one costs more than running it.
+_LEASED = lease.c.account == ACCOUNT
+_READ_LEASE, _READ_TOKEN = select(lease).where(_LEASED), select(lease.c.token).where(_LEASED)
+_DROP_LEASE = update(lease).where(_LEASED, lease.c.token == bindparam("of_token"))
+_READ_STATE, _READ_ARMING, _READ_BREAKER = select(trading_state), select(arming), select(breaker)
+_OF_STUDY = champions.c.study == bindparam("of_study")
+_READ_CHAMPION = select(champions).where(_OF_STUDY)
+_READ_SINCE = select(champions.c.remembered_at).where(_OF_STUDY)
+
 
 def take_lease(connection: Connection, holder: str, now: datetime, ttl: timedelta) -> Lease:
     """Take the lease with the next token, or raise `LeaseHeld` while another's is running.
 
     A process of this machine that has ended holds nothing: a crash need not be waited out.
     """
-    row = connection.execute(select(lease).where(lease.c.account == ACCOUNT)).one_or_none()
+    row = connection.execute(_READ_LEASE).one_or_none()
     if row is not None and row.expires > now and row.holder != holder and not is_gone(row.holder):
         raise LeaseHeld(
             f"lease: expected the account to be free; {row.holder} trades it until "
             f"{row.expires.isoformat()}; wait for that tick to end"
         )
     taken = Lease(holder, (row.token if row else 0) + 1, now + ttl)
-    connection.execute(delete(lease).where(lease.c.account == ACCOUNT))
-    connection.execute(
-        insert(lease).values(
-            account=ACCOUNT, holder=holder, token=taken.token, expires=taken.expires
-        )
-    )
+    values = {"holder": holder, "token": taken.token, "expires": taken.expires}
+    connection.execute(delete(lease).where(_LEASED))
+    connection.execute(insert(lease), {"account": ACCOUNT, **values})
     return taken
 
 
 def require_lease(connection: Connection, held: Lease) -> None:
     """Raise `LeaseHeld` unless `held` is still the newest lease: the fence of every write."""
-    token = connection.execute(select(lease.c.token).where(lease.c.account == ACCOUNT)).scalar()
+    token = connection.execute(_READ_TOKEN).scalar()
     if token != held.token:
         raise LeaseHeld(
             f"lease: expected token {held.token} to be the newest; it is {token}; "
@@ -63,16 +69,12 @@ def require_lease(connection: Connection, held: Lease) -> None:
 
 def drop_lease(connection: Connection, held: Lease) -> None:
     """Let the lease expire at once if it is still ours; the token stays, so that it only grows."""
-    connection.execute(
-        update(lease)
-        .where(lease.c.account == ACCOUNT, lease.c.token == held.token)
-        .values(expires=_NEVER)
-    )
+    connection.execute(_DROP_LEASE, {"of_token": held.token, "expires": _NEVER})
 
 
 def read_state(connection: Connection) -> StateRecord:
     """Return the trading state in force; ACTIVE while nobody ever set one."""
-    row = connection.execute(select(trading_state)).one_or_none()
+    row = connection.execute(_READ_STATE).one_or_none()
     if row is None:
         return StateRecord(TradingState.ACTIVE, "never changed", "thunes", _NEVER)
     return StateRecord(TradingState(row.state), row.reason, row.author, row.since)
@@ -100,7 +102,7 @@ def forgives_drawdown(before: StateRecord, after: StateRecord) -> bool:
 
 def read_arming(connection: Connection) -> Arming | None:
     """Return the arming that was last given, run out or not; None when there was none."""
-    row = connection.execute(select(arming)).one_or_none()
+    row = connection.execute(_READ_ARMING).one_or_none()
     return None if row is None else Arming(row.identity, row.until, row.max_notional, row.author)
 
 
@@ -122,7 +124,7 @@ def write_arming(connection: Connection, given: Arming | None, now: datetime) ->
 
 def read_breaker(connection: Connection) -> Breaker:
     """Return the breaker; closed while it never failed."""
-    row = connection.execute(select(breaker)).one_or_none()
+    row = connection.execute(_READ_BREAKER).one_or_none()
     return Breaker() if row is None else Breaker(row.failures, row.opened_at)
 
 
@@ -155,7 +157,7 @@ def write_champion(connection: Connection, champion: Champion, now: datetime) ->
 
 def read_champion(connection: Connection, study: str) -> Champion | None:
     """Return the remembered champion of `study`, or None."""
-    row = connection.execute(select(champions).where(champions.c.study == study)).one_or_none()
+    row = connection.execute(_READ_CHAMPION, {"of_study": study}).one_or_none()
     if row is None:
         return None
     return Champion(study, parse_parameter_set(row.parameters), row.version, row.run_id)
@@ -163,6 +165,5 @@ def read_champion(connection: Connection, study: str) -> Champion | None:
 
 def read_champion_since(connection: Connection, study: str) -> datetime | None:
     """Return when the remembered champion of `study` was first seen, or None."""
-    query = select(champions.c.remembered_at).where(champions.c.study == study)
-    since: datetime | None = connection.execute(query).scalar()
+    since: datetime | None = connection.execute(_READ_SINCE, {"of_study": study}).scalar()
     return since

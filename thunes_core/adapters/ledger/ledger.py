@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert
 
 from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
+from thunes_core.adapters.ledger.answers import Answers
 from thunes_core.adapters.ledger.connect import store_errors
 from thunes_core.adapters.ledger.reads import LedgerReads
 from thunes_core.clock import Clock
@@ -40,9 +41,14 @@ class Ledger(LedgerReads):
     """Facts that cannot be had again, in SQLite or PostgreSQL. Raises `StoreFailed`."""
 
     def __init__(
-        self, engine: Engine, *, clock: Clock | None = None, lease: Lease | None = None
+        self,
+        engine: Engine,
+        *,
+        clock: Clock | None = None,
+        lease: Lease | None = None,
+        answers: Answers | None = None,
     ) -> None:
-        super().__init__(engine, clock)
+        super().__init__(engine, clock, answers)
         self._lease = lease
 
     @contextmanager
@@ -59,7 +65,7 @@ class Ledger(LedgerReads):
 
     def under(self, lease: Lease) -> Ledger:
         """Return this ledger with every write fenced by `lease`."""
-        return Ledger(self._engine, clock=self._clock, lease=lease)
+        return Ledger(self._engine, clock=self._clock, lease=lease, answers=self._answers)
 
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back; nothing happens when another took over."""
@@ -96,9 +102,7 @@ class Ledger(LedgerReads):
 
     def heard_exchange(self, *, answered: bool, asked_to_wait: bool = False) -> None:
         """Tell the breaker how an attempt went; a success of a closed one costs no write."""
-        with self._read() as connection:
-            state = control.read_breaker(connection)
-        if answered and not state.failures:
+        if answered and not self._answers.ask(control.read_breaker).failures:
             return
         now = self._clock.now()
         with self._write() as connection:

@@ -1,4 +1,4 @@
-"""Every read of the ledger, each one transaction that waits for no writer.
+"""Every read of the ledger: each sees one moment and waits for no writer.
 
 Add here: a read that others need. Keep out: SQL (beside), writes (see `ledger`).
 """
@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy import Connection, Engine, Table, select
 
 from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
+from thunes_core.adapters.ledger.answers import Answers
 from thunes_core.adapters.ledger.connect import reading, store_errors
 from thunes_core.adapters.ledger.frames import read_frame
 from thunes_core.clock import Clock, SystemClock
@@ -33,13 +34,17 @@ from thunes_core.domain.records import (
 class LedgerReads:
     """What the ledger knows. Raises `StoreFailed`."""
 
-    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+    def __init__(
+        self, engine: Engine, clock: Clock | None = None, answers: Answers | None = None
+    ) -> None:
         self._engine = engine
         self._reader = reading(engine)
+        self._answers = answers or Answers(engine)
         self._clock = clock or SystemClock()
 
     def close(self) -> None:
         """Close every connection."""
+        self._answers.close()
         self._engine.dispose()
 
     @contextmanager
@@ -49,134 +54,108 @@ class LedgerReads:
 
     def trading_state(self) -> StateRecord:
         """Return the trading state in force."""
-        with self._read() as connection:
-            return control.read_state(connection)
+        return self._answers.ask(control.read_state)
 
     def arming(self) -> Arming | None:
         """Return the arming in force (machine clock), or None."""
-        with self._read() as connection:
-            given = control.read_arming(connection)
+        given = self._answers.ask(control.read_arming)
         return given if given is not None and self._clock.now() < given.until else None
 
     def breaker_open(self) -> bool:
         """True while the breaker, shared by all processes, is open (machine clock)."""
-        with self._read() as connection:
-            return control.read_breaker(connection).is_open(self._clock.now())
+        return self._answers.ask(control.read_breaker).is_open(self._clock.now())
 
     def remembered_champion(self, study: str) -> Champion | None:
         """Return the copy of the champion of `study`, or None."""
-        with self._read() as connection:
-            return control.read_champion(connection, study)
+        return self._answers.ask(control.read_champion, study)
 
     def champion_since(self, study: str) -> datetime | None:
         """Return when the remembered champion of `study` was first seen, or None."""
-        with self._read() as connection:
-            return control.read_champion_since(connection, study)
+        return self._answers.ask(control.read_champion_since, study)
 
     def version_of(self, study: str, fingerprint: str) -> Champion | None:
         """Return the version of `study` that traded with those parameters, or None."""
-        with self._read() as connection:
-            return versions.read_version(connection, study, fingerprint)
+        return self._answers.ask(versions.read_version, study, fingerprint)
 
     def shadow(self, study: str) -> Shadow | None:
         """Return the candidate that decides on paper for `study`, or None."""
-        with self._read() as connection:
-            return versions.read_shadow(connection, study)
+        return self._answers.ask(versions.read_shadow, study)
 
     def is_decided(self, strategy: str, symbol: str, bar: datetime) -> bool:
         """True when that bar was decided on."""
-        with self._read() as connection:
-            return orderbook.is_decided(connection, strategy, symbol, bar)
+        return self._answers.ask(orderbook.is_decided, strategy, symbol, bar)
 
     def order(self, client_order_id: str) -> OrderRecord | None:
         """Return one order, or None."""
-        with self._read() as connection:
-            return orderbook.find_order(connection, client_order_id)
+        return self._answers.ask(orderbook.find_order, client_order_id)
 
     def order_by_exchange_id(self, symbol: str, exchange_order_id: str) -> OrderRecord | None:
         """Return the order that the exchange calls by that id, or None."""
-        with self._read() as connection:
-            return orderbook.find_by_exchange_id(connection, symbol, exchange_order_id)
+        return self._answers.ask(orderbook.find_by_exchange_id, symbol, exchange_order_id)
 
     def open_orders(self) -> list[OrderRecord]:
         """Return every order that is not settled, oldest first."""
-        with self._read() as connection:
-            return orderbook.unsettled(connection)
+        return self._answers.ask(orderbook.unsettled)
 
     def orders_of(self, strategy: str, symbol: str, bar: datetime) -> list[OrderRecord]:
         """Return the orders of one decision."""
-        with self._read() as connection:
-            return orderbook.of_decision(connection, strategy, symbol, bar)
+        return self._answers.ask(orderbook.of_decision, strategy, symbol, bar)
 
     def stops_since(self, moment: datetime) -> list[OrderRecord]:
         """Return the protective stops intended at or after `moment`, oldest first."""
-        with self._read() as connection:
-            return orderbook.stops_since(connection, moment)
+        return self._answers.ask(orderbook.stops_since, moment)
 
     def last_exit(self, strategy: str, symbol: str) -> OrderRecord | None:
         """Return the newest order that sold something and was to leave nothing, or None."""
-        with self._read() as connection:
-            return orderbook.last_exit(connection, strategy, symbol)
+        return self._answers.ask(orderbook.last_exit, strategy, symbol)
 
     def positions(self) -> list[Position]:
         """Return every book."""
-        with self._read() as connection:
-            return books.read_positions(connection)
+        return self._answers.ask(books.read_positions)
 
     def position(self, strategy: str, symbol: str) -> Position | None:
         """Return one book, or None before it was opened."""
-        with self._read() as connection:
-            return books.read_position(connection, strategy, symbol)
+        return self._answers.ask(books.read_position, strategy, symbol)
 
     def has_fill(self, symbol: str, trade_id: str) -> bool:
         """True when that fill is stored."""
-        with self._read() as connection:
-            return books.has_fill(connection, symbol, trade_id)
+        return self._answers.ask(books.has_fill, symbol, trade_id)
 
     def cursor(self, symbol: str) -> str | None:
         """Return the newest trade id seen of `symbol`."""
-        with self._read() as connection:
-            return books.read_cursor(connection, symbol)
+        return self._answers.ask(books.read_cursor, symbol)
 
     def expected_balances(self) -> dict[str, Decimal]:
         """Return what each asset's total must be, as far as our own fills explain it."""
-        with self._read() as connection:
-            return books.read_balances(connection)
+        return self._answers.ask(books.read_balances)
 
     def day_start(self, day: datetime) -> Decimal | None:
         """Return the equity at 00:00 UTC of `day`, or None."""
-        with self._read() as connection:
-            return books.read_day_start(connection, day)
+        return self._answers.ask(books.read_day_start, day)
 
     def peak(self) -> Decimal | None:
         """Return the highest equity remembered, or None."""
-        with self._read() as connection:
-            return books.read_peak(connection)
+        return self._answers.ask(books.read_peak)
 
     def dealings_since(self, moment: datetime) -> list[Dealing]:
         """Return what every fill at or after `moment` did to its book, oldest first."""
-        with self._read() as connection:
-            return books.read_dealings(connection, moment)
+        return self._answers.ask(books.read_dealings, moment)
 
     def accepted_orders(self) -> set[tuple[str, str]]:
         """Return foreign orders that a person accepted, by symbol and id."""
-        with self._read() as connection:
-            return orderbook.accepted(connection)
+        return self._answers.ask(orderbook.accepted)
 
     def entries_since(self, moment: datetime) -> int:
         """Return how many orders that increase were sent at or after `moment`."""
-        with self._read() as connection:
-            return orderbook.entries_since(connection, moment)
+        return self._answers.ask(orderbook.entries_since, moment)
 
     def stop_outs_since(self, moment: datetime) -> int:
         """Return how many trades protection ended at a loss at or after `moment`."""
-        with self._read() as connection:
-            return books.stop_outs_since(connection, moment)
+        return self._answers.ask(books.stop_outs_since, moment)
 
     def interval_of(self, strategy: str, symbol: str) -> str | None:
         """Return the interval of the newest decision of a book, or None."""
-        with self._read() as connection:
-            return orderbook.interval_of(connection, strategy, symbol)
+        return self._answers.ask(orderbook.interval_of, strategy, symbol)
 
     def last_tick(self) -> dict[str, Any] | None:
         """Return the report of the newest tick, or None."""

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
 from thunes_core.adapters.ledger import chain
 from thunes_core.adapters.ledger.schema import shadow_decisions, shadows, versions
 from thunes_core.domain.parameters import Champion, parse_parameter_set
 from thunes_core.domain.records import Shadow, ShadowDecision
+
+_READ_VERSION = select(versions).where(
+    versions.c.study == bindparam("of_study"), versions.c.fingerprint == bindparam("of_fingerprint")
+)
+_READ_SHADOW = select(shadows).where(shadows.c.study == bindparam("of_study"))
 
 
 def keep_version(connection: Connection, champion: Champion, at: datetime) -> None:
@@ -26,8 +31,8 @@ def keep_version(connection: Connection, champion: Champion, at: datetime) -> No
 
 def read_version(connection: Connection, study: str, fingerprint: str) -> Champion | None:
     """Return the newest version of `study` with that fingerprint, or None."""
-    query = select(versions).where(versions.c.study == study, versions.c.fingerprint == fingerprint)
-    row = connection.execute(query).one_or_none()
+    asked = {"of_study": study, "of_fingerprint": fingerprint}
+    row = connection.execute(_READ_VERSION, asked).one_or_none()
     return None if row is None else _champion(row)
 
 
@@ -51,7 +56,7 @@ def drop_shadow(connection: Connection, study: str, at: datetime, why: str) -> N
 
 def read_shadow(connection: Connection, study: str) -> Shadow | None:
     """Return the candidate that decides on paper for `study`, or None."""
-    row = connection.execute(select(shadows).where(shadows.c.study == study)).one_or_none()
+    row = connection.execute(_READ_SHADOW, {"of_study": study}).one_or_none()
     return None if row is None else Shadow(_champion(row), row.since)
 
 

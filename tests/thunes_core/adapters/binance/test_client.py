@@ -178,3 +178,16 @@ def test_no_password_of_the_address_is_shown() -> None:
 def test_nothing_that_steers_a_terminal_is_shown() -> None:
     """Control characters of a garbled answer are left out of messages."""
     assert short("a\x1b[31m\n b\x00c") == "a [31m b c"
+
+
+def test_the_environment_is_read_when_a_client_is_made_and_not_for_every_request(monkeypatch):
+    """A proxy named before is used; one named later is not."""
+    with scripted([GOOD]) as server:
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        client = make_client("http://exchange.example")
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        assert read(client.get_server_time, what="server time") == GOOD.body
+        assert client.session.proxies["http"] == server.url
+        assert not client.session.trust_env
+        client.close_connection()
