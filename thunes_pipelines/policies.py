@@ -55,7 +55,7 @@ TICK_TAGS = {
 INGEST_TAGS = {"dagster/max_retries": "2", "dagster/max_runtime": str(MAX_INGEST_SECONDS)}
 RESEARCH_TAGS = {
     **RESEARCH_LANE,
-    "dagster/max_retries": "0",
+    "dagster/max_retries": "1",  # a worker that was killed: the search goes on where it was
     "dagster/max_runtime": str(MAX_RESEARCH_SECONDS),
 }
 

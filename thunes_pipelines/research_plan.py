@@ -8,7 +8,7 @@ Add here: a choice that both must make alike. Keep out: formulas, storage.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from thunes_pipelines.lineage import month_hashes
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
     from thunes_core.adapters.walks import Tries, WalkStore
+    from thunes_core.domain.parameters import Champion
     from thunes_core.domain.results import WalkForwardResult
     from thunes_core.research.compute import Compute
     from thunes_core.research.figures import Luck
@@ -105,8 +106,14 @@ def policy(settings: Settings) -> PromotionPolicy:
     return chosen
 
 
-def history(store: BarStore, study: str, settings: Settings) -> pl.DataFrame:
-    """Read the newest `history_days` of the study's bars; `NoEvidence` when there are none."""
+def history(
+    store: BarStore, study: str, settings: Settings, until: datetime | None = None
+) -> pl.DataFrame:
+    """Read `history_days` of the study's bars; `NoEvidence` when there are none.
+
+    They end at `until` (excluded), by default at the newest stored midnight UTC: a search that was
+    killed, or is asked for again on that day, then has the same bars and goes on where it was.
+    """
     _, symbol, name = split_study_key(study)
     interval = parse_interval(name)
     span = store.span(symbol, interval)
@@ -115,8 +122,28 @@ def history(store: BarStore, study: str, settings: Settings) -> pl.DataFrame:
             f"{study}: expected stored {interval} bars of {symbol}; there are none; run the job "
             "`ingest`, or `thunes ingest`"
         )
-    end = span[1] + interval.duration
+    newest = span[1] + interval.duration
+    midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = until or (midnight if midnight > span[0] else newest)
     return store.read(symbol, interval, end - timedelta(days=settings.history_days), end)
+
+
+def under_evidence(
+    store: BarStore, champion: Champion | None, settings: Settings
+) -> pl.DataFrame | None:
+    """Read the span that a champion's evidence was made of, as it is stored now.
+
+    A search of it after a revision runs only the folds whose training the revision touched. None
+    where there is no champion, or its walk-forward is not kept.
+    """
+    if champion is None:
+        return None
+    _, symbol, interval = split_study_key(champion.study)
+    walk = walk_store(settings).of_choice(champion.study, champion.parameters.fingerprint)
+    if walk is None:
+        return None
+    bars = store.read(symbol, parse_interval(interval), walk.bars_from, walk.chosen_until)
+    return bars if bars.height else None
 
 
 def bars_of(store: BarStore, result: WalkForwardResult) -> pl.DataFrame:

@@ -85,17 +85,20 @@ class WalkStore:
             ) from error
 
     def of_choice(self, study: str, fingerprint: str) -> WalkForwardResult | None:
-        """Return the newest walk whose choice has that fingerprint: what a champion stands on."""
+        """Return the newest walk whose choice has that fingerprint: what a champion stands on.
+
+        Of walks over the same span it is the one made last, of bars revised in between.
+        """
         documents = [
-            (json.loads(path.read_text()), path.parent)
+            (json.loads(path.read_text()), path)
             for path in self._root.glob(f"study={study}/walk=*/walk.json")
         ]
         found = [
-            (kept["chosen_until"] or "", folder)
-            for kept, folder in documents
+            (kept["chosen_until"] or "", path.stat().st_mtime_ns, path.parent)
+            for kept, path in documents
             if ParameterSet(kept["strategy"], kept["chosen"]).fingerprint == fingerprint
         ]
-        return _read(max(found)[1]) if found else None
+        return _read(max(found)[-1]) if found else None
 
     def searched_until(self, study: str) -> datetime | None:
         """Return the end of the newest bar that any walk of `study` saw; None without walks."""

@@ -15,9 +15,11 @@ from contextlib import closing
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from thunes_core.domain.parameters import split_study_key
 from thunes_core.domain.results import Evidence, Finding
+from thunes_core.research.due import Cause
 from thunes_core.research.promotion import Outcome, Ruling
 from thunes_pipelines import policies, research_plan
 from thunes_pipelines.assets.market import bars_dep, revisions_dep
@@ -57,7 +59,11 @@ _REPORTS_A_WALK = 20
     ),
 )
 def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
-    """Walk one study forward over its newest history and keep the result in the lake."""
+    """Walk one study forward over its newest history and keep the result in the lake.
+
+    After a revision: over the span that the champion's evidence stands on, of which only the folds
+    that the revision touched are searched again.
+    """
     from thunes_core.research.walk_forward import walk_forward as walk
     from thunes_pipelines.assets import research_metadata
 
@@ -65,7 +71,7 @@ def walk_forward(context: dg.AssetExecutionContext, house: House) -> dg.Material
     strategy, symbol, interval = split_study_key(context.partition_key)
     with told_plainly():
         result = walk(
-            research_plan.history(house.bars(), context.partition_key, settings),
+            _bars_to_search(house, context.partition_key, context.run.tags.get(policies.CAUSE)),
             strategy=strategy,
             symbol=symbol,
             interval=interval,
@@ -184,6 +190,17 @@ def champion(
         context.log_event(
             dg.AssetObservation(policies.CHAMPION, partition=study, metadata=metadata)
         )
+
+
+def _bars_to_search(house: House, study: str, cause: str | None) -> pl.DataFrame:
+    settings, store = house.settings(), house.bars()
+    if cause == Cause.REVISION:
+        with closing(house.ledger()) as ledger:
+            champion = ledger.remembered_champion(study)
+        stood_on = research_plan.under_evidence(store, champion, settings)
+        if stood_on is not None:
+            return stood_on
+    return research_plan.history(store, study, settings)
 
 
 def _verdict(

@@ -113,7 +113,7 @@ def _bars(
     """Read the bars of a file, or those that are stored for the study."""
     if path is not None:
         return read_bars(path, start, end)
-    stored = research_plan.history(wiring.bar_store(settings), study, settings)
+    stored = research_plan.history(wiring.bar_store(settings), study, settings, until=end)
     return cut(stored, start, end, study)
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from decimal import Decimal
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from tests.planted import NOISE, Planted, market
@@ -13,9 +14,11 @@ from tests.thunes_pipelines.houses import NOON, house_at
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.records import ShadowDecision
 from thunes_core.errors import NoChampion, PromotionRefused
+from thunes_pipelines import policies
 from thunes_pipelines.assets import research
 from thunes_pipelines.promotion import Settling, paper_state
 from thunes_pipelines.resources.registry import Registry
+from thunes_pipelines.standing import Standing, revision
 
 BEATS = research.BEATS_CHAMPION
 STUDY = "sma_crossover.TESTUSDT.1h"
@@ -34,21 +37,26 @@ def home(tmp_path):
 def house_with(home, kind, years=1.0, seed=2, **settings):
     """Return a house whose lake holds a generated market."""
     house = house_at(home[0], **{**SETTINGS, **settings})
-    bars = market(kind, int(24 * 365 * years), seed=seed)
+    store(house, market(kind, int(24 * 365 * years), seed=seed))
+    return house
+
+
+def store(house, bars):
+    """Store bars as if the exchange reported them now."""
     start, end = bars["open_time"][0], bars["open_time"][-1] + Interval.H1.duration
     house.bars().replace_window(
         bars, symbol="TESTUSDT", interval=Interval.H1, start=start, end=end, observed_at=end
     )
-    return house
 
 
-def run(home, house, assets=None):
+def run(home, house, assets=None, cause="none"):
     """Materialise the research of the study in one run."""
     return dg.materialize(
         assets or research.ASSETS,
         partition_key=STUDY,
         resources={"house": house},
         instance=home[1],
+        tags={policies.CAUSE: cause},
         raise_on_error=False,
     )
 
@@ -242,6 +250,40 @@ def test_dask_by_a_setting_gives_the_walk_of_one_process(home):
         metadata(again, "walk_forward")["stored_in"] == metadata(alone, "walk_forward")["stored_in"]
     )
     assert len(list((home[0] / "studies").rglob("*.log"))) == 4
+
+
+def test_a_search_on_the_same_day_goes_on_where_it_was(home):
+    """Bars of the day that still runs are left out: hours later nothing is searched again."""
+    house, bars = house_at(home[0], **SETTINGS), market(NOISE, 24 * 200, seed=2)
+    store(house, bars[: 24 * 199])
+    first = metadata(run(home, house, [research.walk_forward]), "walk_forward")
+    made = set((home[0] / "studies").rglob("*.log"))
+    store(house, bars[: 24 * 199 + 7])
+    again = metadata(run(home, house, [research.walk_forward]), "walk_forward")
+    assert again["stored_in"] == first["stored_in"]
+    assert set((home[0] / "studies").rglob("*.log")) == made
+    store(house, bars)
+    run(home, house, [research.walk_forward])
+    assert len(set((home[0] / "studies").rglob("*.log")) - made) == 4
+
+
+def test_a_revision_searches_only_the_folds_it_touched(home):
+    """Days later a late bar is revised: the champion's span is walked again, one search is new."""
+    house = house_at(home[0], **SETTINGS, promotion="bootstrap")
+    bars = market(NOISE, 24 * 210, seed=2)
+    store(house, bars[: 24 * 200])
+    run(home, house)
+    made = set((home[0] / "studies").rglob("*.log"))
+    late = pl.col("open_time") == bars["open_time"][24 * 200 - 5]
+    store(house, bars.with_columns(volume=pl.when(late).then(2.0).otherwise(pl.col("volume"))))
+    searched = run(home, house, cause="revision")
+    assert searched.success
+    assert len(set((home[0] / "studies").rglob("*.log")) - made) == 1
+    assert observed(home)["why"].value == "the candidate is the champion: kept"
+    with closing(house.ledger()) as ledger:
+        champion = ledger.remembered_champion(STUDY)
+        one = Standing(champion, NOON, NOON, house.settings(), ledger, house.bars())
+        assert revision(one) is None
 
 
 def test_revised_bars_ask_for_a_new_walk(home):
