@@ -2,6 +2,7 @@
 
 SQLite runs in WAL with synchronous=FULL; a write transaction begins IMMEDIATE. On PostgreSQL a
 write transaction takes an advisory lock. Either way writers queue, and the audit chain has one end.
+A writer whose host vanished, or that was frozen, loses its place to the next (PostgreSQL).
 
 Add here: how a database is opened. Keep out: queries.
 """
@@ -19,11 +20,18 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from thunes_core.errors import BadInput, StoreFailed
+from thunes_core.postgres import SILENT_SECONDS, line_args
 
 HEAD = "0005"
 """The newest migration; a test holds it to the folder of migrations."""
 BUSY_SECONDS = 30
+"""How long a writer waits for those before it, at most."""
 _LOCK = 7_460_114
+_QUEUE = (
+    f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_SECONDS}s'; "
+    f"SELECT pg_advisory_xact_lock({_LOCK})"
+)
 
 
 def connect(url: str, synchronous: str = "FULL") -> Engine:
@@ -32,7 +40,7 @@ def connect(url: str, synchronous: str = "FULL") -> Engine:
     `synchronous` is SQLite's pragma: anything but FULL may forget the last commits in a power cut.
     """
     try:
-        engine = create_engine(url, connect_args=_connect_args(url))
+        engine = create_engine(url, **_terms(url))
     except (ArgumentError, ImportError, ValueError) as error:
         raise BadInput(
             f"ledger: expected a URL such as sqlite:////path/ledger.db or "
@@ -67,8 +75,10 @@ def standing(engine: Engine) -> Connection:
     return engine.connect().execution_options(thunes_reads=True, thunes_standing=True)
 
 
-def _connect_args(url: str) -> dict[str, Any]:
-    return {"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {}
+def _terms(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": BUSY_SECONDS}}
+    return {"connect_args": line_args(url), "pool_pre_ping": True}
 
 
 def _prepare(engine: Engine, synchronous: str) -> None:
@@ -96,7 +106,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_locked(connection: Connection) -> None:
     if not _reads(connection):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        connection.exec_driver_sql(_QUEUE)
 
 
 def _migrate(engine: Engine) -> None:

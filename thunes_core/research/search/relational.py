@@ -1,6 +1,7 @@
 """Studies in PostgreSQL, by Optuna's own tables: for workers on several hosts.
 
-A claim is a session's advisory lock: the server frees it when its holder's connection ends.
+A claim is a session's advisory lock: the server frees it when its holder's connection ends, by
+itself, with its process, or because its host is silent for `postgres.SILENT_SECONDS`.
 
 Add here: what concerns the database. Keep out: studies in files (journal).
 """
@@ -15,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from thunes_core.errors import BadInput, StoreFailed
+from thunes_core.postgres import line_args
 from thunes_core.research.search.kept import Counted, count_of
 from thunes_core.research.search.records import FIGURES, in_order, place_of
 
@@ -122,7 +124,9 @@ def _engine(url: str) -> Any:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    return create_engine(
+        url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=line_args(url)
+    )
 
 
 @lru_cache(maxsize=8)
@@ -133,7 +137,8 @@ def _storage(url: str) -> Any:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with _engine(url).connect() as connection:
         _lock(connection, "tables", wait=True)
-        return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        kwargs = {"pool_pre_ping": True, "connect_args": line_args(url)}
+        return optuna.storages.RDBStorage(url, engine_kwargs=kwargs)
 
 
 @contextlib.contextmanager

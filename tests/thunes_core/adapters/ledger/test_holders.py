@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.worlds import START
-from thunes_core.adapters.ledger import open_ledger
+from thunes_core.adapters.ledger import holders, open_ledger
 from thunes_core.adapters.ledger.holders import is_gone, this_process
 from thunes_core.clock import FixedClock
 from thunes_core.errors import LeaseHeld
@@ -37,6 +37,16 @@ def test_an_ended_process_of_this_machine_is_gone():
 def test_what_cannot_be_known_is_not_gone(name):
     """Another host's process keeps its lease until it runs out."""
     assert not is_gone(name)
+
+
+def test_a_clone_of_this_host_is_another_host(monkeypatch, tmp_path):
+    """Same name, same namespace number, another boot: its numbers say nothing of our processes."""
+    (tmp_path / "boot_id").write_text("0c1e8a52-0000-4000-8000-000000000000\n")
+    with monkeypatch.context() as clone:
+        clone.setattr(holders, "_BOOT", tmp_path / "boot_id")
+        theirs = ended_process()
+    assert not is_gone(theirs)
+    assert is_gone(ended_process())
 
 
 def test_the_lease_of_an_ended_process_is_free_at_once(tmp_path):
