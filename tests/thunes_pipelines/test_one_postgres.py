@@ -79,14 +79,23 @@ def test_one_postgres_carries_a_study_from_search_to_champion(instance, house, t
 
 
 @pytest.mark.parametrize("where", ["postgres", "kubernetes"])
-def test_deployed_instances_differ_from_the_usual_one_in_storage_and_launcher_alone(where):
+def test_deployed_instances_differ_from_the_usual_one_in_storage_and_pods_alone(where):
     """Queue, pools, retention and monitoring are the same on one host and on many."""
     usual = yaml.safe_load((ROOT / "dagster_home/dagster.yaml").read_text())
     deployed = yaml.safe_load((ROOT / f"deploy/{where}/dagster.yaml").read_text())
     assert deployed.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
-    launcher = deployed.pop("run_launcher", None)
-    assert (launcher is None) == (where == "postgres")
+    pods = {deployed.pop(name, None) is not None for name in ("run_launcher", "compute_logs")}
+    assert pods == {where == "kubernetes"}
+    if where == "kubernetes":  # research has as many cores as there are pods
+        assert _research_limits(deployed) == [4, 4]
+        _research_limits(usual)
     assert deployed == usual
+
+
+def _research_limits(instance):
+    """Take how many searches and backfills may run at once out of an instance's settings."""
+    _, *research = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    return [one.pop("limit") for one in research]
 
 
 def test_kubernetes_settings_are_those_of_a_pod_a_run():
