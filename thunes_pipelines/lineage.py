@@ -19,7 +19,7 @@ import polars as pl
 
 from thunes_core.domain.bars import fingerprint, parse_interval
 from thunes_core.domain.parameters import study_key
-from thunes_core.errors import NoChampion, RegistryUnavailable, UnknownName
+from thunes_core.errors import BadInput, NoChampion, RegistryUnavailable, UnknownName
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
@@ -43,14 +43,15 @@ class Sources:
     bars: BarStore
 
 
-def why(order_id: str, sources: Sources) -> Facts:
+def why(order_id: str, sources: Sources, symbol: str | None = None) -> Facts:
     """Return the chain behind an order, by its own id, the exchange's, or that of a fill.
 
-    Raises `UnknownName` where the ledger knows none such.
+    The exchange numbers orders and trades of each symbol by themselves: `symbol` tells them apart.
+    Raises `UnknownName` where the ledger knows none such, `BadInput` where it knows several.
 
     A registry that cannot be asked leaves `parameters` with the reason, and the rest stands.
     """
-    order = _order(sources.ledger, order_id)
+    order = _order(sources.ledger, order_id, symbol)
     decision = _decision(sources.ledger.decisions(), order)
     fills = sources.ledger.fills().filter(pl.col("client_order_id") == order["client_order_id"])
     version = _version(sources.registry, decision)
@@ -125,13 +126,19 @@ def month_hashes(bars: pl.DataFrame) -> dict[str, str]:
     }
 
 
-def _order(ledger: Ledger, order_id: str) -> Facts:
+def _order(ledger: Ledger, order_id: str, symbol: str | None) -> Facts:
     filled = ledger.fills().filter(pl.col("trade_id") == order_id)["client_order_id"].to_list()
     ours, theirs = pl.col("client_order_id"), pl.col("exchange_order_id")
-    orders = ledger.orders()
-    found = orders.filter((ours == order_id) | (theirs == order_id))
+    orders = ledger.orders().filter(pl.lit(True) if symbol is None else pl.col("symbol") == symbol)
+    found = orders.filter(ours == order_id)
     if found.is_empty():
-        found = orders.filter(ours.is_in(filled))
+        found = orders.filter((theirs == order_id) | ours.is_in(filled))
+    if found.height > 1:
+        several = ", ".join(f"{row[0]} ({row[1]})" for row in found.select(ours, "symbol").rows())
+        raise BadInput(
+            f"order: expected the id of one; {order_id!r} belongs to {several}, as an order's or a "
+            "fill's; give the symbol, or one of these ids"
+        )
     if found.is_empty():
         raise UnknownName(
             f"order: expected the id of one in the ledger; it holds none called {order_id!r}; see "
@@ -215,6 +222,7 @@ def _standing(version: Facts, state: str, sources: Sources) -> Facts:
     made = sources.ledger.decisions().filter(
         pl.col("strategy") == version["strategy"],
         pl.col("symbol") == version["symbol"],
+        pl.col("interval") == version["interval"],
         pl.col("version") == version["version"],
     )
     orders = sources.ledger.orders().join(made, on=["strategy", "symbol", "bar"], how="semi")

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -144,6 +145,38 @@ def test_a_revised_month_shows_and_leads_forward_to_what_stands_on_it(settings):
 def test_a_fill_leads_to_its_order():
     """The exchange's number of a trade is enough to ask why."""
     assert ask("7", "--json")["order"]["client_order_id"] == "th-1"
+
+
+def test_numbers_that_two_symbols_share_are_told_apart(settings):
+    """The exchange counts each symbol's trades from one: a number may mean two fills."""
+    other = Fill(
+        "ETHUSDT", "7", "3", "th-2", Side.BUY, *[Decimal(1)] * 2, Decimal(0), "ETH", False, BAR
+    )
+    request = OrderRequest(
+        "ETHUSDT", Side.BUY, OrderType.MARKET, Decimal(1), "th-2", Leg.ENTRY, level=1.0
+    )
+    record = OrderRecord(request, "sma_crossover", BAR, OrderStatus.INTENDED, BAR)
+    book = Position("sma_crossover", "ETHUSDT", cash=Decimal(1000))
+    with closing(wiring.ledger(settings)) as ledger:
+        ledger.record_intents(book, [record])
+        ledger.record_fill(
+            other, record=record, position=book, trade=None, fee_quote=Decimal(0), moved={}
+        )
+    with pytest.raises(BadInput, match=r"th-1 \(BTCUSDT\), th-2 \(ETHUSDT\)"):
+        ask("7")
+    assert ask("7", "--symbol", "BTCUSDT", "--json")["order"]["client_order_id"] == "th-1"
+
+
+def test_another_intervals_version_of_the_same_number_stands_on_other_bars(settings):
+    """Versions are numbered per study: a decision on 4h bars is not one of version 1 on 1h."""
+    book = Position("sma_crossover", "BTCUSDT", cash=Decimal(1000))
+    later = BAR + timedelta(hours=4)
+    decision = Decision("sma_crossover", "BTCUSDT", later, 0.0, 0.0, (), book, "hold nothing")
+    with closing(wiring.ledger(settings)) as ledger:
+        context = DecisionContext("4h", "other", "1", "run", "seen", later)
+        ledger.record_decision(decision, context, [])
+    (version,) = ask("--month", "2021-03", "--json")["versions"]
+    assert version["decisions"] == 1
 
 
 def test_the_asset_shows_the_chain_both_ways(settings):

@@ -31,7 +31,9 @@ def why_command(
     month: Annotated[
         str | None, typer.Option(help="Instead: what stands on the bars of this month (2025-03).")
     ] = None,
-    symbol: Annotated[str | None, typer.Option(help="With --month; default: the first.")] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="Of the order; with --month, by default the first.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Say why an order was sent: decision, parameters, evidence, bars, code."""
@@ -41,7 +43,7 @@ def why_command(
     with closing(wiring.ledger(settings)) as ledger:
         sources = lineage.Sources(ledger, wiring.registry(settings), wiring.bar_store(settings))
         if order is not None:
-            found, title = lineage.why(order, sources), f"order {order}"
+            found, title = lineage.why(order, sources, symbol), f"order {order}"
         else:
             found = lineage.stands_on(symbol or settings.symbols[0], str(month), sources)
             title = f"bars {found['partition']}"
