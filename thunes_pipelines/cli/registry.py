@@ -6,9 +6,10 @@ Add here: a command about registered parameter sets. Keep out: MLflow, the rule 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from thunes_core.domain.parameters import Champion, split_study_key
@@ -47,9 +48,10 @@ def list_command(json: Json = False) -> None:
     if json:
         emit_json([{name: v[name] for name in v if name != "tags"} for v in versions])
         return
-    table = Table(title="registered parameter sets")
-    for head in ("study", "version", "aliases", "ruling", *_FIGURES, "fingerprint"):
-        table.add_column(head, justify="right" if head in _FIGURES else "left", overflow="fold")
+    table = Table(title="registered parameter sets", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for head in ("study", "no", "aliases", "ruling", *_FIGURES):
+        side: Literal["left", "right"] = "right" if head in _FIGURES else "left"
+        table.add_column(head, justify=side, no_wrap=head == "study")
     for version in versions:
         table.add_row(*_row(version))
     console.print(table)
@@ -67,6 +69,7 @@ def show_command(study: Study = None, version: Version = None, json: Json = Fals
         emit_json(shown)
         return
     console.print(f"[bold]{name}[/] version {shown['version']} {', '.join(shown['aliases'])}")
+    console.print(f"fingerprint {shown['fingerprint']}", soft_wrap=True)
     console.print_json(data=shown["parameters"])
     console.print(f"{shown['verdict']} ({shown['policy']}): {shown['why']}")
     console.print(research.findings_table(shown["findings"]))
@@ -135,5 +138,4 @@ def _row(version: dict[str, Any]) -> list[str]:
         ", ".join(version["aliases"]),
         f"{version['verdict']} ({version['policy']})",
         *("–" if value is None else f"{value:.3g}" for value in figures),
-        (version["fingerprint"] or "")[:12],
     ]

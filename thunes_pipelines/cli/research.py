@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -211,9 +212,11 @@ def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def _show(result: WalkForwardResult, evidence: Evidence) -> None:
     title = f"{result.strategy} {result.symbol} {result.interval}: {result.trials} trials"
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
     for head in ("fold", "test from", "test to", "chosen", "Sharpe train", "Sharpe test", "return"):
-        table.add_column(head, justify="left" if head in ("chosen", "fold") else "right")
+        table.add_column(
+            head, justify="left" if head == "chosen" else "right", no_wrap=head.startswith("test")
+        )
     for fold in result.folds:
         table.add_row(
             str(fold.number),
@@ -226,8 +229,20 @@ def _show(result: WalkForwardResult, evidence: Evidence) -> None:
         )
     console.print(table)
     console.print(findings_table([finding_dict(f) for f in evidence.findings]))
+    console.print(_beside(evidence.figures))
     verdict = "the evidence carries it" if evidence.passed else "do nothing: the evidence is thin"
     console.print(f"candidate {result.chosen.shown}: {verdict}")
+
+
+def _beside(figures: Mapping[str, float]) -> str:
+    """Say what is shown beside the findings and does not judge."""
+    return (
+        f"beside them: Sharpe {figures['sharpe_low']:.2f} to {figures['sharpe_high']:.2f} (5 to "
+        f"95 % of redrawn curves); {figures['cpcv_sharpe']:.2f} by combinatorial purged "
+        f"cross-validation, {figures['cpcv_positive']:.0%} of its splits gain; DSR of the choice "
+        f"in sample {figures['dsr_in_sample']:.2g} over {figures['trials']:.0f} trials; "
+        f"{figures['walk_forwards']:.0f} walk-forward(s) judged so far"
+    )
 
 
 def _short(value: object) -> str:

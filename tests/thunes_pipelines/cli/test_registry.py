@@ -72,6 +72,14 @@ def test_registry_commands_list_promote_show_and_roll_back(registered):
         call("registry", "rollback", STUDY)
 
 
+def test_people_can_read_the_list_on_a_narrow_screen(registered):
+    """On eighty columns a study's name stays whole, on one line with its figures."""
+    (line,) = [line for line in call("registry", "list").splitlines() if STUDY in line]
+    assert len(line) <= 80
+    call("registry", "promote", STUDY)
+    assert registered.chosen.fingerprint in call("registry", "show", STUDY)
+
+
 def test_promoted_champion_is_left_in_the_ledger(registered):
     """A person's promotion reaches the tick even when MLflow is gone by then."""
     call("registry", "promote", STUDY)
@@ -89,7 +97,7 @@ def test_wrong_study_is_bad_input():
 
 
 def test_walk_forward_of_a_file_answers_in_json(tmp_path):
-    """Folds, choice, evidence; the same again is the same walk, another one is counted with it."""
+    """Folds, choice, evidence; the same again is one walk, another counts; people see it whole."""
     path = tmp_path / "bars.parquet"
     market(NOISE, 3000, seed=3).write_parquet(path)
     words = ["walk-forward", "--bars", str(path), "--folds", "2", "--trials", "6", "--json"]
@@ -102,7 +110,11 @@ def test_walk_forward_of_a_file_answers_in_json(tmp_path):
     assert (found["evidence"]["walk_forwards"], found["evidence"]["trials"]) == (1, 18)
     other = json.loads(call(*words, "--seed", "8", "--rolling", "--sampler", "random"))
     assert (other["evidence"]["walk_forwards"], other["evidence"]["trials"]) == (2, 36)
-    assert "do nothing" in call(*words[:-1])
+    told = call(*words[:-1])
+    assert "do nothing" in told
+    assert "combinatorial" in told
+    assert "2021-" in told
+    assert "…" not in told
 
 
 def test_walk_forward_says_what_is_missing():
