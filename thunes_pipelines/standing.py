@@ -131,8 +131,9 @@ def stored_deciles(champion: Champion) -> Line | None:
 
 
 def age(one: Standing) -> Found | None:
-    """Find a champion that is in force for too long."""
-    return too_old(one.since, one.now, timedelta(days=one.settings.champion_max_age_days))
+    """Find a champion that is in force for too long without a search that kept it."""
+    allowed = timedelta(days=one.settings.champion_max_age_days)
+    return too_old(one.since, one.now, allowed, one.searched)
 
 
 def new_data(one: Standing) -> Found | None:

@@ -152,6 +152,27 @@ def test_an_old_champion_starts_one_search(instance, tmp_path):
     assert not look(AGE, instance, house, second.cursor).run_requests
 
 
+def test_an_old_champion_that_a_search_kept_is_left_alone_for_as_long(instance, standing):
+    """Old, searched, kept: the next search for its age comes a whole age later, not a cool-off."""
+    house, clock = standing
+    eager = house_at(house.settings().home, clock, champion_max_age_days=9)
+    first = look(AGE, instance, eager)
+    assert first.run_requests
+    longer = walk_forward(
+        BARS[: 24 * 130],
+        strategy="sma_crossover",
+        symbol="BTCUSDT",
+        interval="1h",
+        options=WalkForwardOptions(folds=2, trials=5, purge_bars=0),
+    )
+    WalkStore(house.settings().lake_root).save(longer)
+    clock.now += 2 * policies.REOPTIMISE_COOL_OFF
+    kept = look(AGE, instance, eager, first.cursor)
+    assert not kept.run_requests
+    clock.now += 2 * policies.REOPTIMISE_COOL_OFF
+    assert look(AGE, instance, eager, kept.cursor).run_requests
+
+
 def test_a_cause_that_stands_is_asked_for_again_after_the_cool_off(instance, tmp_path):
     """The search ended in "keep" and the cause stands: again later, under another key."""
     clock = StillMarket(NOON + 31 * DAY)

@@ -99,10 +99,16 @@ def due(
     )
 
 
-def too_old(since: datetime, now: datetime, max_age: timedelta) -> Found | None:
-    """Find a champion that is in force for longer than allowed."""
+def too_old(
+    since: datetime, now: datetime, max_age: timedelta, searched: datetime | None = None
+) -> Found | None:
+    """Find a champion that is in force for longer than allowed.
+
+    One that a search looked at again since, and that was kept, is as good as new from then on:
+    `searched` is the newest bar that any search of the study has seen.
+    """
     age = now - since
-    if age <= max_age:
+    if now - max(since, searched or since) <= max_age:
         return None
     return Found(Cause.AGE, f"is {age.days} days old; {max_age.days} allowed")
 
