@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from thunes_core.adapters.bars.ingest import ingest_windows
@@ -60,7 +62,7 @@ def ingest_command(
     else:
         span = parse_time(start, "--start"), parse_time(end, "--end")
         names = [symbol] if symbol else list(settings.symbols)
-        results = _from_exchange(settings, store, names, kind, span)
+        results = _from_exchange(settings, store, names, kind, span, quiet=json)
     if json:
         emit_json(_document(results))
     else:
@@ -102,6 +104,8 @@ def _from_exchange(
     symbols: Sequence[str],
     interval: Interval,
     span: tuple[datetime | None, datetime | None],
+    *,
+    quiet: bool,
 ) -> dict[str, IngestResult]:
     market = wiring.market(settings)
     end = span[1] or market.server_time()
@@ -113,7 +117,15 @@ def _from_exchange(
     for window in windows:
         if window.start >= end:
             raise BadInput(f"ingest: expected --start before --end; {window.start} is not")
-    return {w.symbol: result for w, result in ingest_windows(market, store, windows).items()}
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(f"{interval} bars of {', '.join(symbols)}", total=None)
+        results = ingest_windows(
+            market,
+            store,
+            windows,
+            tell=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    return {window.symbol: result for window, result in results.items()}
 
 
 def _since(store: BarStore, symbol: str, interval: Interval, oldest: datetime) -> datetime:

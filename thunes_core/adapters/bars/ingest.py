@@ -6,7 +6,7 @@ Add here: a step that every ingestion from an exchange takes. Keep out: requests
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +25,9 @@ SETTLED = timedelta(hours=1)
 
 CHUNK_BARS, BATCH_BARS = 50_000, 400_000
 """So many bars of a series, and of all series, are in memory at once."""
+
+Tell = Callable[[int, int], None]
+"""Called with bars asked for and stored, and how many there are to ask for."""
 
 
 @runtime_checkable
@@ -64,16 +67,20 @@ def ingest_window(
 
 
 def ingest_windows(
-    market: MarketData, store: BarStore, windows: Sequence[Window]
+    market: MarketData, store: BarStore, windows: Sequence[Window], tell: Tell | None = None
 ) -> dict[Window, IngestResult]:
     """As `ingest_window` for several windows, asked for at once, in batches that fit in memory."""
     now = market.server_time()
     parts: dict[int, list[IngestResult]] = {number: [] for number in range(len(windows))}
+    stored, total = 0, sum(map(_bars_in, windows))
     for batch in _batches(windows):
         found = _read(market, [chunk for _, chunk in batch])
         for (number, chunk), rows in zip(batch, found, strict=True):
             done = store_rows(store, rows, chunk, source=EXCHANGE, observed_at=now)
             parts[number].append(done)
+            stored += _bars_in(chunk)
+            if tell is not None:
+                tell(stored, total)
     return {
         window: _settle(market, store, window, together(parts[number]), now)
         for number, window in enumerate(windows)
@@ -86,7 +93,7 @@ def _batches(windows: Sequence[Window]) -> Iterator[list[tuple[int, Window]]]:
     size = 0
     for number, window in enumerate(windows):
         for chunk in chunks(window):
-            bars = (chunk.end - chunk.start) // chunk.interval.duration
+            bars = _bars_in(chunk)
             if batch and size + bars > BATCH_BARS:
                 yield batch
                 batch, size = [], 0
@@ -94,6 +101,10 @@ def _batches(windows: Sequence[Window]) -> Iterator[list[tuple[int, Window]]]:
             size += bars
     if batch:
         yield batch
+
+
+def _bars_in(window: Window) -> int:
+    return (window.end - window.start) // window.interval.duration
 
 
 def chunks(window: Window) -> Iterator[Window]:

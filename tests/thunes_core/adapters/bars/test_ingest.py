@@ -265,7 +265,7 @@ def test_a_long_window_comes_in_chunks_without_a_seam(
 
 
 def test_several_symbols_are_read_together(store: BarStore) -> None:
-    """A market that reads many windows at once is asked once for all."""
+    """A market that reads many windows at once is asked once for all; progress is told in bars."""
 
     class Many(FakeMarket):
         def klines_many(self, windows: Sequence[Window]) -> list[pl.DataFrame]:
@@ -280,6 +280,8 @@ def test_several_symbols_are_read_together(store: BarStore) -> None:
     asked_for: list[list[str]] = []
     market = Many(bars_of([1, 2, 3]))
     windows = [Window(s, Interval.H1, START, START + 3 * HOUR) for s in ("BTCUSDT", "ETHUSDT")]
-    results = ingest_windows(market, store, windows)
+    told: list[tuple[int, int]] = []
+    results = ingest_windows(market, store, windows, lambda *done: told.append(done))
     assert [results[w].written for w in windows] == [3, 3]
+    assert told == [(3, 6), (6, 6)]
     assert asked_for == [["BTCUSDT", "ETHUSDT"]]
