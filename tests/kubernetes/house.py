@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -67,11 +68,12 @@ class Deployed:
         faults = [one.to_string() for one in told if hasattr(one, "to_string")]
         assert faults == []
 
-    def until(self, found: Callable[[], Any], what: str) -> Any:
+    def until(self, found: Callable[[], Any], what: str, *, steps: bool = True) -> Any:
         """Step until `found()` is true and return it; fail with the pods' logs after a while."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            self.step()
+            if steps:
+                self.step()
             if answer := found():
                 return answer
             time.sleep(0.2)
@@ -112,6 +114,14 @@ class Deployed:
         """Start another Deployment's pod and wait until it is ready."""
         _start(self.cluster, name, port)
 
+    def start_daemon(self) -> None:
+        """Start the daemon's pod: what it does, this process need not do."""
+        pod = Pod(
+            "thunes-daemon", manifests.of_kind("Deployment")["thunes-daemon"]["spec"]["template"]
+        )
+        self.cluster.pods[pod.name] = pod
+        kubelet.start(pod, self.cluster.store)
+
     def clear(self) -> None:
         """End what still runs and forget every run."""
         for name in [name for name in self.cluster.pods if name != "thunes-code"]:
@@ -141,13 +151,13 @@ def deployed(
     cluster.store.maps["thunes-settings"] |= settings
     cluster.store.secrets["thunes-secrets"] = secrets
     certificate, key = self_signed(folder)
-    (folder / "token").write_text(cluster.tokens[DAEMON])
+    token = _token_folder(cluster, DAEMON, certificate)
     with served(cluster, certificate, key) as api:
-        monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(folder / "token"))
-        monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(certificate))
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", api.port)
-        for name, value in secrets.items():
+        monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token / "token"))
+        monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(token / "ca.crt"))
+        where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": api.port}
+        cluster.store.service = where
+        for name, value in {**where, **secrets}.items():
             monkeypatch.setenv(name, value)
         logs = cluster.store.claim("thunes-home") / "compute-logs"
         monkeypatch.setenv("DAGSTER_COMPUTE_LOGS", str(logs))
@@ -155,7 +165,7 @@ def deployed(
         ref = InstanceRef.from_dir(str(_daemon_home(cluster)))
         with (
             dg.DagsterInstance.from_ref(ref) as instance,
-            WorkspaceProcessContext(instance, _workspace(folder, port)) as workspace,
+            WorkspaceProcessContext(instance, _workspace(cluster, port)) as workspace,
         ):
             yield Deployed(cluster, api, instance, workspace)
 
@@ -163,6 +173,13 @@ def deployed(
 def _daemon_home(cluster: Cluster) -> Path:
     """Return a DAGSTER_HOME with the instance's map, as it is mounted into the daemon."""
     return cluster.store.map_folder("thunes-dagster-instance")
+
+
+def _pod(cluster: Cluster, name: str) -> Pod:
+    """Make the pod of a Deployment."""
+    template = manifests.of_kind("Deployment")[name]["spec"]["template"]
+    cluster.pods[name] = Pod(name, template)
+    return cluster.pods[name]
 
 
 def _start(cluster: Cluster, name: str, port: str) -> str:
@@ -173,8 +190,7 @@ def _start(cluster: Cluster, name: str, port: str) -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         here = str(free.getsockname()[1])
-    pod = Pod(name, manifests.of_kind("Deployment")[name]["spec"]["template"])
-    cluster.pods[name] = pod
+    pod = _pod(cluster, name)
     kubelet.start(pod, cluster.store, {"0.0.0.0": "127.0.0.1", port: here})
     probe = [one.replace(port, here) for one in pod.container["readinessProbe"]["exec"]["command"]]
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -186,9 +202,21 @@ def _start(cluster: Cluster, name: str, port: str) -> str:
     return here
 
 
-def _workspace(folder: Path, port: str) -> WorkspaceFileTarget:
+def _token_folder(cluster: Cluster, account: str, certificate: Path) -> Path:
+    """Write what is mounted into the pods of an account that may ask the API."""
+    made = cluster.folder / "tokens" / account
+    made.mkdir(parents=True)
+    (made / "token").write_text(cluster.tokens[account])
+    shutil.copy(certificate, made / "ca.crt")
+    cluster.store.tokens[account] = made
+    return made
+
+
+def _workspace(cluster: Cluster, port: str) -> WorkspaceFileTarget:
     """Return the deployment's workspace, its service found on loopback."""
-    text = (manifests.FOLDER / "workspace.yaml").read_text()
-    local = folder / "workspace.yaml"
-    local.write_text(text.replace("thunes-code", "127.0.0.1").replace("4000", port))
-    return WorkspaceFileTarget([str(local)])
+    known = cluster.store.maps["thunes-workspace"]
+    text = known["workspace.yaml"].replace("thunes-code", "127.0.0.1").replace("4000", port)
+    known["workspace.yaml"] = text
+    return WorkspaceFileTarget(
+        [str(cluster.store.map_folder("thunes-workspace") / "workspace.yaml")]
+    )

@@ -22,6 +22,11 @@ from tests.kubernetes.manifests import ROOT, Document
 from thunes_core.clock import SystemClock
 
 IMAGE_FOLDER = "/opt/thunes"
+TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+_WITH_TOKEN = (
+    "set -e; mount --rbind /run {root}/run; mount -t tmpfs tmpfs /run; "
+    "ln -s {root}/run/* /run/; mkdir -p {to}; cp {token} {to}/; exec " + '"$@"'
+)
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
@@ -31,12 +36,17 @@ class CannotStart(Exception):
 
 @dataclass
 class Store:
-    """What pods may name: maps and secrets by name, and a folder for every claim."""
+    """What pods may name: maps and secrets by name, and a folder for every claim.
+
+    `service` tells every pod where the API is; `tokens` are folders with what an account shows it.
+    """
 
     folder: Path
     maps: dict[str, dict[str, str]] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
+    service: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, Path] = field(default_factory=dict)
     accounts: set[str] = field(default_factory=set)
 
     def claim(self, name: str) -> Path:
@@ -110,11 +120,12 @@ def start(pod: Pod, store: Store, instead: dict[str, str] | None = None) -> None
     except CannotStart as missing:
         pod.why = str(missing)
         return
-    command = [*pod.container.get("command", []), *pod.container.get("args", [])]
+    words = [*pod.container.get("command", []), *pod.container.get("args", [])]
+    command = [_word((instead or {}).get(word, word), root) for word in words]
     pod.log = root / "log"
     with pod.log.open("wb") as log:
         pod.process = subprocess.Popen(
-            [_word((instead or {}).get(word, word), root) for word in command],
+            [*_with_token(pod.document["spec"], store, root), *command],
             env={
                 "PATH": PATH,
                 "PYTHONPATH": str(ROOT),
@@ -128,8 +139,22 @@ def start(pod: Pod, store: Store, instead: dict[str, str] | None = None) -> None
         )
 
 
+def _with_token(spec: Document, store: Store, root: Path) -> list[str]:
+    """Return what mounts the account's token before a command; nothing where it gets none.
+
+    Only root can mount; for others a pod that asks the API does not find its token.
+    """
+    account = spec["serviceAccountName"]
+    refused = spec.get("automountServiceAccountToken") is False
+    if refused or account not in store.tokens or os.geteuid() != 0:
+        return []
+    (root / "run").mkdir()
+    script = _WITH_TOKEN.format(root=root, to=TOKEN_FOLDER, token=f"{store.tokens[account]}/*")
+    return ["unshare", "--mount", "sh", "-c", script, "pod"]
+
+
 def _environment(container: Document, store: Store) -> dict[str, str]:
-    found: dict[str, str] = {}
+    found = dict(store.service)
     for source in container.get("envFrom", []):
         if named := source.get("configMapRef"):
             found |= _named(store.maps, named["name"], "configmap")

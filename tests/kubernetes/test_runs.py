@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -175,3 +176,14 @@ def test_a_pod_without_its_secret_does_not_start_and_says_why(house, monkeypatch
 def test_a_pod_of_the_deployment_starts_and_its_own_probe_finds_it_ready(house, name, port):
     """What the manifest starts understands its arguments, on the stores of the Secret."""
     house.start(name, port)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a token where pods look for it")
+def test_the_daemons_own_pod_launches_runs(house):
+    """Nothing but the daemon's pod starts them, with its account's token, inside the cluster."""
+    house.start_daemon()
+    house.backfill(WALK, STUDIES[:1])
+    ended = partial(house.runs, Status.SUCCESS, Status.FAILURE)
+    (run,) = house.until(ended, "the daemon's run has ended", steps=False)
+    assert run.status is Status.SUCCESS
+    assert house.pod(run).phase in {"Running", "Succeeded"}
