@@ -38,6 +38,8 @@ def line_args(url: str) -> dict[str, str | int]:
     3
     >>> "keepalives_idle" in line_args("postgresql+psycopg2://db/base?keepalives_idle=1")
     False
+    >>> line_args("postgresql+psycopg2://h/b?options=-csearch_path=own")["options"].split()[-1]
+    '-csearch_path=own'
     """
     said = parse_qs(urlsplit(url).query)
     ours = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())

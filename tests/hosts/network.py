@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -164,8 +165,9 @@ class Network:
 @contextmanager
 def network() -> Iterator[Network]:
     """Make a hub; end it and every host with the block."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("hosts are made of namespaces: Linux, and root, are needed")
+    tools = all(shutil.which(tool) for tool in ("unshare", "nsenter", "ip"))
+    if sys.platform != "linux" or os.geteuid() != 0 or not tools:
+        pytest.skip("hosts are made of namespaces: Linux, root, util-linux and iproute2 are needed")
     with tempfile.TemporaryDirectory(prefix="hosts") as home:
         made = Network(Host("hub", Path(home)))
         try:
