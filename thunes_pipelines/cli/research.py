@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,7 +73,7 @@ def walk_forward_command(
     """Walk a strategy forward over stored bars (or a file's) and judge the stitched result.
 
     The walk is kept in the lake and counted, as all before it were: the evidence is deflated by
-    every walk-forward of the symbol and interval.
+    every walk-forward of the symbol and interval, and the champion in force must be beaten.
     """
     from thunes_core.research.walk_forward import walk_forward
 
@@ -121,13 +122,16 @@ def _bars(
 def _judged(
     result: WalkForwardResult, bars: pl.DataFrame, terms: Terms, settings: Settings
 ) -> Evidence:
-    """Judge a walk, all that was ever tried counted."""
+    """Judge a walk as the asset does: all that was ever tried counted, the champion beside it."""
     from thunes_core.research.evidence import judge
 
     study = study_key(result.strategy, result.symbol, result.interval)
+    with closing(wiring.ledger(settings)) as ledger:
+        champion = ledger.remembered_champion(study)
     return judge(
         result,
         bars,
+        champion=champion.parameters if champion else None,
         costs=terms.costs,
         protection=terms.protection,
         cash=terms.cash,

@@ -1,6 +1,7 @@
 """The commands of research and registry: fixed shapes, clear errors."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.planted import NOISE, Planted, market
 from tests.registries import blank_registry
+from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.errors import BadInput, NoChampion, NoEvidence, UnknownName
 from thunes_core.research.evidence import judge
 from thunes_core.research.promotion import PromotionPolicy, rule
@@ -115,6 +117,22 @@ def test_walk_forward_of_a_file_answers_in_json(tmp_path):
     assert "combinatorial" in told
     assert "2021-" in told
     assert "…" not in told
+
+
+def test_walk_forward_holds_the_champion_against_the_candidate(tmp_path):
+    """What is in force runs on the same bars, as in the asset: a finding more."""
+    path = tmp_path / "bars.parquet"
+    market(NOISE, 3000, seed=3).write_parquet(path)
+    words = ["walk-forward", "--bars", str(path), "--folds", "2", "--trials", "6", "--json"]
+    chosen = json.loads(call(*words))["chosen"]
+    champion = Champion(
+        "sma_crossover.TESTUSDT.1h", ParameterSet("sma_crossover", chosen), "1", "run"
+    )
+    with closing(wiring.ledger(load())) as ledger:
+        ledger.remember_champion(champion)
+    found = json.loads(call(*words))
+    (against,) = [f for f in found["findings"] if f["name"] == "beats_champion"]
+    assert against["threshold"] == found["evidence"]["champion_sharpe"]
 
 
 def test_walk_forward_says_what_is_missing():
