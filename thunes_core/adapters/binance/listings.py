@@ -48,8 +48,7 @@ class Listings:
         """
         at, everywhere = to_millis(self._clock.now()), document.get("exchangeFilters", ())
         fresh = {
-            raw["symbol"]: {"at": at, "raw": raw | {"filters": [*raw["filters"], *everywhere]}}
-            for raw in document["symbols"]
+            raw["symbol"]: {"at": at, "raw": _bound(raw, everywhere)} for raw in document["symbols"]
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
@@ -66,3 +65,8 @@ class Listings:
         except (FileNotFoundError, orjson.JSONDecodeError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _bound(raw: dict[str, Any], everywhere: Sequence[Any]) -> dict[str, Any]:
+    """Return an entry with the filters of the whole exchange, where there are any."""
+    return raw | {"filters": [*raw["filters"], *everywhere]} if everywhere else raw
