@@ -11,7 +11,7 @@ import tomllib
 import pytest
 import yaml
 
-from tests.kubernetes import manifests
+from tests.kubernetes import kubelet, manifests
 
 ROOT = manifests.ROOT
 SECRET = "thunes-secrets"
@@ -114,7 +114,7 @@ def test_one_image_without_an_entry_point_runs_everything():
     assert copied
     assert all((ROOT / name).exists() for name in copied)
     for container in containers().values():
-        assert shutil.which(container["args"][0])
+        assert shutil.which(container["args"][0], path=kubelet.PATH)
 
 
 def test_settings_are_those_of_the_project_and_hold_no_secret():
