@@ -74,3 +74,50 @@ def test_a_list_that_cannot_be_is_refused_whole(bench, kind):  # noqa: F811
         bench.broker.submit_entry(buy("101", quantity="11"), legs(), kind)
     assert bench.broker.open_orders() == []
     assert bench.broker.account().total("USDT") == Decimal(1000)
+
+
+def waiting_buy(price: str = "99"):
+    """Return an approved buy that rests."""
+    given = {"price": Decimal(price), "time_in_force": TimeInForce.GTC, "list_id": LIST}
+    return order(type=OrderType.LIMIT, **given)
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["stop", "pair"])
+def test_the_sells_of_a_buy_that_rests_wait_for_its_whole_fill(bench, kind, count):  # noqa: F811
+    """They hold nothing and cannot go off until then; the fill itself brings them to rest."""
+    found = bench.broker.submit_entry(waiting_buy(), legs(count), kind)
+    told = [o.status for o in found]
+    assert told == [OrderStatus.NEW] + [OrderStatus.PENDING_NEW] * count
+    assert bench.broker.account().total("BTC") == 0
+    bench.stand_at(1)
+    assert status(bench, "th-1") is OrderStatus.FILLED
+    resting = bench.broker.open_orders("BTCUSDT")
+    assert {o.client_order_id for o in resting} == set(["stop-1", "target-1"][:count])
+    assert {o.status for o in resting} == {OrderStatus.NEW}
+    sized = Decimal("1.998") if kind == "OPO" else Decimal("1.99")
+    assert {o.quantity for o in resting} == {sized}
+    assert bench.broker.account().balances["BTC"].locked == sized
+    assert bench.broker.fills("BTCUSDT")[-1].is_maker
+
+
+@pytest.mark.parametrize("one", ["th-1", "stop-1"])
+def test_cancelling_one_order_of_a_waiting_list_ends_it_whole(bench, kind, one):  # noqa: F811
+    """Nothing is bought any more, and the money is free."""
+    bench.broker.submit_entry(waiting_buy(), legs(), kind)
+    bench.broker.cancel("BTCUSDT", one)
+    ended = {status(bench, name) for name in ("th-1", "stop-1", "target-1")}
+    assert ended == {OrderStatus.CANCELED}
+    bench.stand_at(1)
+    assert bench.broker.open_orders() == []
+    assert bench.broker.account().free("USDT") == Decimal(1000)
+
+
+def test_a_stop_goes_off_in_the_bar_that_filled_its_buy(bench, kind):  # noqa: F811
+    """The price went on falling: bought at 99 and sold at 98.5, less the slippage."""
+    stops = [stop("98.5", list_id=LIST), target("103.5", list_id=LIST)]
+    bench.broker.submit_entry(waiting_buy(), stops, kind)
+    bench.stand_at(1)
+    assert status(bench, "stop-1") is OrderStatus.FILLED
+    assert status(bench, "target-1") is OrderStatus.EXPIRED
+    assert bench.broker.fills("BTCUSDT")[-1].price == Decimal("98.5") * Decimal("0.999")
+    assert bench.broker.open_orders() == []

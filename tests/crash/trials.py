@@ -73,6 +73,7 @@ class Trial:
     protection: dict[str, float] = field(default_factory=dict)
     lists: bool = True
     home: str = ""
+    entry: dict[str, Any] = field(default_factory=dict)
 
     def tick(
         self, bar: int, minute: int = 0, *, command: bool = False, **point: Any
@@ -91,6 +92,7 @@ class Trial:
             home=self.home,
             protection=self.protection,
             lists=self.lists,
+            entry=self.entry,
         )
 
     def resting(self) -> list[str]:

@@ -26,7 +26,7 @@ from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.adapters.ledger.holders import this_process
-from thunes_core.domain.limits import Protection
+from thunes_core.domain.limits import LimitEntry, Protection
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.trading.step import tick
 from thunes_core.trading.world import TradingPlan, World
@@ -101,7 +101,8 @@ def parts_of(trial: dict[str, Any]) -> tuple[Any, Any, Any, TradingPlan]:
         broker.entry_lists = ()
     ledger = Fatal(open_ledger(trial["ledger"], synchronous="OFF"), point)
     protection = Protection(**trial.get("protection", {}))
-    plan = TradingPlan((trial["study"],), Decimal(1000), WIDE, protection)
+    entry = LimitEntry(**trial["entry"]) if trial.get("entry") else None
+    plan = TradingPlan((trial["study"],), Decimal(1000), WIDE, protection, entry=entry)
     return BinanceMarket(trial["url"]), Fatal(broker, point), ledger, plan
 
 

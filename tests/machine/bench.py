@@ -20,7 +20,7 @@ from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.clock import FixedClock, from_millis, to_millis
-from thunes_core.domain.limits import Protection
+from thunes_core.domain.limits import LimitEntry, Protection
 from thunes_core.domain.parameters import Champion, ParameterSet, ParameterSpace
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import BreakerOpen, OutsideFailed
@@ -29,8 +29,10 @@ from thunes_core.strategies.base import register, registry_kept
 from thunes_core.testnet.app import make_exchange
 from thunes_core.testnet.conditions import give
 from thunes_core.testnet.faults import Fault, FaultKind
+from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.market import replayed_market
 from thunes_core.testnet.matching import Options
+from thunes_core.testnet.orders import Status
 from thunes_core.trading.step import tick
 from thunes_core.trading.world import TradingPlan, World
 from thunes_pipelines.services.mortal import Fate, Killed, Mortal
@@ -71,19 +73,26 @@ class OneChampion:
 class Bench:
     """Everything the rules of the machine act on."""
 
-    def __init__(self, protection: Protection, closes: list[float]) -> None:
+    def __init__(
+        self,
+        protection: Protection,
+        closes: list[float],
+        entry: LimitEntry | None = None,
+        depth: Depth | None = None,
+    ) -> None:
         Dictated.wanted.clear()
         self._folder = tempfile.TemporaryDirectory()
         url = ledger_in(Path(self._folder.name))
         self.clock = FixedClock(START)
         self.exchange = make_exchange(
             replayed_market([bars_of(closes)], start=START + FIRST_BAR * HOUR),
-            options=Options(cash=CASH + IDLE),
+            options=Options(cash=CASH + IDLE, depth=depth),
         )
         self.clock.advance(FIRST_BAR * HOUR)
         self.bar = FIRST_BAR
         self.last_bar = len(closes) - 2
-        self.plan = TradingPlan((f"{Dictated.name}.{SYMBOL}.1h",), CASH, WIDE, protection)
+        studies = (f"{Dictated.name}.{SYMBOL}.1h",)
+        self.plan = TradingPlan(studies, CASH, WIDE, protection, entry=entry)
         self.level = 0.0
         stamina.set_testing(True, attempts=2)
         self.ledger = open_ledger(url, clock=self.clock, synchronous="OFF")
@@ -184,7 +193,8 @@ class Bench:
     def bare(self) -> bool:
         """True when something is held that protection should cover and does not."""
         open_books = [book for book in self.ledger.positions() if book.is_open]
-        stops = [o for o in self.exchange.records.open_orders() if o.asked.is_stop]
+        resting = self.exchange.records.open_orders()
+        stops = [o for o in resting if o.asked.is_stop and o.status is not Status.PENDING_NEW]
         wants = self.plan.protection.stop_loss > 0 and bool(open_books)
         worth = sum((b.quantity * b.average_price for b in open_books), Decimal(0))
         return wants and worth > 20 and not stops

@@ -24,12 +24,13 @@ from hypothesis.stateful import (
 
 from tests.machine.bench import SYMBOL, Bench
 from tests.worlds import wave
-from thunes_core.domain.limits import Protection
+from thunes_core.domain.limits import LimitEntry, Protection
 from thunes_core.domain.orders import OrderStatus
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import OutcomeUnknown
 from thunes_core.testnet.faults import Fault, FaultKind
-from thunes_core.trading import act, book, guard, reconcile, send, trade
+from thunes_core.testnet.liquidity import Depth
+from thunes_core.trading import act, book, enter, guard, reconcile, send, trade
 from thunes_pipelines.services.mortal import Fate
 
 EXAMPLES = int(os.environ.get("THUNES_SOAK_EXAMPLES", "200"))
@@ -73,6 +74,9 @@ PROTECTIONS = (
     Protection(trailing_stop=0.03, stop_loss=0.05),
     Protection(stop_loss=0.04, take_profit=0.06, cooldown_minutes=60),
 )
+ENTRIES = (None, LimitEntry(offset=0.01, timeout_bars=3), LimitEntry(timeout_bars=2))
+THIN = Depth(seed=3, pause_ms=8 * 60_000)
+"""Resting orders fill in parts, minutes apart: some ticks see a part."""
 
 
 class Trading(RuleBasedStateMachine):
@@ -80,11 +84,19 @@ class Trading(RuleBasedStateMachine):
 
     bench: Bench
     protections: ClassVar[tuple[Protection, ...]] = PROTECTIONS
+    entries: ClassVar[tuple[LimitEntry | None, ...]] = ENTRIES
 
-    @initialize(number=st.integers(0, 3), period=st.sampled_from((8, 14, 30)))
-    def begin(self, number, period):
+    @initialize(
+        number=st.integers(0, 3),
+        period=st.sampled_from((8, 14, 30)),
+        waits=st.integers(0, 2),
+        thin=st.booleans(),
+    )
+    def begin(self, number, period, waits, thin):
         protection = self.protections[number % len(self.protections)]
-        self.bench = Bench(protection, wave(period=period, bars=80))
+        entry = self.entries[waits % len(self.entries)]
+        depth = THIN if thin and entry is not None else None
+        self.bench = Bench(protection, wave(period=period, bars=80), entry, depth)
         self.bench.tick()
 
     @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
@@ -227,12 +239,14 @@ class Bare(Trading):
     """Positions that nothing protects: an entry is one plain order."""
 
     protections = (Protection(),)
+    entries = (None,)
 
 
 class Covered(Trading):
     """Positions with a stop, or with stop and target."""
 
     protections = PROTECTIONS[1:]
+    entries = (None,)
 
 
 HONEST_BOOK = book.book_fill
@@ -253,7 +267,7 @@ MUTANTS = {
     "never protects": (
         Covered,
         (trade, "guard", lambda *_a: []),
-        (trade, "lists_for", lambda *_a: []),
+        (enter, "lists_for", lambda *_a: []),
     ),
 }
 

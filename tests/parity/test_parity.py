@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared_data import shared
 from thunes_core.domain.bars import SCHEMA, Interval
-from thunes_core.domain.limits import Costs, Protection
+from thunes_core.domain.limits import Costs, LimitEntry, Protection
 from thunes_core.domain.parameters import IntRange, ParameterSpace
 from thunes_core.errors import BarsInvalid, ParametersInvalid, UnknownName
 from thunes_core.indicators import seen, slow_bars
@@ -91,6 +91,25 @@ def test_protection_resting_at_the_exchange_exits_where_the_backtest_does(kind):
     result = run_parity(case)
     assert result.differences == ()
     assert result.orders > 10
+
+
+WAITING = {
+    "unprotected": (Protection(), LimitEntry(offset=0.002, timeout_bars=2)),
+    "stop": (PROTECTIONS["stop"], LimitEntry(offset=0.005, timeout_bars=3, then_market=True)),
+    "trail": (PROTECTIONS["trail"], LimitEntry(offset=0.0, timeout_bars=1)),
+    "pair": (PROTECTIONS["pair"], LimitEntry(offset=0.002, timeout_bars=2)),
+    "all": (PROTECTIONS["all"], LimitEntry(offset=0.002, timeout_bars=2)),
+}
+
+
+@pytest.mark.parametrize("kind", WAITING)
+def test_limit_entries_fill_and_are_protected_where_the_backtest_has_them(kind):
+    """They rest with their protection as one list; the same bars fill, stop and end them."""
+    protection, entry = WAITING[kind]
+    case = replace(case_of("sma_crossover", ticks=90, seed=12), protection=protection, entry=entry)
+    result = run_parity(case)
+    assert result.differences == ()
+    assert result.orders >= 9
 
 
 @pytest.mark.slow

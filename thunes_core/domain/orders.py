@@ -43,10 +43,11 @@ class TimeInForce(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """The life of an order (semantics §8)."""
+    """The life of an order (semantics §8); `PENDING_NEW` waits for the whole fill of its buy."""
 
     INTENDED = "INTENDED"
     SUBMITTED = "SUBMITTED"
+    PENDING_NEW = "PENDING_NEW"
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"

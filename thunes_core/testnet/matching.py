@@ -314,6 +314,7 @@ class Exchange:
             is_maker=is_maker,
             is_allocation=order.asked.is_routed and not is_maker,
         )
+        self.lists.after_trade(trade)
         order.update_ms = time_ms
         order.status = Status.PARTIALLY_FILLED if order.remaining else Status.FILLED
         self.records.settle(order)

@@ -19,7 +19,14 @@ from thunes_core.domain.orders import OrderType, Side
 from thunes_core.testnet.admission import admitted, require_admissible
 from thunes_core.testnet.filters import max_lists
 from thunes_core.testnet.listing import Listing
-from thunes_core.testnet.orders import STOP_LOSSES, Change, ExchangeOrder, NewOrder, Status
+from thunes_core.testnet.orders import (
+    STOP_LOSSES,
+    Change,
+    ExchangeOrder,
+    NewOrder,
+    Status,
+    Trade,
+)
 from thunes_core.testnet.refusals import Refused, filter_failure, rejected
 from thunes_core.testnet.triggers import crosses, is_past_stop
 
@@ -187,6 +194,16 @@ class Lists:
             return []
         return [leg for leg in found.legs if leg is not order and leg.is_open]
 
+    def after_trade(self, trade: Trade) -> None:
+        """Lock what the working buy of a list received for the sells that it will size."""
+        found = self.find(trade.list_id, None)
+        if found is None or not found.asked.sized_by_fill or found.working is None:
+            return
+        base = self._exchange.market.listing(trade.symbol).base
+        if trade.order_id == found.working.order_id:
+            received = trade.quantity - (trade.fee if trade.fee_asset == base else Decimal(0))
+            self._exchange.settlement.hold_more(found.legs[0], base, received)
+
     def after_fill(self, order: ExchangeOrder, time_ms: int) -> None:
         """Place the pending legs once the working order is filled."""
         found = self.find(order.list_id, None)
@@ -208,6 +225,7 @@ class Lists:
 
     def _activate(self, legs: list[ExchangeOrder], time_ms: int) -> None:
         exchange = self._exchange
+        exchange.settlement.release(legs[0])
         asset, amount = max((exchange.needed(leg.asked) for leg in legs), key=lambda n: n[1])
         payable = exchange.settlement.can_pay(asset, amount) and legs[0].quantity > 0
         price = exchange.price_now(legs[0].symbol, time_ms)

@@ -117,6 +117,11 @@ class Settlement:
         self._wallet.hold(asset, amount)
         order.held_asset, order.held = asset, amount
 
+    def hold_more(self, order: ExchangeOrder, asset: str, amount: Decimal) -> None:
+        """Hold `amount` of `asset` for `order` besides what it holds of it already."""
+        self._wallet.hold(asset, amount)
+        order.held_asset, order.held = asset, order.held + amount
+
     def pass_hold(self, giver: ExchangeOrder, taker: ExchangeOrder) -> None:
         """Let `taker` stand on what `giver` holds: the two legs of a list hold once."""
         if giver.held:

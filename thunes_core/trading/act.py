@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import refresh_all, release, resting_orders
+from thunes_core.trading.guard import refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop
+from thunes_core.trading.resting import resting_orders
 from thunes_core.trading.send import deliver, send
 from thunes_core.trading.world import Study
 
@@ -57,11 +58,11 @@ def send_all(
 def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     """Send one order; what protects a position is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
-    resting = resting_orders(desk, study.strategy, study.symbol)
+    resting = resting_orders(desk.journal, study.strategy, study.symbol)
     if request.reduces and _is_swappable(desk, approved, resting):
         return _swap(desk, study, approved, resting)
     if request.reduces:
-        notes += release(desk, study.strategy, study.symbol)
+        notes += take_back(desk, resting)
         book = desk.journal.position(study.strategy, study.symbol)
         if book is None or book.quantity < request.quantity:
             why = "its protection sold it first"
@@ -104,7 +105,7 @@ def _swap(
 def _send_entry(
     desk: Desk, study: Study, entry: ApprovedOrder, legs: Sequence[ApprovedOrder]
 ) -> list[str]:
-    """Send a buy with its protection as one list; ask what its legs became when it was filled."""
+    """Send a buy with its protection as one list; ask what its legs became when it ended."""
     kind = lists_for(desk, study.symbol)[0]
     note = deliver(
         desk.broker,
@@ -112,7 +113,8 @@ def _send_entry(
         [entry, *legs],
         lambda: desk.broker.submit_entry(entry, legs, kind),
     )
-    if not note:
+    sent = desk.journal.order(entry.request.client_order_id)
+    if not note and sent is not None and sent.status.is_final:
         refresh_all(desk, [leg.request.client_order_id for leg in legs])
     book_new_fills(desk, [study.symbol])
     return [note] if note else []

@@ -1,8 +1,9 @@
 """An entry and its protection as one order list, so that the exchange protects what it fills.
 
-The buy is a limit that must fill whole at once (FOK), a little above the expected price; its stop
-and target come to rest by the fill itself. Where the exchange has no such lists, or the list would
-break a limit, the buy goes alone and is protected right after.
+The buy is a limit that must fill whole at once (FOK), a little above the expected price, or the
+limit order that rests for its bars; its stop and target come to rest by the whole fill itself.
+Where the exchange has no such lists, or the list would break a limit, the buy goes alone and is
+protected by the tick that sees it filled.
 
 Add here: another form of a protected entry. Keep out: sending it (see `act`), where stops stand.
 """
@@ -43,20 +44,31 @@ class EntryTerms:
 def protected_entry(
     request: OrderRequest, book: Position, terms: EntryTerms
 ) -> tuple[OrderRequest, ...]:
-    """Return the buy `request` with its protection as one list, or alone where that cannot be."""
-    expected = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
-    fits = request.type is OrderType.MARKET and request.leg is Leg.ENTRY and request.quantity > 0
+    """Return the buy `request` with its protection as one list, or alone where that cannot be.
+
+    The protection of a limit order stands where its whole fill at the limit would put it.
+    """
+    fits = request.leg is Leg.ENTRY and request.quantity > 0
     if not fits or not terms.lists or book.is_open:
         return (request,)
+    at_market = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
+    expected = at_market if request.price is None else min(request.price, at_market)
+    buy = _at_once(request, at_market, terms) if request.price is None else request
+    legs = _legs(request, book, expected, terms)
+    if buy is None or not legs:
+        return (request,)
+    list_id = f"{request.client_order_id}-l"
+    return tuple(replace(one, list_id=list_id) for one in (buy, *legs))
+
+
+def _at_once(request: OrderRequest, expected: Decimal, terms: EntryTerms) -> OrderRequest | None:
+    """Return a market buy as a limit that fills whole at once; None where the cash is too short."""
     with_fee = request.quantity * (1 + Decimal(repr(terms.costs.taker_fee)))
     most = min(expected * (1 + ROOM), terms.free / with_fee)
     limit = floor_to_step(most, terms.instrument.tick_size)
-    legs = _legs(request, book, expected, terms)
-    if limit < terms.price or not legs:
-        return (request,)
-    list_id = f"{request.client_order_id}-l"
-    buy = replace(request, type=OrderType.LIMIT, price=limit, time_in_force=TimeInForce.FOK)
-    return tuple(replace(one, list_id=list_id) for one in (buy, *legs))
+    if limit < terms.price:
+        return None
+    return replace(request, type=OrderType.LIMIT, price=limit, time_in_force=TimeInForce.FOK)
 
 
 def _legs(

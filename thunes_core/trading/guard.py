@@ -9,6 +9,7 @@ Add here: a way to keep protection in place. Keep out: where it should stand (se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from thunes_core.domain.orders import (
@@ -27,54 +28,80 @@ from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM, NEVER_LEFT
+from thunes_core.trading.resting import entry_in_part, of_one_list, resting_orders
 from thunes_core.trading.send import deliver, intent_of, send
 
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
+Wish = Callable[[Position], stops.Protected | None]
+ROUNDS = 3
 
 
-def resting_orders(desk: Desk, strategy: str, symbol: str) -> list[OrderRecord]:
-    """Return the protective orders of a book that are not final."""
-    return [
-        record
-        for record in desk.journal.open_orders()
-        if (record.strategy, record.request.symbol) == (strategy, symbol)
-        and record.request.rests
-        and not record.status.is_final
-    ]
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One try to make what rests fit: what people should know, and whether to try again."""
+
+    notes: list[str]
+    again: bool = False
 
 
-def release(desk: Desk, strategy: str, symbol: str) -> list[str]:
-    """Cancel the protective orders of a book, so that what they hold can be sold; book fills."""
-    notes = [
-        note
-        for record in _one_of_each_list(resting_orders(desk, strategy, symbol))
-        for note in _cancel(desk, record)
-    ]
-    book_new_fills(desk, [symbol])
+def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
+    """Cancel orders, each with its whole list, and book what they did; return notes.
+
+    An answer that is missing is noted; what is known afterwards stands in the journal.
+    """
+    named = {one.request.list_id or one.client_order_id: one for one in records}
+    notes = [note for record in named.values() for note in _cancel(desk, record)]
+    book_new_fills(desk, {record.request.symbol for record in records})
     return notes
 
 
-def guard(
-    desk: Desk, strategy: str, symbol: str, protected: stops.Protected | None, judge: Judge
-) -> list[str]:
-    """Make what rests for a book equal to `protected` (None: nothing)."""
-    records = resting_orders(desk, strategy, symbol)
-    if any(record.status.is_in_flight for record in records):
-        return []  # resolved first, by the next tick
-    if stops.resting(records) == protected:
-        return []
-    book = desk.journal.position(strategy, symbol)
-    if protected is None or book is None:
-        return release(desk, strategy, symbol)
+def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> list[str]:
+    """Make what rests for a book what `wish` says of it (None: nothing).
+
+    What an executed stop or a lost cancel changed meanwhile is seen to at once, a few times at
+    most. An entry that was filled in part is taken back with the sells that wait for the whole.
+    """
+    notes = list[str]()
+    for _ in range(ROUNDS):
+        tried = _fit(desk, strategy, symbol, wish, judge)
+        notes += tried.notes
+        if not tried.again:
+            break
+    return notes
+
+
+def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _Try:
+    journal = desk.journal
+    part = _in_part(desk, strategy, symbol)
+    records = resting_orders(journal, strategy, symbol)
+    book = journal.position(strategy, symbol)
+    if book is None or any(record.status.is_in_flight for record in records):
+        return _Try([])  # resolved first, by the next tick
+    free = replace(book, quantity=sellable(journal.open_orders(), book))
+    protected = wish(free)
+    if part is None and stops.resting(records) == protected:
+        return _Try([])
+    if protected is None:
+        return _Try(take_back(desk, records))
     bar = book.last_bar or desk.now
-    attempt = len(desk.journal.orders_of(strategy, symbol, bar))
+    attempt = len(journal.orders_of(strategy, symbol, bar))
     requests = stops.requests_for(protected, book, bar, desk.instruments[symbol], attempt)
     verdicts = [judge(request) for request in requests]
     refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
     if refused:
-        return [f"{symbol}: not protected at the exchange, {refused[0].why}"]
+        return _Try([f"{symbol}: not protected at the exchange, {refused[0].why}"])
     approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
-    return _put(desk, book, bar, approved, records, judge)
+    return _put(desk, book, bar, approved, [part] if part else records, judge)
+
+
+def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
+    """Return the entry that was filled in part, as the exchange knows it now."""
+    found = entry_in_part(desk.journal, strategy, symbol)
+    if found is None:
+        return None
+    _refresh_list(desk, found)
+    book_new_fills(desk, [symbol])
+    return entry_in_part(desk.journal, strategy, symbol)
 
 
 def _put(
@@ -82,24 +109,33 @@ def _put(
     book: Position,
     bar: datetime,
     approved: Sequence[ApprovedOrder],
-    records: Sequence[OrderRecord],
+    old: Sequence[OrderRecord],
     judge: Judge,
-) -> list[str]:
-    lone = len(approved) == len(records) == 1 and approved[0].request.leg is Leg.STOP
+) -> _Try:
+    """Place protection in place of the `old` orders."""
+    lone = len(approved) == len(old) == 1 and approved[0].request.leg is Leg.STOP
     movable = lone and desk.instruments[book.symbol].replaces
-    notes = [] if movable else release(desk, book.strategy, book.symbol)
+    notes = [] if movable or not old else take_back(desk, old)
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
-        return notes  # a stop went off meanwhile
+        return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
-    moved = records[0].client_order_id if movable else ""
+    moved = old[0].client_order_id if movable else ""
     note = deliver(desk.broker, desk.journal, approved, lambda: _request(desk, approved, moved))
     if movable:
-        _refresh(desk, records[0])
+        _refresh_list(desk, old[0])
+        book_new_fills(desk, [book.symbol])
     if not note:
-        return notes
-    return [*notes, note, *_unprotected(desk, book, bar, approved, judge)]
+        return _Try(notes, again=_has_changed(desk, book))
+    notes += [note, *_unprotected(desk, book, bar, approved, judge)]
+    return _Try(notes, again=_has_changed(desk, book))
+
+
+def _has_changed(desk: Desk, book: Position) -> bool:
+    """True when something is held, but not what was held before."""
+    fresh = desk.journal.position(book.strategy, book.symbol)
+    return fresh is not None and fresh.is_open and fresh.quantity != book.quantity
 
 
 def _request(desk: Desk, approved: Sequence[ApprovedOrder], moved: str) -> Sequence[Order]:
@@ -119,7 +155,9 @@ def _unprotected(
     tried = desk.journal.order(approved[0].request.client_order_id)
     if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
         return []
-    if fresh is None or not fresh.is_open or resting_orders(desk, book.strategy, book.symbol):
+    if fresh is None or not fresh.is_open or fresh.quantity != book.quantity:
+        return []  # tried again with what is held now
+    if resting_orders(desk.journal, book.strategy, book.symbol):
         return []
     free = sellable(desk.journal.open_orders(), fresh)
     if free <= 0:
@@ -144,10 +182,14 @@ def _cancel(desk: Desk, record: OrderRecord) -> list[str]:
         desk.broker.cancel(symbol, client_order_id)
     except (ExchangeRejected, ExchangeUnavailable, OutcomeUnknown) as error:
         notes.append(f"{client_order_id}: cancel, {error}")
-    for one in resting_orders(desk, record.strategy, symbol):
-        if one.request.list_id == record.request.list_id:
-            _refresh(desk, one)
+    _refresh_list(desk, record)
     return notes
+
+
+def _refresh_list(desk: Desk, record: OrderRecord) -> None:
+    """Store what the exchange says now of an order and of those that end with it."""
+    for one in of_one_list(desk.journal, record):
+        _refresh(desk, one)
 
 
 def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
@@ -167,8 +209,3 @@ def _refresh(desk: Desk, record: OrderRecord) -> None:
     told = found and (found.status, found.quantity)
     if found is not None and told != (record.status, record.request.quantity):
         desk.journal.record_outcome(found, desk.now)
-
-
-def _one_of_each_list(records: Sequence[OrderRecord]) -> list[OrderRecord]:
-    named = {record.request.list_id or record.client_order_id: record for record in records}
-    return list(named.values())

@@ -18,6 +18,8 @@ from thunes_core.trading import rules
 NO_EXIT = ""
 LATE = timedelta(seconds=60)
 """An entry later than this after a bar's open does not answer for that bar's extremes."""
+AT_OPEN = timedelta(0)
+"""The same for limit entries: what they waited for came inside the bar, unless it opened there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,20 @@ class Watch:
     reason: str = NO_EXIT
 
 
-def watch_bars(position: Position, bars: pl.DataFrame, protection: Protection) -> Watch:
+def watch_bars(
+    position: Position, bars: pl.DataFrame, protection: Protection, late: timedelta = LATE
+) -> Watch:
     """Walk the closed `bars` after `position.last_bar`: raise the high water or find the exit.
 
     `bars` may begin earlier. Bars that closed before the entry are passed over, and so is the bar
-    of an entry long after its open.
+    of an entry more than `late` after its open.
     """
     if not position.is_open or position.entry_time is None:
         return Watch(position)
     step = _step(bars)
     for open_time, open_price, high, low in _after(bars, position.last_bar):
-        late = position.entry_time - open_time
-        if late >= step or late > LATE:
+        after = position.entry_time - open_time
+        if after >= step or after > late:
             continue
         entry_bar = open_time <= position.entry_time
         reason = _inside(position, protection, open_price, high, low, entry_bar)

@@ -11,14 +11,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import polars as pl
+
 from thunes_core.domain.orders import (
     OrderRequest,
-    OrderStatus,
-    OrderType,
     RefusedOrder,
     Side,
-    TimeInForce,
-    client_order_id,
 )
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import DecisionContext, OrderRecord
@@ -29,21 +27,20 @@ from thunes_core.errors import (
     ExchangeUnavailable,
     NoChampion,
 )
-from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
+from thunes_core.trading.act import Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
-from thunes_core.trading.entry import EntryTerms, protected_entry
+from thunes_core.trading.enter import alone, ended_unfilled, go_on, judged, records_of
 from thunes_core.trading.floor import Floor, entry_facts, facts_of
-from thunes_core.trading.guard import guard, resting_orders
+from thunes_core.trading.guard import guard, take_back
 from thunes_core.trading.look import Sight, look
-from thunes_core.trading.protect import NO_EXIT, Watch, watch_bars, watch_price
+from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import NEVER_LEFT, drop_lost, resolve
-from thunes_core.trading.send import intent_of
+from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.resting import entry_in_part, resting_orders, waiting_entry
 from thunes_core.trading.stops import wanted
-from thunes_core.trading.waiting import at_new_bar, entered, waiting_entry, withdraw
+from thunes_core.trading.waiting import at_new_bar, entered
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
@@ -53,12 +50,17 @@ A_MOMENT = timedelta(seconds=1)
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     """Decide on the newest closed bar of `study` if that was not done, act on it, protect."""
+    notes = list[str]()
     try:
         book = _while_active(floor, study, book)
+        if entry_in_part(floor.desk.journal, study.strategy, study.symbol) is not None:
+            notes += _protect(floor, study)  # before anything that takes time
+            book = floor.desk.journal.position(study.strategy, study.symbol) or book
         done = _look_and_act(floor, study, book)
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
-    return replace(done, notes=(*done.notes, *_protect(floor, study), *_clear_up(floor, study)))
+    notes += [*done.notes, *_protect(floor, study), *_clear_up(floor, study)]
+    return replace(done, notes=tuple(notes))
 
 
 def keep(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -82,7 +84,7 @@ def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = 
     resting = waiting_entry(journal, study.strategy, study.symbol)
     if resting is None or (traded and journal.trading_state().state is TradingState.ACTIVE):
         return book
-    withdraw(floor.desk, resting)
+    take_back(floor.desk, [resting])
     return journal.position(study.strategy, study.symbol) or book
 
 
@@ -104,16 +106,20 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
 
 
 def _protect(floor: Floor, study: Study) -> list[str]:
-    """Make what rests at the exchange fit the book as it is now."""
-    journal = floor.desk.journal
-    book = journal.position(study.strategy, study.symbol)
-    if book is None:
-        return []
-    instrument = floor.desk.instruments[study.symbol]
-    free = replace(book, quantity=sellable(journal.open_orders(), book))
-    protected = wanted(free, floor.plan.protection, instrument)
-    facts = facts_of(floor, study)
-    return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
+    """Make what rests at the exchange fit the book as it is now.
+
+    The rest of an entry whose list was taken back for that goes on waiting alone.
+    """
+    journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
+    part = entry_in_part(journal, study.strategy, study.symbol)
+    notes = guard(
+        floor.desk,
+        study.strategy,
+        study.symbol,
+        lambda book: wanted(book, floor.plan.protection, instrument),
+        lambda request: judge(request, facts_of(floor, study)),
+    )
+    return notes if part is None else [*notes, *go_on(floor, study, part)]
 
 
 def _clear_up(floor: Floor, study: Study) -> list[str]:
@@ -144,13 +150,13 @@ def _is_unclear(desk: Desk, study: Study) -> bool:
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
     journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
-    watch = watch_bars(book, sight.bars, floor.plan.protection)
+    watch = _walk(floor, book, sight.bars)
     changed = sight.targets[-1] != book.last_target or bool(watch.reason)
     waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, ends=changed)
     if waits.freed:
         floor = replace(floor, account=floor.desk.broker.account())
     seen, book = book, journal.position(study.strategy, study.symbol) or book
-    watch = watch if book == seen else watch_bars(book, sight.bars, floor.plan.protection)
+    watch = watch if book == seen else _walk(floor, book, sight.bars)
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
@@ -163,72 +169,17 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
     increases = any(not request.reduces for request in decision.orders)
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
-    verdicts = _judged(floor, study, decision, bar, facts)
+    verdicts = judged(floor, study, decision, bar, facts)
     decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
-    records = _records(verdicts, study, bar, floor.desk.now)
+    records = records_of(verdicts, study, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
     done = send_all(floor.desk, study, verdicts, decision)
     done = replace(done, notes=(*notes, *done.notes))
-    if not any(_ended_unfilled(order) for order in done.orders):
+    if not any(ended_unfilled(order) for order in done.orders):
         return done
-    return _at_market(floor, study, watch.position, bar, done)
-
-
-def _judged(
-    floor: Floor, study: Study, decision: Decision, bar: datetime, facts: RiskFacts
-) -> list[Verdict]:
-    """Judge the decision's order; an entry with its protection as one list where that may be."""
-    alone = [judge(request, facts) for request in decision.orders]
-    if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
-        return alone
-    instrument = floor.desk.instruments[study.symbol]
-    terms = EntryTerms(
-        bar=bar,
-        price=facts.price,
-        free=floor.account.free(instrument.quote_asset),
-        instrument=instrument,
-        costs=floor.plan.costs,
-        protection=floor.plan.protection,
-        lists=lists_for(floor.desk, study.symbol),
-    )
-    together = [
-        judge(one, facts) for one in protected_entry(decision.orders[0], decision.position, terms)
-    ]
-    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
-
-
-def _ended_unfilled(order: OrderRecord) -> bool:
-    """True for an entry that had to fill whole at once and could not, or whose list was refused."""
-    fill_or_kill = order.request.time_in_force is TimeInForce.FOK
-    ended = order.status in {OrderStatus.EXPIRED, OrderStatus.REJECTED}
-    return fill_or_kill and ended and not order.executed_quantity and order.code != NEVER_LEFT
-
-
-def _at_market(floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome) -> Outcome:
-    """Enter at the market after all, when nothing of the list was filled."""
-    desk = floor.desk
-    attempt = len(desk.journal.orders_of(study.strategy, study.symbol, bar))
-    asked = done.orders[0].request
-    again = replace(
-        asked,
-        type=OrderType.MARKET,
-        price=None,
-        time_in_force=None,
-        list_id="",
-        client_order_id=client_order_id(study.strategy, study.symbol, bar, asked.leg, attempt),
-    )
-    verdict = judge(again, facts_of(floor, study))
-    fresh = desk.journal.position(study.strategy, study.symbol) or book
-    desk.journal.record_intents(fresh, _records([verdict], study, bar, desk.now))
-    then = send_all(desk, study, [verdict])
-    return replace(
-        done,
-        orders=(*done.orders, *then.orders),
-        refused=(*done.refused, *then.refused),
-        notes=(*done.notes, *then.notes),
-    )
+    return alone(floor, study, watch.position, bar, done)
 
 
 def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:
@@ -256,7 +207,12 @@ def _watched(floor: Floor, study: Study, book: Position, last_bar: datetime) -> 
         bars = floor.desk.market.klines(study.symbol, study.interval, start, end)
     except (BadInput, ExchangeRejected, ExchangeUnavailable):
         return Watch(book)
-    return watch_bars(book, bars, floor.plan.protection)
+    return _walk(floor, book, bars)
+
+
+def _walk(floor: Floor, book: Position, bars: pl.DataFrame) -> Watch:
+    late = LATE if floor.plan.entry is None else AT_OPEN
+    return watch_bars(book, bars, floor.plan.protection, late)
 
 
 def _between_bars(
@@ -271,7 +227,7 @@ def _between_bars(
         return Outcome()
     resting = waiting_entry(desk.journal, study.strategy, study.symbol)
     if resting is not None:
-        withdraw(desk, resting)
+        take_back(desk, [resting])
         book = desk.journal.position(study.strategy, study.symbol) or book
     free = sellable(desk.journal.open_orders(), book)
     if free <= 0:
@@ -280,7 +236,7 @@ def _between_bars(
     verdict = judge(within(request, free, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()
-    desk.journal.record_intents(book, _records([verdict], study, bar, desk.now))
+    desk.journal.record_intents(book, records_of([verdict], study, bar, desk.now))
     return send_all(desk, study, [verdict])
 
 
@@ -297,15 +253,9 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     exits = [record.request for record in at_once if record.request.level == 0.0]
     if exits:
         return exits[-1].reason
-    if resting_orders(floor.desk, study.strategy, study.symbol):
+    if resting_orders(floor.desk.journal, study.strategy, study.symbol):
         return NO_EXIT  # the exchange watches the price
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
-
-
-def _records(
-    verdicts: Sequence[Verdict], study: Study, bar: datetime, now: datetime
-) -> list[OrderRecord]:
-    return [intent_of(verdict, study.strategy, bar, now) for verdict in verdicts]
 
 
 def _signed(decision: Decision, sight: Sight) -> Decision:

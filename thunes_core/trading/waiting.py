@@ -1,9 +1,10 @@
 """Limit entries that wait at the exchange: made, left resting, withdrawn (semantics §3, last part).
 
-A change of target, an exit, a state that is not ACTIVE and its time withdraw one. What a person
-must know: it is protected by the tick that sees its fill, not by the fill itself.
+A change of target, an exit, a state that is not ACTIVE and its time withdraw one, with the sells
+that wait for its whole fill. One that was filled in part gives up its list for the protection of
+what it bought; the rest of it waits on alone, at the same price and until the same time.
 
-Add here: a step in the life of a resting entry. Keep out: market entries (`entry`), protection.
+Add here: a step in the life of a resting entry. Keep out: the list (`entry`), protection (`guard`).
 """
 
 from __future__ import annotations
@@ -15,40 +16,25 @@ from enum import StrEnum
 
 from thunes_core.domain.instrument import floor_to_step
 from thunes_core.domain.limits import LimitEntry
-from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, TimeInForce
+from thunes_core.domain.orders import (
+    Leg,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+    client_order_id,
+)
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading import rules
 from thunes_core.trading.decide import View, lots
-from thunes_core.trading.guard import refresh_all
+from thunes_core.trading.guard import take_back
 from thunes_core.trading.journal import Journal
-from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.reconcile import Desk
+from thunes_core.trading.resting import waiting_entry
 from thunes_core.trading.world import Study
-
-
-def waiting_entry(journal: Journal, strategy: str, symbol: str) -> OrderRecord | None:
-    """Return the limit entry of a book that rests, or may rest, at the exchange."""
-    for record in journal.open_orders():
-        request = record.request
-        mine = (record.strategy, request.symbol) == (strategy, symbol)
-        rests = request.leg is Leg.ENTRY and request.time_in_force is TimeInForce.GTC
-        if mine and rests and not record.status.is_final:
-            return record
-    return None
-
-
-def withdraw(desk: Desk, record: OrderRecord) -> list[str]:
-    """Cancel a resting entry and book what it bought; an answer that is missing is noted."""
-    notes = []
-    try:
-        desk.broker.cancel(record.request.symbol, record.client_order_id)
-    except (ExchangeRejected, ExchangeUnavailable, OutcomeUnknown) as error:
-        notes.append(f"{record.client_order_id}: cancel, {error}")
-    refresh_all(desk, [record.client_order_id])
-    book_new_fills(desk, [record.request.symbol])
-    return notes
 
 
 class Waits(StrEnum):
@@ -70,15 +56,25 @@ def at_new_bar(
 ) -> tuple[Waits, list[str]]:
     """Withdraw a resting entry that `ends` or whose time passed by the close of `bar`."""
     resting = waiting_entry(desk.journal, study.strategy, study.symbol)
-    if resting is None:
-        return Waits.NOT, []
     timeout = entry.timeout_bars if entry is not None else 0
-    if not ends and bar < resting.bar + timeout * study.interval.duration:
+    sent_by = bar - timeout * study.interval.duration
+    if resting is None:
+        over = not ends and entry is not None and _was_withdrawn(desk.journal, study, sent_by)
+        return (Waits.OVERDUE if over else Waits.NOT), []
+    if not ends and resting.bar > sent_by:
         return Waits.RESTS, []
-    notes = withdraw(desk, resting)
+    notes = take_back(desk, [resting])
     if waiting_entry(desk.journal, study.strategy, study.symbol) is not None:
         return Waits.RESTS, notes
     return Waits.ENDED if ends else Waits.OVERDUE, notes
+
+
+def _was_withdrawn(journal: Journal, study: Study, bar: datetime) -> bool:
+    """True when the limit entry of that bar was cancelled: its time was over before a restart."""
+    asked = journal.orders_of(study.strategy, study.symbol, bar)
+    entries = [one for one in asked if one.request.leg is Leg.ENTRY]
+    waited = [one for one in entries if one.request.time_in_force is TimeInForce.GTC]
+    return any(one.status is OrderStatus.CANCELED and not one.executed_quantity for one in waited)
 
 
 def entered(
@@ -128,3 +124,16 @@ def _limit(
         price=price,
         time_in_force=TimeInForce.GTC,
     )
+
+
+def rest_of(taken_back: OrderRecord, attempt: int) -> OrderRequest | None:
+    """Return what an entry still wanted when its list was taken back; None where that is not sure.
+
+    Sure is an order that was cancelled and all of whose fills are booked.
+    """
+    asked, done = taken_back.request, taken_back.status is OrderStatus.CANCELED
+    left = asked.quantity - taken_back.executed_quantity
+    if not done or not taken_back.settled or left <= 0:
+        return None
+    name = (taken_back.strategy, asked.symbol, taken_back.bar, asked.leg, attempt)
+    return replace(asked, quantity=left, list_id="", client_order_id=client_order_id(*name))

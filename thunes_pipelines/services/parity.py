@@ -21,7 +21,7 @@ import polars as pl
 
 from thunes_core.clock import to_millis
 from thunes_core.domain.bars import Interval, parse_interval
-from thunes_core.domain.limits import Costs, LotRules, Protection, RiskLimits
+from thunes_core.domain.limits import Costs, LimitEntry, LotRules, Protection, RiskLimits
 from thunes_core.domain.parameters import Champion, ParameterSet, Value, study_key
 from thunes_core.errors import BarsInvalid
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
@@ -40,7 +40,7 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ParityCase:
-    """What is run on both paths; `cash` in quote units."""
+    """What is run on both paths; `cash` in quote units. `entry` makes increases limit orders."""
 
     bars: pl.DataFrame
     strategy: str
@@ -48,6 +48,7 @@ class ParityCase:
     cash: Decimal = Decimal(10_000)
     costs: Costs = field(default_factory=Costs)
     protection: Protection = field(default_factory=Protection)
+    entry: LimitEntry | None = None
 
     @property
     def symbol(self) -> str:
@@ -64,8 +65,9 @@ class ParityCase:
 class Tolerance:
     """How far apart figures may be: rounding of floats, or what the exchange's tick does to stops.
 
-    A resting stop stands on the tick below the backtest's. Its fill may be a tick lower, and the
-    cash that is short for it may make a later quantity a step smaller.
+    A resting stop stands on the tick below the backtest's, and so does a limit entry. Its fill may
+    be a tick lower (two for the stop of such an entry), and the cash that is short for it may make
+    a later quantity a step smaller.
     """
 
     price: float = 1e-6
@@ -74,11 +76,13 @@ class Tolerance:
 
     @staticmethod
     def of(case: ParityCase, instrument: Instrument) -> Tolerance:
-        """Return the tolerance for `case`; with protection it allows for a tick and a step."""
+        """Return the tolerance for `case`; what rests at a price of ours allows for its ticks."""
         rules = case.protection
-        if not (rules.stop_loss or rules.take_profit or rules.trailing_stop):
+        protects = bool(rules.stop_loss or rules.take_profit or rules.trailing_stop)
+        ticks = protects + (case.entry is not None)
+        if not ticks:
             return Tolerance()
-        tick, step = float(instrument.tick_size), float(instrument.step_size)
+        tick, step = ticks * float(instrument.tick_size), float(instrument.step_size)
         price = float(case.bars["high"].max())  # type: ignore[arg-type] # of floats
         moved = tick * float(case.cash) / price + step * price
         return Tolerance(tick + 1e-6, 1.01 * step, moved)
@@ -240,7 +244,7 @@ def _plan(case: ParityCase) -> Any:
         max_total_exposure=WIDE,
     )
     study = study_key(case.strategy, case.symbol, case.interval)
-    return TradingPlan((study,), case.cash, limits, case.protection, case.costs)
+    return TradingPlan((study,), case.cash, limits, case.protection, case.costs, entry=case.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,4 +311,5 @@ def _simulate(case: ParityCase, first: int, lots: LotRules) -> BacktestResult:
         costs=case.costs,
         protection=case.protection,
         lots=lots,
+        entry=case.entry,
     )

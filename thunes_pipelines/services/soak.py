@@ -238,7 +238,11 @@ def _trading_plan(plan: SoakPlan) -> TradingPlan:
 
 def _unprotected(exchange: Any) -> list[str]:
     """Return the symbols held in a size that could be sold, without a stop at the exchange."""
-    stopped = {order.symbol for order in exchange.records.open_orders() if order.asked.is_stop}
+    stopped = {
+        order.symbol
+        for order in exchange.records.open_orders()
+        if order.asked.is_stop and order.status != "PENDING_NEW"
+    }
     bare = []
     for symbol in exchange.market.symbols:
         listing = exchange.market.listing(symbol)

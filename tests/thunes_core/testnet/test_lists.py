@@ -12,6 +12,7 @@ from tests.thunes_core.testnet.calls import order, send_signed, signed
 from tests.thunes_core.testnet.markets import HOUR_MS, RISING, START_MS, Ohlc, exchange, step
 from tests.thunes_core.testnet.shapes import differences, example
 from thunes_core.domain.limits import Costs
+from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.options import Options
 from thunes_core.testnet.settlement import terms_of
@@ -442,3 +443,19 @@ def test_halted_symbols_do_not_match_and_resume_where_the_price_is() -> None:
     assert [c.open_ms for c in on.market.klines("BTCUSDT", "1h", on.present_ms)] == [
         START_MS + 2 * HOUR_MS
     ]
+
+
+def test_what_a_part_of_an_opo_bought_is_locked_until_its_end() -> None:
+    """It can be sold by nothing else; cancelling the list sets it free."""
+    thin = Depth(seed=5, pause_ms=12 * HOUR_MS)
+    on = exchange(FALLING, Options(cash=D(1000), depth=thin))
+    pending = {"pendingSide": "SELL", "pendingType": "STOP_LOSS", "pendingStopPrice": "50.00"}
+    placed = place_list(on, "opo", **WORKING, **pending)
+    step(on, 2)
+    bought = on.wallet.total("BTC")
+    assert 0 < bought < 1
+    assert money(on, "BTC") == (0, bought)
+    refused = order(on, "SELL", "MARKET", quantity="0.1")
+    assert refused["code"] == -2010
+    signed(on, "DELETE", "orderList", **MINE, orderListId=placed["orderListId"])
+    assert money(on, "BTC") == (bought, 0)

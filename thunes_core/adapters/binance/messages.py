@@ -27,7 +27,6 @@ from thunes_core.domain.portfolio import Account, Balance
 Raw = Mapping[str, Any]
 
 _STATUS = {
-    "PENDING_NEW": OrderStatus.NEW,
     "PENDING_CANCEL": OrderStatus.NEW,
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
 }

@@ -33,6 +33,7 @@ from thunes_core.domain.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    Side,
     TimeInForce,
 )
 from thunes_core.domain.portfolio import Account
@@ -106,10 +107,7 @@ class PaperBroker:
     def submit_entry(
         self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
     ) -> tuple[Order, ...]:
-        """Fill a buy at once and rest its protection, or end the whole list unfilled.
-
-        A buy that is to rest is not simulated with pending sells.
-        """
+        """Fill a buy and rest its protection, let both wait, or end the whole list unfilled."""
         request = entry.request
         price, now = self._market.price(request.symbol), self._market.server_time()
         with self._judged(request.symbol) as connection:
@@ -119,6 +117,9 @@ class PaperBroker:
             received = store.read_account(connection).total(base) - before.total(base)
             step = self._instrument(request.symbol).step_size
             sized = floor_to_step(received, step) if kind == SIZED_BY_FILL else None
+            if bought.status is OrderStatus.NEW:
+                for leg in legs:
+                    self._require(connection, leg.request, price)
             found = [bought]
             for leg in legs:
                 asked = leg.request if sized is None else replace(leg.request, quantity=sized)
@@ -135,6 +136,9 @@ class PaperBroker:
         earlier: Sequence[Order],
     ) -> Order:
         """Rest one sell of a filled buy; of two, the first holds the coins for both."""
+        if bought.status is OrderStatus.NEW:
+            waits = replace(_new(asked, now), status=OrderStatus.PENDING_NEW)
+            return store.new_order(connection, waits, asked.list_id)
         if bought.status is not OrderStatus.FILLED:
             ended = replace(_new(asked, now), status=bought.status)
             return store.new_order(connection, ended, asked.list_id)
@@ -206,8 +210,13 @@ class PaperBroker:
                 is_open = order in store.open_orders(connection, symbol)
                 sent = store.sent_at(connection, order)
                 found = hit(order, move) if is_open and move.start >= sent - LATE else None
-                if found is not None:
-                    self._execute(connection, order, found)
+                if found is None:
+                    continue
+                self._execute(connection, order, found)
+                for leg in store.siblings(connection, order):
+                    fallen = hit(leg, move) if leg.type in STOPS else None
+                    if fallen is not None:  # the high of this bar may have come before the buy
+                        self._execute(connection, leg, fallen)
         self._judged_at[symbol] = now
 
     def _moves(self, connection: sqlite3.Connection, symbol: str, now: datetime) -> Iterator[Move]:
@@ -268,8 +277,10 @@ class PaperBroker:
         ]
         if not found:
             raise ExchangeRejected("paper: Unknown order sent.", code)
-        self._purse.lock(connection, found[0], self._instrument(symbol), back=True)
-        for other in store.siblings(connection, found[0]):
+        others = [*store.siblings(connection, found[0]), *store.pending(connection, found[0])]
+        holder = next((o for o in others if o.side is Side.BUY), found[0])
+        self._purse.lock(connection, holder, self._instrument(symbol), back=True)
+        for other in others:
             gone = replace(other, status=OrderStatus.CANCELED, updated_at=now)
             store.change_order(connection, gone)
         asked = replace(found[0], status=OrderStatus.CANCELED, updated_at=now)
@@ -291,7 +302,20 @@ class PaperBroker:
             executed_quote=fill.quote,
             updated_at=found.at,
         )
+        self._begin(connection, store.pending(connection, order), fill)
         return store.change_order(connection, done)
+
+    def _begin(self, connection: sqlite3.Connection, legs: Sequence[Order], bought: Fill) -> None:
+        """Rest the sells that waited for a buy; those without a size get what it received."""
+        instrument = self._instrument(bought.symbol)
+        in_base = bought.fee_asset == instrument.base_asset
+        received = bought.quantity - (bought.fee if in_base else ZERO)
+        for number, leg in enumerate(legs):
+            sized = leg.quantity or floor_to_step(received, instrument.step_size)
+            rests = replace(leg, status=OrderStatus.NEW, quantity=sized, updated_at=bought.time)
+            store.begin(connection, rests)
+            if number == 0:
+                self._purse.lock(connection, rests, instrument)
 
     def _instrument(self, symbol: str) -> Instrument:
         if symbol not in self._instruments:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from thunes_core.domain.orders import ZERO, Order, OrderType, Side
+from thunes_core.domain.orders import ZERO, Order, OrderStatus, OrderType, Side
 
 STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 LIMITS = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
@@ -39,7 +39,9 @@ class Hit:
 
 
 def hit(order: Order, move: Move) -> Hit | None:
-    """Return how `order` executes in `move`, or None."""
+    """Return how `order` executes in `move`, or None; a sell that waits for its buy never does."""
+    if order.status is OrderStatus.PENDING_NEW:
+        return None
     if order.type in STOPS:
         return _stop(order, move)
     return _limit(order, move) if order.type in LIMITS else None

@@ -18,6 +18,7 @@ from thunes_core.domain.portfolio import Account, Balance
 from thunes_core.errors import StoreFailed
 
 BUSY_SECONDS = 30
+_OPEN = "('NEW', 'PARTIALLY_FILLED', 'PENDING_NEW')"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS balances (
     asset TEXT PRIMARY KEY, free TEXT NOT NULL, locked TEXT NOT NULL) STRICT;
@@ -124,11 +125,12 @@ def new_order(connection: sqlite3.Connection, order: Order, list_id: str = "") -
 def change_order(connection: sqlite3.Connection, order: Order) -> Order:
     """Store what became of an order, and return it."""
     connection.execute(
-        "UPDATE orders SET status = ?, type = ?, executed_quantity = ?, executed_quote = ?,"
-        " updated = ? WHERE id = ?",
+        "UPDATE orders SET status = ?, type = ?, quantity = ?, executed_quantity = ?,"
+        " executed_quote = ?, updated = ? WHERE id = ?",
         (
             str(order.status),
             str(order.type),
+            format(order.quantity, "f"),
             format(order.executed_quantity, "f"),
             format(order.executed_quote, "f"),
             to_millis(order.updated_at),
@@ -139,14 +141,32 @@ def change_order(connection: sqlite3.Connection, order: Order) -> Order:
 
 
 def siblings(connection: sqlite3.Connection, order: Order) -> list[Order]:
-    """Return the other open orders of the same list."""
+    """Return the other orders of the same list that are at work."""
+    return [o for o in _beside(connection, order) if o.status is not OrderStatus.PENDING_NEW]
+
+
+def pending(connection: sqlite3.Connection, order: Order) -> list[Order]:
+    """Return the other orders of the same list that wait for their buy."""
+    return [o for o in _beside(connection, order) if o.status is OrderStatus.PENDING_NEW]
+
+
+def _beside(connection: sqlite3.Connection, order: Order) -> list[Order]:
     rows = connection.execute(
         "SELECT * FROM orders WHERE list_id <> '' AND id <> ?"
         " AND list_id = (SELECT list_id FROM orders WHERE id = ?)"
-        " AND status IN ('NEW', 'PARTIALLY_FILLED')",
+        f" AND status IN {_OPEN} ORDER BY id",
         (int(order.exchange_order_id),) * 2,
     )
     return [_order(row) for row in rows]
+
+
+def begin(connection: sqlite3.Connection, order: Order) -> Order:
+    """Store an order that waited and is at work from its `updated_at` on, and return it."""
+    connection.execute(
+        "UPDATE orders SET sent = ? WHERE id = ?",
+        (to_millis(order.updated_at), int(order.exchange_order_id)),
+    )
+    return change_order(connection, order)
 
 
 def sent_at(connection: sqlite3.Connection, order: Order) -> datetime:
@@ -182,7 +202,7 @@ def open_orders(connection: sqlite3.Connection, symbol: str | None = None) -> li
     """Return open orders, oldest first."""
     rows = connection.execute(
         "SELECT * FROM orders WHERE symbol = COALESCE(?, symbol)"
-        " AND status IN ('NEW', 'PARTIALLY_FILLED') ORDER BY id",
+        f" AND status IN {_OPEN} ORDER BY id",
         (symbol,),
     )
     return [_order(row) for row in rows]
