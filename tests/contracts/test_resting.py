@@ -9,8 +9,9 @@ import pytest
 
 from tests.contracts.test_broker import Bench, bench, limit, order  # noqa: F401 - a fixture
 from tests.worlds import START
+from thunes_core.adapters.paper import PaperBroker
 from thunes_core.domain.orders import OrderStatus, OrderType, Side
-from thunes_core.errors import ExchangeRejected
+from thunes_core.errors import ExchangeRejected, ExchangeUnavailable
 
 
 def stop(price: str, client_order_id: str = "stop-1", **more: Any):
@@ -162,3 +163,40 @@ def test_legs_keep_their_own_ids_in_fills(long):
     long.broker.submit_pair(stop("97", list_id="list-1"), target("105", list_id="list-1"))
     long.stand_at(2)
     assert long.broker.fills("BTCUSDT")[-1].client_order_id == "target-1"
+
+
+def pair_of(low: str, high: str, number: int):
+    """Return an approved stop and target of one list."""
+    named = f"list-{number}"
+    return (
+        stop(low, f"stop-{number}", list_id=named),
+        target(high, f"target-{number}", list_id=named),
+    )
+
+
+def test_a_pair_takes_the_place_of_another(long):
+    """The old ones are cancelled, the new ones rest, the quantity is held once."""
+    long.broker.submit_pair(*pair_of("97", "105", 1))
+    moved = long.broker.replace_by_pair("stop-1", Decimal(0), *pair_of("98", "106", 2))
+    assert [o.client_order_id for o in moved] == ["stop-2", "target-2"]
+    assert status(long, "stop-1") is status(long, "target-1") is OrderStatus.CANCELED
+    assert {o.client_order_id for o in long.broker.open_orders()} == {"stop-2", "target-2"}
+    assert long.broker.account().balances["BTC"].locked == Decimal("1.99")
+
+
+def test_no_pair_follows_what_could_not_be_cancelled(long):
+    """It had gone off: the new pair provably does not exist."""
+    with pytest.raises((ExchangeRejected, ExchangeUnavailable)):
+        long.broker.replace_by_pair("nobody", Decimal(0), *pair_of("98", "106", 2))
+    assert long.broker.order("BTCUSDT", "stop-2") is None
+    assert long.broker.open_orders() == []
+
+
+def test_no_pair_follows_what_executed_more_than_was_known(long):
+    """Its size would not fit any more."""
+    if isinstance(long.broker, PaperBroker):
+        pytest.skip("a paper order executes whole")
+    long.broker.submit_pair(*pair_of("97", "105", 1))
+    with pytest.raises(ExchangeUnavailable, match="expected 1 to be executed"):
+        long.broker.replace_by_pair("stop-1", Decimal(1), *pair_of("98", "106", 2))
+    assert long.broker.open_orders() == []

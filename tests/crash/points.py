@@ -52,6 +52,7 @@ WITH_LIST = [
     ("record_fill", "before"),
 ]
 
+OVERDUE = {"offset": 0.2, "timeout_bars": 1, "then_market": True}
 TRAILED_PAIR = {"trailing_stop": 0.04, "take_profit": 0.5}
 
 MARKS = (
@@ -64,6 +65,8 @@ MARKS = (
     "heard_exchange",
 )
 
+MOVES = frozenset({"replace", "replace_by_pair", "cancel"})
+
 WRITTEN = frozenset({"record_decision", "record_intents", "claim", "record_outcome", "record_fill"})
 """What an order's life is written by."""
 
@@ -73,7 +76,8 @@ class Point:
     """One named point and the tick in which it is passed.
 
     `stage`: `entry` (the account's first tick, which buys), `move` (the bar after it, which moves
-    what protects) or `exit`. `unanswered`: the answer to the order of that tick is lost.
+    what protects) or `exit`. `unanswered`: the answer to the order of that tick is lost. `entry`
+    makes entries limit orders.
     """
 
     method: str
@@ -83,11 +87,12 @@ class Point:
     lists: bool = True
     nth: int = 1
     unanswered: bool = False
+    entry: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_between(self) -> bool:
         """True when nothing left and no order was written since the point before it."""
-        sends = self.method.startswith("submit") or self.method in {"replace", "cancel"}
+        sends = self.method.startswith("submit") or self.method in MOVES
         return not sends and (self.when == "before" or self.method not in WRITTEN)
 
     def __str__(self) -> str:
@@ -105,7 +110,8 @@ def _around(method: str, stage: str = "entry", **given: Any) -> list[Point]:
 
 BOOKKEEPING = [
     *_around("ready"),
-    *_around("cancel", "move", protection=TRAILED_PAIR),
+    *_around("replace_by_pair", "move", protection=TRAILED_PAIR),
+    *_around("cancel", "move", protection=PAIR, entry=OVERDUE),
     *_around("change_order", unanswered=True),
     *(Point(method, "after") for method in MARKS),
 ]

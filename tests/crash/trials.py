@@ -147,6 +147,7 @@ def assert_flat_and_equal(trial: Trial) -> None:
 def strike(trial: Trial, point: Point, number: int, *, command: bool = False) -> dict[str, int]:
     """Run the tick of the point, and send its process the signal there."""
     trial.protection, trial.lists = dict(point.protection), point.lists
+    trial.entry = dict(point.entry)
     if point.stage != "entry":
         assert trial.tick(BUY_AT) == {"exit": 0}
     if point.unanswered:

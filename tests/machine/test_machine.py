@@ -62,6 +62,7 @@ POINTS = (
     "submit_pair",
     "submit_entry",
     "replace",
+    "replace_by_pair",
     "cancel",
     "record_outcome",
     "change_order",
@@ -73,6 +74,7 @@ PROTECTIONS = (
     Protection(stop_loss=0.04),
     Protection(trailing_stop=0.03, stop_loss=0.05),
     Protection(stop_loss=0.04, take_profit=0.06, cooldown_minutes=60),
+    Protection(stop_loss=0.05, take_profit=0.3, trailing_stop=0.03),
 )
 ENTRIES = (None, LimitEntry(offset=0.01, timeout_bars=3), LimitEntry(timeout_bars=2))
 THIN = Depth(seed=3, pause_ms=8 * 60_000)
@@ -87,7 +89,7 @@ class Trading(RuleBasedStateMachine):
     entries: ClassVar[tuple[LimitEntry | None, ...]] = ENTRIES
 
     @initialize(
-        number=st.integers(0, 3),
+        number=st.integers(0, 4),
         period=st.sampled_from((8, 14, 30)),
         waits=st.integers(0, 2),
         thin=st.booleans(),

@@ -31,15 +31,25 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A position and how long nothing covered it."""
+    """A position and how long nothing covered it, `moving` of it between one stop and the next.
+
+    `moves` counts the stops that took another's place while it was held.
+    """
 
     held: Held
     bare: timedelta
+    moves: int = 0
+    moving: timedelta = NOTHING
 
     @property
     def bare_seconds(self) -> float:
         """Seconds without a stop at the exchange."""
         return self.bare.total_seconds()
+
+    @property
+    def moving_seconds(self) -> float:
+        """Seconds of it between a stop that was taken away and the one that took its place."""
+        return self.moving.total_seconds()
 
 
 def covers(positions: Iterable[Held], orders: Iterable[OrderRecord], now: datetime) -> list[Cover]:
@@ -56,7 +66,8 @@ def covers(positions: Iterable[Held], orders: Iterable[OrderRecord], now: dateti
     for held in positions:
         mine = [s for s in stops.get((held.strategy, held.symbol), []) if _meets(held, s)]
         if mine:
-            found.append(Cover(held, _bare((held.opened, held.closed), mine)))
+            bare, moving = _bare((held.opened, held.closed), mine)
+            found.append(Cover(held, bare, len(mine) - 1, moving))
     return found
 
 
@@ -72,10 +83,11 @@ def _meets(held: Held, stop: Span) -> bool:
     return stop[0] <= held.closed and stop[1] >= held.opened
 
 
-def _bare(span: Span, stops: Sequence[Span]) -> timedelta:
-    """Return how much of `span` lies in none of `stops`."""
-    at, bare = span[0], NOTHING
-    for start, end in sorted(stops):
-        bare += max(min(start, span[1]) - at, NOTHING)
+def _bare(span: Span, stops: Sequence[Span]) -> tuple[timedelta, timedelta]:
+    """Return how much of `span` lies in none of `stops`, and how much of that between two."""
+    at, first, moving = span[0], NOTHING, NOTHING
+    for number, (start, end) in enumerate(sorted(stops)):
+        gap = max(min(start, span[1]) - at, NOTHING)
+        first, moving = (gap, moving) if number == 0 else (first, moving + gap)
         at = max(at, min(end, span[1]))
-    return bare + max(span[1] - at, NOTHING)
+    return first + moving + max(span[1] - at, NOTHING), moving

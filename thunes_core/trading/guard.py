@@ -1,7 +1,7 @@
 """Keep the protective orders of a position at the exchange: place, move, release.
 
-A lone stop is moved by one request that cancels and places. A pair is cancelled and placed anew.
-What cannot be placed closes the position, with an alarm. Running it again is always safe.
+A lone stop is moved by one request that cancels and places, a pair by two with nothing between
+them. What cannot be placed closes the position, with an alarm. Running it again is always safe.
 
 Add here: a way to keep protection in place. Keep out: where it should stand (see `stops`).
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from thunes_core.domain.orders import (
+    ZERO,
     ApprovedOrder,
     Leg,
     Order,
@@ -112,24 +113,49 @@ def _put(
     old: Sequence[OrderRecord],
     judge: Judge,
 ) -> _Try:
-    """Place protection in place of the `old` orders."""
-    lone = len(approved) == len(old) == 1 and approved[0].request.leg is Leg.STOP
-    movable = lone and desk.instruments[book.symbol].replaces
-    notes = [] if movable or not old else take_back(desk, old)
+    """Place protection in place of the `old` orders.
+
+    One request does both where the exchange has one. Two follow each other with nothing between
+    them where a pair is placed: what must be durable is so before the first leaves.
+    """
+    instrument = desk.instruments[book.symbol]
+    moved = _movable(approved, old, replaces=instrument.replaces)
+    notes = take_back(desk, old) if old and moved is None else []
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
-    moved = old[0].client_order_id if movable else ""
-    note = deliver(desk.broker, desk.journal, approved, lambda: _request(desk, approved, moved))
-    if movable:
-        _refresh_list(desk, old[0])
+    note = deliver(desk.broker, desk.journal, approved, _request(desk, approved, moved))
+    if moved is not None:
+        _refresh_list(desk, moved)
         book_new_fills(desk, [book.symbol])
-    if not note:
-        return _Try(notes, again=_has_changed(desk, book))
-    notes += [note, *_unprotected(desk, book, bar, approved, judge)]
-    return _Try(notes, again=_has_changed(desk, book))
+    if note:
+        notes += [note, *_unprotected(desk, book, bar, approved, judge)]
+    return _Try(notes, again=_has_changed(desk, book) or _left_bare(desk, book, approved, moved))
+
+
+def _movable(
+    approved: Sequence[ApprovedOrder], old: Sequence[OrderRecord], *, replaces: bool
+) -> OrderRecord | None:
+    """Return the order whose place, with its list, the new ones can take; None: release first."""
+    lists = {one.request.list_id or one.client_order_id for one in old}
+    if len(lists) != 1:
+        return None
+    if len(approved) == 2:
+        return old[0]
+    lone = replaces and len(old) == 1 and approved[0].request.leg is Leg.STOP
+    return old[0] if lone else None
+
+
+def _left_bare(
+    desk: Desk, book: Position, approved: Sequence[ApprovedOrder], moved: OrderRecord | None
+) -> bool:
+    """True when what was moved is gone, and what was to follow it never left."""
+    tried = desk.journal.order(approved[0].request.client_order_id)
+    never_left = tried is not None and tried.code == NEVER_LEFT
+    resting = resting_orders(desk.journal, book.strategy, book.symbol)
+    return moved is not None and never_left and not resting
 
 
 def _has_changed(desk: Desk, book: Position) -> bool:
@@ -138,12 +164,20 @@ def _has_changed(desk: Desk, book: Position) -> bool:
     return fresh is not None and fresh.is_open and fresh.quantity != book.quantity
 
 
-def _request(desk: Desk, approved: Sequence[ApprovedOrder], moved: str) -> Sequence[Order]:
-    if len(approved) == 2:
-        return desk.broker.submit_pair(approved[0], approved[1])
-    if moved:
-        return (desk.broker.replace(moved, approved[0]),)
-    return (desk.broker.submit(approved[0]),)
+def _request(
+    desk: Desk, approved: Sequence[ApprovedOrder], moved: OrderRecord | None
+) -> Callable[[], Sequence[Order]]:
+    """Return the request that places `approved`, in place of `moved` where there is one."""
+    broker, first = desk.broker, approved[0]
+    if moved is None and len(approved) == 2:
+        return lambda: broker.submit_pair(first, approved[1])
+    if moved is None:
+        return lambda: (broker.submit(first),)
+    if len(approved) == 1:
+        return lambda: (broker.replace(moved.client_order_id, first),)
+    beside = of_one_list(desk.journal, moved)
+    done = sum((one.executed_quantity for one in beside), ZERO)
+    return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])
 
 
 def _unprotected(

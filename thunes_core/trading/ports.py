@@ -100,6 +100,21 @@ class Broker(Protocol):
         """
         ...
 
+    def replace_by_pair(
+        self,
+        client_order_id: str,
+        executed: Decimal,
+        stop: ApprovedOrder,
+        target: ApprovedOrder,
+    ) -> tuple[Order, Order]:
+        """Cancel an open order with its list, then send a pair with nothing in between, once.
+
+        The pair is sent only when the cancel is answered and tells that `executed` (base units) is
+        all that the orders it ended did; else `ExchangeUnavailable`: the pair never left,
+        and what became of the old orders must be asked. Other errors as `submit`, of the pair.
+        """
+        ...
+
     def cancel(self, symbol: str, client_order_id: str) -> Order:
         """Cancel an open order, and the one it cancels (OCO); return its last state.
 

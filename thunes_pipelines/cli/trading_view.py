@@ -112,7 +112,8 @@ def print_status(facts: Mapping[str, Any]) -> None:
         console.print(
             f"{cover['positions']} protected positions of the last week stood "
             f"{cover['unprotected_seconds']:g} s in all without a stop at the exchange, "
-            f"{cover['longest_unprotected_seconds']:g} s at most"
+            f"{cover['longest_unprotected_seconds']:g} s at most; "
+            f"{cover['moving_unprotected_seconds']:g} s of it through {cover['moves']} moves"
         )
     print_rows("unsettled orders", facts["open_orders"], _ORDER)
     champions = [
@@ -142,8 +143,21 @@ def cover_facts(ledger: Ledger, now: datetime | None) -> dict[str, Any]:
 
     `now` is the newest moment the exchange was seen at; None before the first tick.
     """
-    if now is None:
-        return {"positions": 0, "unprotected_seconds": 0.0, "longest_unprotected_seconds": 0.0}
+    held = [] if now is None else _held(ledger, now)
+    first = min((one.opened for one in held), default=None)
+    found = covers(held, ledger.stops_since(first - A_MOMENT), now) if first and now else []
+    seconds = [one.bare_seconds for one in found]
+    return {
+        "positions": len(seconds),
+        "unprotected_seconds": sum(seconds, 0.0),
+        "longest_unprotected_seconds": max(seconds, default=0.0),
+        "moves": sum(one.moves for one in found),
+        "moving_unprotected_seconds": sum((one.moving_seconds for one in found), 0.0),
+    }
+
+
+def _held(ledger: Ledger, now: datetime) -> list[Held]:
+    """Return the positions that were open within the week before `now`."""
     held = [
         Held(row["strategy"], row["symbol"], row["entry_time"], row["exit_time"])
         for row in ledger.trades(since=now - COVERED).iter_rows(named=True)
@@ -153,13 +167,7 @@ def cover_facts(ledger: Ledger, now: datetime | None) -> dict[str, Any]:
         for book in ledger.positions()
         if book.is_open and book.entry_time is not None
     ]
-    first = min((one.opened for one in held), default=now)
-    seconds = [one.bare_seconds for one in covers(held, ledger.stops_since(first - A_MOMENT), now)]
-    return {
-        "positions": len(seconds),
-        "unprotected_seconds": sum(seconds),
-        "longest_unprotected_seconds": max(seconds, default=0.0),
-    }
+    return held
 
 
 def print_reconciliation(found: Mapping[str, Any]) -> None:

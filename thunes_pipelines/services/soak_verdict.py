@@ -90,12 +90,17 @@ def _fills(ledger: Ledger) -> dict[tuple[str, str], tuple[Decimal, Decimal, Deci
 
 
 def _doubled(ledger: Ledger, theirs: list[Any]) -> int:
-    """Count executed orders beyond the first of one id, and entries beyond the first of a bar."""
+    """Count executed orders beyond the first of one id, and bars that bought more than was decided.
+
+    The rest of an entry that was filled in part may be bought by a second order, and no more.
+    """
     executed = [order.client_id for order in theirs if order.executed > 0]
     by_id = sum(count - 1 for count in Counter(executed).values())
     entries = ledger.orders().filter((pl.col("leg") == "entry") & (pl.col("booked_quantity") > 0))
-    by_bar = entries.group_by("strategy", "symbol", "bar").len().filter(pl.col("len") > 1)
-    return by_id + by_bar.height
+    by_bar = entries.group_by("strategy", "symbol", "bar").agg(
+        bought=pl.col("booked_quantity").sum(), asked=pl.col("quantity").max()
+    )
+    return by_id + by_bar.filter(pl.col("bought") > pl.col("asked") + 1e-9).height
 
 
 def _resting(ledger: Ledger, theirs: set[str]) -> list[str]:

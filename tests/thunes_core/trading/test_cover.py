@@ -54,3 +54,19 @@ def test_a_position_that_no_stop_was_placed_for_is_left_out():
     """Another symbol's stop and a target are none."""
     others = [stop(10, 100, "ETHUSDT"), stop(10, 100, leg=Leg.TARGET), stop(200, None)]
     assert covers([HELD], others, at(500)) == []
+
+
+@pytest.mark.parametrize(
+    ("stops", "moves", "moving"),
+    [
+        ([stop(12, 90)], 0, 0),
+        ([stop(12, 50), stop(50, 90)], 1, 0),
+        ([stop(12, 50), stop(53, 70), stop(71, 90)], 2, 4),
+        ([stop(12, 90), stop(20, 60)], 1, 0),
+    ],
+)
+def test_gaps_between_two_stops_are_counted_apart(stops, moves, moving):
+    """What was bare before the first and after the last is no move's."""
+    (found,) = covers([HELD], stops, at(500))
+    assert (found.moves, found.moving_seconds) == (moves, moving)
+    assert found.bare_seconds == 12 + moving

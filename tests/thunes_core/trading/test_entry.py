@@ -98,6 +98,8 @@ def test_from_entry_to_exit_no_second_passes_without_a_stop(stand):
         "positions": 1,
         "unprotected_seconds": 0.0,
         "longest_unprotected_seconds": 0.0,
+        "moves": 0,
+        "moving_unprotected_seconds": 0.0,
     }
 
 

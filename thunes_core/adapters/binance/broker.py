@@ -10,8 +10,10 @@ Add here: a private request the core needs. Keep out: decisions, retries of orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +33,7 @@ from thunes_core.adapters.binance.messages import (
 )
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import SystemClock, from_millis, monotonic_seconds, to_millis
-from thunes_core.domain.orders import ApprovedOrder, Fill, Order
+from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderStatus
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 
@@ -148,6 +150,27 @@ class BinanceBroker:
             f"replacement of {client_order_id}",
         )
         return order
+
+    def replace_by_pair(
+        self,
+        client_order_id: str,
+        executed: Decimal,
+        stop: ApprovedOrder,
+        target: ApprovedOrder,
+    ) -> tuple[Order, Order]:
+        """Cancel an order with its list and send an OCO at once, both before it is too late."""
+        symbol, latest_ms = stop.request.symbol, self._latest_ms
+        with pair_only_after(stop.request.list_id):
+            ended = self._once(
+                lambda: _cancelled(
+                    self.client.cancel_order(symbol=symbol, origClientOrderId=client_order_id)
+                ),
+                f"cancel of {client_order_id}",
+            )
+            cancelled = [one for one in ended if one.status is OrderStatus.CANCELED]
+            require_executed([one.executed_quantity for one in cancelled], executed)
+        self._latest_ms = latest_ms
+        return self.submit_pair(stop, target)
 
     def cancel(self, symbol: str, client_order_id: str) -> Order:
         """Cancel an open order, and the one it cancels; return its last state."""
@@ -292,6 +315,24 @@ class BinanceBroker:
         answer = read(self.client.get_server_time, what="server time")
         self.client.timestamp_offset = answer["serverTime"] - to_millis(SystemClock().now())
         self._synced_at = monotonic_seconds()
+
+
+@contextmanager
+def pair_only_after(list_id: str) -> Iterator[None]:
+    """Turn whatever fails in a cancel into the proof that the pair after it never left."""
+    try:
+        yield
+    except (ExchangeRejected, OutcomeUnknown) as error:
+        raise ExchangeUnavailable(f"pair {list_id}: not sent; {error}") from error
+
+
+def require_executed(told: Sequence[Decimal], expected: Decimal) -> None:
+    """Raise `ExchangeUnavailable` when the orders that a cancel ended executed more meanwhile."""
+    if sum(told) != expected:
+        raise ExchangeUnavailable(
+            f"expected {expected} to be executed of what was cancelled; it was {sum(told)}; "
+            "the pair was not sent, its size is decided anew"
+        )
 
 
 def _cancelled(raw: dict[str, Any]) -> list[Any]:

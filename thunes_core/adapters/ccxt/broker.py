@@ -29,21 +29,23 @@ from thunes_core.adapters.binance.broker import (
     SYNC_SECONDS,
     WITHOUT_SAPI,
     WRONG_TIMESTAMP,
+    pair_only_after,
+    require_executed,
 )
 from thunes_core.adapters.binance.classify import code_of_new_order, never_left, proved
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
 from thunes_core.adapters.ccxt.client import Connection, Keys, connect
+from thunes_core.adapters.ccxt.exact import require_exact
 from thunes_core.adapters.ccxt.markets import Markets
 from thunes_core.adapters.ccxt.messages import parse_account, parse_fill, parse_order, unify
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import from_millis, monotonic_seconds, to_millis
-from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderRequest
+from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 
 T = TypeVar("T")
-BAD_PRECISION = -1111
 
 
 class CcxtBroker:
@@ -100,7 +102,7 @@ class CcxtBroker:
         """Send one approved order, once; the errors say what is proved of it."""
         request, what = approved.request, f"order {approved.request.client_order_id}"
         unified, asked = self.markets.unified(request.symbol), unify(request)
-        self._require_exact(unified, request, what)
+        require_exact(self._exchange, unified, request, what)
         (order,) = self._once(
             request.symbol,
             lambda: [
@@ -150,6 +152,30 @@ class CcxtBroker:
             f"replacement of {client_order_id}",
         )
         return order
+
+    def replace_by_pair(
+        self,
+        client_order_id: str,
+        executed: Decimal,
+        stop: ApprovedOrder,
+        target: ApprovedOrder,
+    ) -> tuple[Order, Order]:
+        """Cancel an order with its list and send an OCO at once, both before it is too late."""
+        symbol, latest_ms = stop.request.symbol, self.connection.wire.latest_ms
+        asked = self._named(symbol, {"origClientOrderId": client_order_id})
+        told = list[Decimal]()
+
+        def cancel() -> Sequence[Any]:
+            raw = self._exchange.privateDeleteOrder(asked)
+            ended = raw.get("orderReports") or [raw]
+            told.extend(Decimal(o["executedQty"]) for o in ended if o["status"] == "CANCELED")
+            return ()
+
+        with pair_only_after(stop.request.list_id):
+            self._once(symbol, cancel, f"cancel of {client_order_id}")
+            require_executed(told, executed)
+        self.connection.wire.latest_ms = latest_ms
+        return self.submit_pair(stop, target)
 
     def cancel(self, symbol: str, client_order_id: str) -> Order:
         """Cancel an open order, and the one it cancels; return its last state.
@@ -265,23 +291,6 @@ class CcxtBroker:
 
     def _named(self, symbol: str, parameters: dict[str, str]) -> dict[str, str]:
         return {**parameters, "symbol": str(self.markets.market(symbol)["id"])}
-
-    def _require_exact(self, unified: str, request: OrderRequest, what: str) -> None:
-        """Raise `ExchangeRejected` where CCXT would send another quantity or price."""
-        from ccxt import InvalidOrder
-
-        prices = [price for price in (request.price, request.stop_price) if price is not None]
-        try:
-            sent = [self._exchange.amount_to_precision(unified, str(request.quantity))]
-            sent += [self._exchange.price_to_precision(unified, str(price)) for price in prices]
-        except InvalidOrder as error:
-            raise ExchangeRejected(f"{what}: not sent, {error}", BAD_PRECISION) from error
-        if [Decimal(text) for text in sent] != [request.quantity, *prices]:
-            raise ExchangeRejected(
-                f"{what}: not sent, CCXT would make {', '.join(sent)} of "
-                f"{', '.join(str(v) for v in (request.quantity, *prices))}; round to the steps",
-                BAD_PRECISION,
-            )
 
     def _once(self, symbol: str, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
         """Make one request that changes orders, and read the orders in its answer."""

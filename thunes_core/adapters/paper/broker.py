@@ -100,9 +100,33 @@ class PaperBroker:
         one, other = stop.request, target.request
         price, now = self._market.price(one.symbol), self._market.server_time()
         with self._judged(one.symbol) as connection:
-            first = self._take(connection, one, price, now)
-            self._require(connection, other, price)
-            return first, store.new_order(connection, _new(other, now), other.list_id)
+            return self._take_pair(connection, one, other, price, now)
+
+    def replace_by_pair(
+        self,
+        client_order_id: str,
+        executed: Decimal,  # noqa: ARG002 - a paper order that executed is not open any more
+        stop: ApprovedOrder,
+        target: ApprovedOrder,
+    ) -> tuple[Order, Order]:
+        """Cancel an open order with its list and rest a pair; all or nothing."""
+        one, other = stop.request, target.request
+        price, now = self._market.price(one.symbol), self._market.server_time()
+        with self._judged(one.symbol) as connection:
+            self._end(connection, one.symbol, client_order_id, now, CANCEL_FAILED)
+            return self._take_pair(connection, one, other, price, now)
+
+    def _take_pair(
+        self,
+        connection: sqlite3.Connection,
+        one: OrderRequest,
+        other: OrderRequest,
+        price: Decimal,
+        now: datetime,
+    ) -> tuple[Order, Order]:
+        first = self._take(connection, one, price, now)
+        self._require(connection, other, price)
+        return first, store.new_order(connection, store.asked_for(other, now), other.list_id)
 
     def submit_entry(
         self, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
@@ -137,14 +161,14 @@ class PaperBroker:
     ) -> Order:
         """Rest one sell of a filled buy; of two, the first holds the coins for both."""
         if bought.status is OrderStatus.NEW:
-            waits = replace(_new(asked, now), status=OrderStatus.PENDING_NEW)
+            waits = replace(store.asked_for(asked, now), status=OrderStatus.PENDING_NEW)
             return store.new_order(connection, waits, asked.list_id)
         if bought.status is not OrderStatus.FILLED:
-            ended = replace(_new(asked, now), status=bought.status)
+            ended = replace(store.asked_for(asked, now), status=bought.status)
             return store.new_order(connection, ended, asked.list_id)
         if earlier:
             self._require(connection, asked, price)
-            return store.new_order(connection, _new(asked, now), asked.list_id)
+            return store.new_order(connection, store.asked_for(asked, now), asked.list_id)
         return self._take(connection, asked, price, now)
 
     def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
@@ -236,7 +260,7 @@ class PaperBroker:
         self, connection: sqlite3.Connection, request: OrderRequest, price: Decimal, now: datetime
     ) -> Order:
         self._require(connection, request, price)
-        order = store.new_order(connection, _new(request, now), request.list_id)
+        order = store.new_order(connection, store.asked_for(request, now), request.list_id)
         if request.type is OrderType.MARKET:
             return self._execute(connection, order, Hit(price, now, False))
         self._purse.lock(connection, order, self._instrument(order.symbol))
@@ -321,20 +345,3 @@ class PaperBroker:
         if symbol not in self._instruments:
             self._instruments |= self._market.instruments([symbol])
         return self._instruments[symbol]
-
-
-def _new(request: OrderRequest, now: datetime) -> Order:
-    return Order(
-        symbol=request.symbol,
-        client_order_id=request.client_order_id,
-        exchange_order_id="",
-        side=request.side,
-        type=request.type,
-        status=OrderStatus.NEW,
-        quantity=request.quantity,
-        executed_quantity=ZERO,
-        executed_quote=ZERO,
-        updated_at=now,
-        price=request.price,
-        stop_price=request.stop_price,
-    )

@@ -13,7 +13,15 @@ from decimal import Decimal
 from pathlib import Path
 
 from thunes_core.clock import from_millis, to_millis
-from thunes_core.domain.orders import ZERO, Fill, Order, OrderStatus, OrderType, Side
+from thunes_core.domain.orders import (
+    ZERO,
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+)
 from thunes_core.domain.portfolio import Account, Balance
 from thunes_core.errors import StoreFailed
 
@@ -95,6 +103,24 @@ def change_balance(
     connection.execute(
         "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)",
         (asset, format(held.free + free, "f"), format(held.locked + locked, "f")),
+    )
+
+
+def asked_for(request: OrderRequest, now: datetime) -> Order:
+    """Return the open order that `request` becomes."""
+    return Order(
+        symbol=request.symbol,
+        client_order_id=request.client_order_id,
+        exchange_order_id="",
+        side=request.side,
+        type=request.type,
+        status=OrderStatus.NEW,
+        quantity=request.quantity,
+        executed_quantity=ZERO,
+        executed_quote=ZERO,
+        updated_at=now,
+        price=request.price,
+        stop_price=request.stop_price,
     )
 
 
