@@ -108,11 +108,11 @@ class Settings(BaseSettings):
     entry_limit_offset: float = Field(default=0.0, ge=0, lt=1)
     entry_timeout_bars: int = Field(default=1, ge=1)
     entry_then_market: bool = False
-
     stop_loss: float = Field(default=0.0, ge=0, lt=1)
     take_profit: float = Field(default=0.0, ge=0)
     trailing_stop: float = Field(default=0.0, ge=0, lt=1)
     trailing_activation: float = Field(default=0.0, ge=0)
+    trailing_native: bool = False
 
     history_days: int = Field(default=365, ge=1)
     folds: int = Field(default=6, ge=1)

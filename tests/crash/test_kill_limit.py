@@ -27,10 +27,9 @@ IN_PART = [
     (STOP, "record_fill", "before", 1),
     (STOP, "submit", "before", 1),
     (STOP, "submit", "after", 1),
-    (PAIR, "cancel", "before", 1),
-    (PAIR, "cancel", "after", 1),
-    (PAIR, "submit_pair", "before", 1),
-    (PAIR, "submit_pair", "after", 1),
+    (PAIR, "claim", "after", 1),
+    (PAIR, "replace_by_pair", "before", 1),
+    (PAIR, "replace_by_pair", "after", 1),
     (PAIR, "submit", "after", 1),
 ]
 """Where a tick dies that sees a part: the move to its protection, and the rest sent after it."""

@@ -48,6 +48,7 @@ def judged(
         costs=floor.plan.costs,
         protection=floor.plan.protection,
         lists=lists_for(floor.desk, study.symbol),
+        native=floor.native_trail,
     )
     together = [
         judge(one, facts) for one in protected_entry(decision.orders[0], decision.position, terms)

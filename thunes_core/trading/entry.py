@@ -29,7 +29,8 @@ ROOM = Decimal("0.005")
 class EntryTerms:
     """What a protected entry depends on; `lists` names the kinds that broker and exchange take.
 
-    `price` is the latest traded price and `free` the cash at hand, both in quote units.
+    `price` is the latest traded price and `free` the cash at hand, both in quote units. `native`:
+    the exchange itself follows with a trail.
     """
 
     bar: datetime
@@ -39,6 +40,7 @@ class EntryTerms:
     costs: Costs
     protection: Protection
     lists: Sequence[str] = ()
+    native: bool = False
 
 
 def protected_entry(
@@ -77,7 +79,7 @@ def _legs(
     """Return the protection of what the buy will have received, at the price expected."""
     received = request.quantity * (1 - Decimal(repr(terms.costs.taker_fee)))
     filled = replace(book, quantity=received, average_price=expected, high_water=float(expected))
-    protected = wanted(filled, terms.protection, terms.instrument)
+    protected = wanted(filled, terms.protection, terms.instrument, native=terms.native)
     if protected is None:
         return ()
     return requests_for(protected, filled, terms.bar, terms.instrument, 0)

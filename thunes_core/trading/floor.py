@@ -40,6 +40,11 @@ class Floor:
     unresolved: Mapping[str, str] = field(default_factory=dict)
     breaker_open: bool = False
 
+    @property
+    def native_trail(self) -> bool:
+        """True when the exchange shall follow with a trail, and the broker can say so."""
+        return self.plan.native_trail and self.desk.broker.follows_price
+
 
 def facts_of(floor: Floor, study: Study) -> RiskFacts:
     """Return the facts of this moment: state and orders are read anew for every question."""

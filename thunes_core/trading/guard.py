@@ -80,7 +80,8 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
         return _Try([])  # resolved first, by the next tick
     free = replace(book, quantity=sellable(journal.open_orders(), book))
     protected = wish(free)
-    if part is None and stops.resting(records) == protected:
+    rests = stops.resting(records)
+    if part is None and (rests == protected or (protected and protected.fits(rests))):
         return _Try([])
     if protected is None:
         return _Try(take_back(desk, records))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from thunes_core.domain.instrument import Instrument, floor_to_step, largest
+from thunes_core.domain.instrument import Instrument, TrailingDelta, floor_to_step, largest
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import (
     ZERO,
@@ -30,6 +30,7 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.trading import rules
 from thunes_core.trading.protect import levels
 
+BASIS_POINTS = 10_000
 LIMIT_ROOM = Decimal("0.05")
 """How far below its stop a stop-limit order may still sell, where stop-market is not taken."""
 
@@ -38,24 +39,49 @@ LIMIT_ROOM = Decimal("0.05")
 class Protected:
     """What rests: quantity in base units, prices in quote units; None where there is no such leg.
 
-    Two are equal when quantity and prices are; the stop's reason is only told.
+    `trail` is the distance, in basis points, at which the exchange itself lets the stop follow.
+    Two are equal when quantity, prices and trail are; the stop's reason is only told.
     """
 
     quantity: Decimal
     stop: Decimal | None
     target: Decimal | None
     stop_reason: str = field(default="stop_loss", compare=False)
+    trail: int | None = None
+
+    def fits(self, other: Protected | None) -> bool:
+        """True when `other`, which rests, is what is wanted; a trail of its own is nowhere else."""
+        if other is None or self.trail is None:
+            return self == other
+        return replace(self, stop=None) == replace(other, stop=None)
 
 
-def wanted(position: Position, protection: Protection, instrument: Instrument) -> Protected | None:
-    """Return what should rest for `position`; None when it is flat or nothing is switched on."""
+def trail_of(protection: Protection, instrument: Instrument) -> int | None:
+    """Return the trail's distance in basis points; None where the exchange cannot follow with it.
+
+    It cannot where it takes no trailing stops, or none of that distance (TRAILING_DELTA).
+    """
+    distance = round(protection.trailing_stop * BASIS_POINTS)
+    rule = instrument.find(TrailingDelta)
+    taken = rule is None or rule.min_below <= distance <= rule.max_below
+    return distance if distance and taken and instrument.follows_price else None
+
+
+def wanted(
+    position: Position, protection: Protection, instrument: Instrument, *, native: bool = False
+) -> Protected | None:
+    """Return what should rest for `position`; None when it is flat or nothing is switched on.
+
+    `native`: once the trail sets the stop, the exchange itself follows with it, where it can.
+    """
     quantity = floor_to_step(min([position.quantity, *largest(instrument)]), instrument.step_size)
     stop, is_trail, target = levels(position, protection)
     legs = (_price(stop, instrument), _price(target, instrument))
     if quantity <= 0 or legs == (None, None):
         return None
     reason = rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]
-    return Protected(quantity, *legs, reason)
+    trail = trail_of(protection, instrument) if native and is_trail else None
+    return Protected(quantity, *legs, reason, trail)
 
 
 def resting(records: Iterable[OrderRecord]) -> Protected | None:
@@ -65,7 +91,12 @@ def resting(records: Iterable[OrderRecord]) -> Protected | None:
         return None
     stop, target = legs.get(Leg.STOP), legs.get(Leg.TARGET)
     quantity = max(request.quantity for request in legs.values())
-    return Protected(quantity, stop.stop_price if stop else None, target.price if target else None)
+    return Protected(
+        quantity,
+        stop.stop_price if stop else None,
+        target.price if target else None,
+        trail=stop.trailing_delta if stop else None,
+    )
 
 
 def requests_for(
@@ -94,7 +125,8 @@ def _stop(
         leg=Leg.STOP,
         reason=protected.stop_reason,
         price=None if at_market else floor_to_step(room, instrument.tick_size),
-        stop_price=protected.stop,
+        stop_price=protected.stop if protected.trail is None else None,
+        trailing_delta=protected.trail,
         time_in_force=None if at_market else TimeInForce.GTC,
         reduces=True,
     )

@@ -39,7 +39,7 @@ from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bar
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.resting import entry_in_part, resting_orders, waiting_entry
-from thunes_core.trading.stops import wanted
+from thunes_core.trading.stops import trail_of, wanted
 from thunes_core.trading.waiting import at_new_bar, entered
 from thunes_core.trading.world import Study
 
@@ -116,10 +116,23 @@ def _protect(floor: Floor, study: Study) -> list[str]:
         floor.desk,
         study.strategy,
         study.symbol,
-        lambda book: wanted(book, floor.plan.protection, instrument),
+        lambda book: wanted(book, floor.plan.protection, instrument, native=floor.native_trail),
         lambda request: judge(request, facts_of(floor, study)),
     )
+    notes += _unfollowed(floor, study)
     return notes if part is None else [*notes, *go_on(floor, study, part)]
+
+
+def _unfollowed(floor: Floor, study: Study) -> list[str]:
+    """Say that a position's trail goes by closed bars, where the exchange was to follow."""
+    plan, instrument = floor.plan, floor.desk.instruments[study.symbol]
+    book = floor.desk.journal.position(study.strategy, study.symbol)
+    asked = plan.native_trail and plan.protection.trailing_stop > 0
+    follows = floor.native_trail and trail_of(plan.protection, instrument) is not None
+    if not asked or follows or book is None or not book.is_open:
+        return []
+    trail = f"{plan.protection.trailing_stop:.4%}"
+    return [f"{study.symbol}: no native trail of {trail} is taken; it follows closed bars"]
 
 
 def _clear_up(floor: Floor, study: Study) -> list[str]:

@@ -67,7 +67,8 @@ def parse_study(key: str) -> Study:
 class TradingPlan:
     """What to trade and how far: study keys, quote units allotted to each, limits, costs.
 
-    `entry` makes increases limit orders; None enters at the market.
+    `entry` makes increases limit orders; None enters at the market. `native_trail` lets the
+    exchange itself follow with a trail, where it can: the backtest's prices are not promised then.
 
     `armed` is False where an order that increases would need arming first. Where `identity` is
     given, only the account of that name may be increased. A position keeps the parameters that
@@ -82,6 +83,7 @@ class TradingPlan:
     armed: bool = True
     identity: str = ""
     entry: LimitEntry | None = None
+    native_trail: bool = False
     takeover: timedelta = timedelta(days=7)
 
 

@@ -38,10 +38,19 @@ def live_parity(context: dg.AssetExecutionContext, house: House) -> dg.Materiali
     day = day_edges(date.fromisoformat(context.partition_key))
     with told_plainly():
         rows = _rows(house, day)
-    return dg.MaterializeResult(metadata=_metadata(rows))
+    promised = {"promise": _promise(house.settings())}
+    return dg.MaterializeResult(metadata={**_metadata(rows), **promised})
+
+
+def _promise(settings: Settings) -> str:
+    """Say whether the orders of the backtest are promised with these settings."""
+    if settings.trailing_native and settings.trailing_stop:
+        return "none: THUNES_TRAILING_NATIVE lets the exchange's own trail follow every trade"
+    return "the backtest's orders, one for one"
 
 
 def _rows(house: House, day: tuple[datetime, datetime]) -> pl.DataFrame:
+    from thunes_pipelines.resources.wiring import limit_entry
     from thunes_pipelines.services.day_parity import DayTerms, study_parity
 
     settings, store = house.settings(), house.bars()
@@ -58,6 +67,7 @@ def _rows(house: House, day: tuple[datetime, datetime]) -> pl.DataFrame:
                 settings.costs,
                 settings.protection,
                 lots[key.split(".")[1]],
+                limit_entry(settings),
             )
             found.append(study_parity(ledger, read, key, day, terms))
     return pl.concat(found)

@@ -247,7 +247,8 @@ def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
         allotment_quote=settings.allotment_quote,
         limits=arming.capped(settings.limits, given) if needed else settings.limits,
         protection=settings.protection,
-        entry=_limit_entry(settings),
+        entry=limit_entry(settings),
+        native_trail=settings.trailing_native,
         costs=settings.costs,
         armed=given is not None or not needed,
         identity=given.identity if given is not None and needed else "",
@@ -255,7 +256,7 @@ def plan(settings: Settings, given: Arming | None = None) -> TradingPlan:
     )
 
 
-def _limit_entry(settings: Settings) -> LimitEntry | None:
+def limit_entry(settings: Settings) -> LimitEntry | None:
     """Say how entries wait as limit orders; None enters at the market."""
     from thunes_core.domain.limits import LimitEntry
 

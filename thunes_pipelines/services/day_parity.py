@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from thunes_core.domain.limits import Costs, LotRules, Protection
+from thunes_core.domain.limits import Costs, LimitEntry, LotRules, Protection
 from thunes_core.strategies.base import build_from
 from thunes_core.trading.world import Study, parse_study
 
@@ -42,12 +42,13 @@ SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class DayTerms:
-    """What the backtest of the day is run with; `allotment` in quote units."""
+    """What the backtest of the day is run with; `allotment` in quote units, `entry` as traded."""
 
     allotment: float
     costs: Costs
     protection: Protection
     lots: LotRules
+    entry: LimitEntry | None = None
 
 
 def study_parity(
@@ -75,8 +76,9 @@ def study_parity(
         costs=terms.costs,
         protection=terms.protection,
         lots=terms.lots,
+        entry=terms.entry,
     )
-    simulated = _moves(run.equity, run.trades, targets, terms.costs)
+    simulated = _moves(run.equity, run.trades, targets, terms)
     live = _traded(_of(ledger.fills(start, day[1]), study), study)
     rows = _compared(simulated, live, study, terms)
     return rows.filter((pl.col("bar") >= day[0]) & (pl.col("bar") < day[1]))
@@ -164,9 +166,13 @@ def _unblocked(bars: pl.DataFrame, first: datetime, enters: bool) -> pl.DataFram
 
 
 def _moves(
-    equity: pl.DataFrame, trades: pl.DataFrame, bars: pl.DataFrame, costs: Costs
+    equity: pl.DataFrame, trades: pl.DataFrame, bars: pl.DataFrame, terms: DayTerms
 ) -> pl.DataFrame:
-    """Return bar, backtest_quantity (signed) and backtest_price of every bar that traded."""
+    """Return bar, backtest_quantity (signed) and backtest_price of every bar that traded.
+
+    The price of a buy by a limit order is that of the trade it opened.
+    """
+    costs = terms.costs
     moved = pl.col("quantity").diff().fill_null(pl.col("quantity"))
     price = (
         pl.when(moved > 0)
@@ -175,8 +181,10 @@ def _moves(
     )
     both = equity.join(bars.select("open_time", "open"), on="open_time")
     exits = trades.filter(~pl.col("reason").is_in(["signal", "open"]))
+    entries = trades if terms.entry is not None else trades.clear()
     return (
         both.select(bar="open_time", backtest_quantity=moved, plain=price)
+        .join(entries.select(bar="entry_time", entry_price="entry_price"), on="bar", how="left")
         .filter(pl.col("backtest_quantity").abs() > 1e-12)
         .join_asof(
             exits.select(bar="exit_time", exit_price="exit_price").sort("bar"),
@@ -189,7 +197,7 @@ def _moves(
             "backtest_quantity",
             backtest_price=pl.when(pl.col("backtest_quantity") < 0)
             .then(pl.coalesce("exit_price", "plain"))
-            .otherwise("plain"),
+            .otherwise(pl.coalesce("entry_price", "plain")),
         )
     )
 

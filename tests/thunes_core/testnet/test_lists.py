@@ -385,6 +385,34 @@ def test_trailing_stop_follows_the_highest_price() -> None:
     assert START_MS + 2 * HOUR_MS < trade["time"] < START_MS + 3 * HOUR_MS
 
 
+def test_a_trailing_leg_of_an_oco_follows_and_ends_the_limit() -> None:
+    """Without a stop price it lies below at once; four percent below 110 it sells, alone."""
+    on = long(TRAILS)
+    trailing = {k: v for k, v in OCO.items() if k not in {"belowStopPrice", "belowPrice"}}
+    trailing |= {"belowType": "STOP_LOSS", "belowTrailingDelta": 400, "abovePrice": "120.00"}
+    trailing.pop("belowTimeInForce")
+    placed = place_list(on, "oco", **trailing)
+    assert {r.get("trailingDelta") for r in placed["orderReports"]} == {400, None}
+    step(on, 1)
+    assert statuses(on) == ["NEW", "NEW"]
+    step(on, 2)
+    assert sorted(statuses(on)) == ["EXPIRED", "FILLED"]
+    assert signed(on, "GET", "myTrades", **MINE)[0]["price"] == "105.60000000"
+    assert money(on, "BTC") == (0, 0)
+
+
+def test_a_trailing_leg_of_an_opo_begins_at_the_fill() -> None:
+    """Bought at 99 and up to 110: four percent below that, though the order is older."""
+    on = exchange([FALLING[0], *TRAILS], Options(cash=D(1000), terms=FREE.terms))
+    pending = {"pendingSide": "SELL", "pendingType": "STOP_LOSS", "pendingTrailingDelta": 400}
+    place_list(on, "opo", **WORKING | {"workingPrice": "99.50"}, **pending)
+    step(on, 4)
+    assert [t["price"] for t in signed(on, "GET", "myTrades", **MINE)] == [
+        "99.50000000",
+        "105.60000000",
+    ]
+
+
 def test_trailing_does_not_depend_on_how_often_anybody_looks() -> None:
     """One step of three hours and 180 of a minute give the same trade."""
 

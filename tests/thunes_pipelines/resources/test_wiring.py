@@ -15,6 +15,7 @@ from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ccxt.broker import CcxtBroker
 from thunes_core.adapters.ccxt.market import CcxtMarket
 from thunes_core.domain.bars import Interval
+from thunes_core.domain.limits import LimitEntry
 from thunes_core.errors import SettingsInvalid
 from thunes_core.settings import Settings, load
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
@@ -41,6 +42,16 @@ def test_binance_and_its_kin_are_reached_directly(tmp_path):
         settings = load(home=tmp_path, exchange=exchange)
         assert isinstance(wiring.market(settings), BinanceMarket)
         assert isinstance(wiring.account(settings), BinanceBroker)
+
+
+def test_how_to_enter_and_to_trail_reach_the_plan(tmp_path):
+    """By default at the market, and the trail follows closed bars."""
+    usual = wiring.plan(load(home=tmp_path))
+    assert (usual.entry, usual.native_trail) == (None, False)
+    asked = {"entry": "limit", "entry_limit_offset": "0.01", "trailing_native": "true"}
+    plan = wiring.plan(load(home=tmp_path, **asked))
+    assert plan.entry == LimitEntry(offset=0.01, timeout_bars=1)
+    assert plan.native_trail
 
 
 def test_ccxt_names_another_exchange_and_its_own_host(tmp_path):

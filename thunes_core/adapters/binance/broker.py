@@ -64,6 +64,7 @@ class BinanceBroker:
 
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
     entry_lists: tuple[str, ...] = (SIZED_BY_FILL, "OTO")
+    follows_price = True
 
     def __init__(
         self,

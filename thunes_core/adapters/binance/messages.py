@@ -47,6 +47,8 @@ def order_parameters(request: OrderRequest) -> dict[str, str]:
         parameters["price"] = plain(request.price)
     if request.stop_price is not None:
         parameters["stopPrice"] = plain(request.stop_price)
+    if request.trailing_delta is not None:
+        parameters["trailingDelta"] = str(request.trailing_delta)
     if request.type in _RESTS:
         parameters["timeInForce"] = str(request.time_in_force or TimeInForce.GTC)
     return parameters
@@ -63,14 +65,8 @@ def pair_parameters(stop: OrderRequest, target: OrderRequest) -> dict[str, str]:
         "aboveType": str(target.type),
         "aboveClientOrderId": target.client_order_id,
         "abovePrice": plain(target.price or ZERO),
-        "belowType": str(stop.type),
-        "belowClientOrderId": stop.client_order_id,
-        "belowStopPrice": plain(stop.stop_price or ZERO),
     }
-    if stop.price is not None:
-        parameters["belowPrice"] = plain(stop.price)
-        parameters["belowTimeInForce"] = str(stop.time_in_force or TimeInForce.GTC)
-    return parameters
+    return parameters | _leg_parameters(stop, "below")
 
 
 def entry_parameters(
@@ -96,7 +92,7 @@ def entry_parameters(
     if not sized_by_fill:
         parameters["pendingQuantity"] = plain(legs[0].quantity)
     for leg in legs:
-        place = "" if len(legs) == 1 else "Below" if leg.stop_price is not None else "Above"
+        place = "" if len(legs) == 1 else "Above" if leg.type is OrderType.LIMIT_MAKER else "Below"
         parameters |= _leg_parameters(leg, f"pending{place}")
     return parameters
 
@@ -105,6 +101,8 @@ def _leg_parameters(leg: OrderRequest, prefix: str) -> dict[str, str]:
     parameters = {f"{prefix}Type": str(leg.type), f"{prefix}ClientOrderId": leg.client_order_id}
     if leg.stop_price is not None:
         parameters[f"{prefix}StopPrice"] = plain(leg.stop_price)
+    if leg.trailing_delta is not None:
+        parameters[f"{prefix}TrailingDelta"] = str(leg.trailing_delta)
     if leg.price is not None:
         parameters[f"{prefix}Price"] = plain(leg.price)
     if leg.type in _RESTS:

@@ -57,6 +57,7 @@ class CcxtBroker:
 
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
     entry_lists: tuple[str, ...] = ()
+    follows_price = False
 
     def __init__(
         self,

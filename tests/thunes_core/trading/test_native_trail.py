@@ -1,0 +1,179 @@
+"""The trail as the exchange's own trailing stop, on the local testnet over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from tests.thunes_core.risk.test_gate import FREE
+from tests.thunes_core.trading.test_entry import Stand
+from tests.thunes_core.trading.test_guard import LONG, TICK
+from tests.worlds import HOUR, START, STUDY, WIDE, BarsMarket, Champions, bars_of, small_world, wave
+from thunes_core.adapters.binance.broker import BinanceBroker
+from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.ledger import open_ledger
+from thunes_core.domain.instrument import TrailingDelta
+from thunes_core.domain.limits import Protection
+from thunes_core.domain.orders import ApprovedOrder, Refusal, RefusedOrder
+from thunes_core.risk.gate import judge
+from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
+from thunes_core.testnet.app import serve_in_thread
+from thunes_core.testnet.market import replayed_market
+from thunes_core.trading.step import tick
+from thunes_core.trading.stops import Protected, requests_for, trail_of, wanted
+from thunes_core.trading.world import TradingPlan, World
+from thunes_pipelines.cli.trading_view import cover_facts
+
+ENTERED = 49
+TRAIL = Protection(trailing_stop=0.04)
+BESIDE_TARGET = Protection(trailing_stop=0.04, take_profit=0.5)
+LATER = Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02)
+FOLLOWS = replace(
+    TICK, filters=(*TICK.filters, TrailingDelta(10, 2000, 10, 2000)), follows_price=True
+)
+
+
+def spiking() -> pl.DataFrame:
+    """Return the wave with one bar after the entry that rises to 120 and falls to 114 inside."""
+    at = pl.col("open_time") == START + (ENTERED + 2) * HOUR
+    return bars_of(wave()).with_columns(high=pl.when(at).then(120.0).otherwise("high"))
+
+
+@contextmanager
+def stood(tmp_path, protection: Protection, bars: pl.DataFrame | None = None) -> Iterator[Stand]:
+    """Hold a position that was entered at `ENTERED`."""
+    market = replayed_market([bars_of(wave()) if bars is None else bars], start=START)
+    with serve_in_thread(market, cash=2000) as net:
+        public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
+        ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
+        plan = TradingPlan((STUDY,), Decimal(1000), WIDE, protection, native_trail=True)
+        stand = Stand(net, World(public, broker, ledger, Champions()), plan)
+        stand.tick_at(ENTERED - 1)
+        stand.tick_at(ENTERED)
+        yield stand
+        for one in (public, broker, ledger):
+            one.close()
+
+
+def resting(stand: Stand) -> list[tuple[str, int | None]]:
+    """Return type and trailing delta of what is open at the exchange."""
+    found = stand.net.exchange.records.open_orders()
+    return sorted((str(o.asked.type), o.asked.trailing_delta) for o in found)
+
+
+@pytest.mark.parametrize("protection", [TRAIL, BESIDE_TARGET], ids=["alone", "beside a target"])
+def test_the_trail_rests_from_the_entry_on_and_never_needs_a_move(tmp_path, protection):
+    """It comes with the entry's list; rising bars send nothing; nothing is bare, nothing moves."""
+    with stood(tmp_path, protection) as stand:
+        legs = [("STOP_LOSS", 400)]
+        wished = [("LIMIT_MAKER", None), *legs] if protection.take_profit else legs
+        assert resting(stand) == wished
+        sent = len(stand.net.exchange.records.orders("BTCUSDT"))
+        for bar in range(ENTERED + 1, ENTERED + 7):
+            assert stand.tick_at(bar).notes == ()
+        assert resting(stand) == wished
+        assert len(stand.net.exchange.records.orders("BTCUSDT")) == sent
+        found = cover_facts(stand.world.journal, stand.tick_at(ENTERED + 7).server_time)
+        assert (found["moves"], found["unprotected_seconds"]) == (0, 0.0)
+
+
+@pytest.mark.parametrize("protection", [TRAIL, BESIDE_TARGET], ids=["alone", "beside a target"])
+def test_it_follows_the_trades_inside_a_bar(tmp_path, protection):
+    """Up to 120 and back within one bar: sold four per cent below, the target ends with it."""
+    with stood(tmp_path, protection, spiking()) as stand:
+        for bar in (ENTERED + 1, ENTERED + 2, ENTERED + 3):
+            stand.tick_at(bar)
+        (trade,) = stand.world.journal.trades().to_dicts()
+        assert trade["reason"] == "trailing_stop"
+        assert trade["exit_price"] == pytest.approx(120 * 0.96 * 0.9995)
+        assert resting(stand) == []
+        assert stand.world.journal.open_orders() == []
+
+
+def test_until_it_is_armed_the_fixed_stop_rests(tmp_path):
+    """Two per cent above the entry the trail takes its place, in one request, and stays."""
+    with stood(tmp_path, LATER) as stand:
+        assert resting(stand) == [("STOP_LOSS", None)]
+        bar = ENTERED
+        while resting(stand) == [("STOP_LOSS", None)] and bar < ENTERED + 9:
+            bar += 1
+            stand.tick_at(bar)
+        assert resting(stand) == [("STOP_LOSS", 300)]
+        (book,) = stand.world.journal.positions()
+        assert book.high_water >= float(book.average_price) * 1.02
+        first = stand.net.exchange.records.open_orders()[0].order_id
+        stand.tick_at(bar + 1)
+        assert stand.net.exchange.records.open_orders()[0].order_id == first
+        found = cover_facts(stand.world.journal, stand.tick_at(bar + 2).server_time)
+        assert (found["moves"], found["moving_unprotected_seconds"]) == (1, 0.0)
+
+
+@pytest.mark.parametrize("trail", [0.0009, 0.2001])
+def test_a_distance_that_the_exchange_does_not_take_follows_closed_bars(tmp_path, trail):
+    """TRAILING_DELTA goes from 10 to 2000: a plain stop rests, and people are told."""
+    with stood(tmp_path, Protection(trailing_stop=trail)) as stand:
+        stops = stand.net.exchange.records.open_orders()
+        assert [o.asked.trailing_delta for o in stops] == [None]
+        assert stops[0].asked.stop_price is not None
+        notes = stand.world.journal.last_tick()["notes"]
+        assert [n for n in notes if "no native trail of" in n] != []
+
+
+def test_paper_follows_closed_bars_and_says_so(tmp_path):
+    """A paper account has no exchange that could follow."""
+    small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=TRAIL)
+    small.plan = replace(small.plan, native_trail=True)
+    for bar in (ENTERED - 1, ENTERED):
+        small.market.stand_at(bar)
+        report = tick(small.world, small.plan)
+    (stop,) = small.broker.inner.open_orders()
+    assert stop.stop_price is not None
+    said = "BTCUSDT: no native trail of 4.0000% is taken; it follows closed bars"
+    assert said in report.notes
+    small.ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("trail", "distance"),
+    [(0.001, 10), (0.00094, None), (0.2, 2000), (0.20006, None), (0.012345, 123), (0.0, None)],
+)
+def test_the_distance_is_whole_basis_points_within_the_filter(trail, distance):
+    """Both edges of TRAILING_DELTA are taken; beyond them the exchange does not follow."""
+    assert trail_of(Protection(trailing_stop=trail), FOLLOWS) == distance
+
+
+def test_a_symbol_without_trailing_stops_is_not_asked_for_one():
+    """`allowTrailingStop` says so."""
+    assert trail_of(TRAIL, replace(FOLLOWS, follows_price=False)) is None
+
+
+@pytest.mark.parametrize(("delta", "passes"), [(9, False), (10, True), (2000, True), (2001, False)])
+def test_the_gate_holds_a_trailing_stop_to_the_filter(delta, passes):
+    """On both edges, by the filter's name; an order beyond them never leaves."""
+    one = Protected(Decimal(1), Decimal(97), None, trail=delta)
+    (request,) = requests_for(one, LONG, START, FOLLOWS, 0)
+    assert (request.trailing_delta, request.stop_price) == (delta, None)
+    verdict = judge(request, replace(FREE, instrument=FOLLOWS))
+    if passes:
+        assert isinstance(verdict, ApprovedOrder)
+    else:
+        assert isinstance(verdict, RefusedOrder)
+        assert verdict.code is Refusal.FILTER
+        assert verdict.why.startswith("TRAILING_DELTA")
+
+
+def test_a_trail_that_rests_fits_wherever_it_stands_by_now():
+    """Its level is the exchange's; another quantity or target does not fit."""
+    wished = wanted(LONG, BESIDE_TARGET, FOLLOWS, native=True)
+    rests = replace(wished, stop=None)
+    assert wished.trail == 400
+    assert wished.fits(rests)
+    assert not wished.fits(replace(rests, quantity=Decimal(2)))
+    assert not wished.fits(replace(rests, target=None))
+    assert not wished.fits(replace(rests, trail=300))
+    assert not wished.fits(None)
