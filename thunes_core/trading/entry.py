@@ -28,7 +28,8 @@ ROOM = Decimal("0.005")
 class EntryTerms:
     """What a protected entry depends on; `lists` names the kinds that broker and exchange take.
 
-    `price` is the latest traded price and `free` the cash at hand, both in quote units.
+    `price` is the latest traded price and `free` the cash at hand, both in quote units. `attempt`
+    tells the ids of one list's legs from another's of the same bar.
     """
 
     bar: datetime
@@ -38,6 +39,7 @@ class EntryTerms:
     costs: Costs
     protection: Protection
     lists: Sequence[str] = ()
+    attempt: int = 0
 
 
 def protected_entry(
@@ -68,4 +70,4 @@ def _legs(
     protected = wanted(filled, terms.protection, terms.instrument)
     if protected is None:
         return ()
-    return requests_for(protected, filled, terms.bar, terms.instrument, 0)
+    return requests_for(protected, filled, terms.bar, terms.instrument, terms.attempt)

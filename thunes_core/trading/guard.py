@@ -1,7 +1,9 @@
 """Keep the protective orders of a position at the exchange: place, move, release.
 
-A lone stop is moved by one request that cancels and places. A pair is cancelled and placed anew.
-What cannot be placed closes the position, with an alarm. Running it again is always safe.
+A lone stop is moved by one request that cancels and places. A pair is cancelled and placed anew,
+and only where that is worth the moment without. While the fate or the fills of another order of the
+book are not known, what rests stays. What cannot be placed closes the position, with an alarm.
+Running it again is always safe.
 
 Add here: a way to keep protection in place. Keep out: where it should stand (see `stops`).
 """
@@ -26,10 +28,14 @@ from thunes_core.trading import stops
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import ALARM, NEVER_LEFT
+from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.send import deliver, intent_of, send
 
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
+TRIES = 2
+"""How often protection that the exchange refuses is asked for before the position is closed."""
+MOST_UNANSWERED = 3
+"""How often it may have no answer: at Binance a minute, until each is known not to have come."""
 
 
 def resting_orders(desk: Desk, strategy: str, symbol: str) -> list[OrderRecord]:
@@ -60,21 +66,74 @@ def guard(
     """Make what rests for a book equal to `protected` (None: nothing)."""
     records = resting_orders(desk, strategy, symbol)
     if any(record.status.is_in_flight for record in records):
-        return []  # resolved first, by the next tick
-    if stops.resting(records) == protected:
+        return []  # resolved first
+    if records and _is_unsettled(desk, strategy, symbol):
+        return []  # how much is held is not known yet
+    if stops.fits(stops.resting(records), protected, desk.instruments[symbol]):
         return []
     book = desk.journal.position(strategy, symbol)
     if protected is None or book is None:
         return release(desk, strategy, symbol)
-    bar = book.last_bar or desk.now
-    attempt = len(desk.journal.orders_of(strategy, symbol, bar))
-    requests = stops.requests_for(protected, book, bar, desk.instruments[symbol], attempt)
-    verdicts = [judge(request) for request in requests]
-    refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
-    if refused:
-        return [f"{symbol}: not protected at the exchange, {refused[0].why}"]
-    approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
-    return _put(desk, book, bar, approved, records, judge)
+    if not records and _unanswered(desk, book) >= MOST_UNANSWERED:
+        why = f"protection was not answered {MOST_UNANSWERED} times"
+        return leave(desk, book, protected.stop_reason, judge, why)
+    return _place(desk, book, protected, judge)
+
+
+def is_bare(records: Sequence[OrderRecord], book: Position) -> bool:
+    """True when a book holds coins that no open order among `records` speaks for."""
+    rests = any(
+        (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
+        and record.request.rests
+        and not record.status.is_final
+        for record in records
+    )
+    return not rests and sellable(records, book) > 0
+
+
+def _is_unsettled(desk: Desk, strategy: str, symbol: str) -> bool:
+    """True while a buy or sale of the book is in flight, or executed more than is booked."""
+    return any(
+        record.status.is_in_flight or record.executed_quantity > record.booked_quantity
+        for record in desk.journal.open_orders()
+        if (record.strategy, record.request.symbol) == (strategy, symbol)
+        and not record.request.rests
+    )
+
+
+def _unanswered(desk: Desk, book: Position) -> int:
+    """Count the attempts to protect, since the last decision, that had no answer and never came."""
+    records = desk.journal.orders_of(book.strategy, book.symbol, book.last_bar or desk.now)
+    lost = (r for r in records if r.request.rests and r.code == NOT_EXECUTED)
+    return len({record.request.list_id or record.client_order_id for record in lost})
+
+
+def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge) -> list[str]:
+    """Place `protected`, once more where it is refused; then the position is closed."""
+    bar, notes = book.last_bar or desk.now, list[str]()
+    for _ in range(TRIES):
+        attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
+        requests = stops.requests_for(protected, book, bar, desk.instruments[book.symbol], attempt)
+        verdicts = [judge(request) for request in requests]
+        refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
+        if refused:
+            return [*notes, f"{book.symbol}: not protected at the exchange, {refused[0].why}"]
+        approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
+        records = resting_orders(desk, book.strategy, book.symbol)
+        notes += _put(desk, book, bar, approved, records)
+        if not _was_refused(desk, book, approved[0]):
+            return notes
+    reason = approved[0].request.reason
+    return [*notes, *leave(desk, book, reason, judge, "protection was refused")]
+
+
+def _was_refused(desk: Desk, book: Position, approved: ApprovedOrder) -> bool:
+    """True when the exchange refused to protect a book, and nothing else rests for it."""
+    tried = desk.journal.order(approved.request.client_order_id)
+    if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
+        return False
+    book_new_fills(desk, [book.symbol])
+    return not resting_orders(desk, book.strategy, book.symbol)
 
 
 def _put(
@@ -83,7 +142,6 @@ def _put(
     bar: datetime,
     approved: Sequence[ApprovedOrder],
     records: Sequence[OrderRecord],
-    judge: Judge,
 ) -> list[str]:
     lone = len(approved) == len(records) == 1 and approved[0].request.leg is Leg.STOP
     movable = lone and desk.instruments[book.symbol].replaces
@@ -97,9 +155,7 @@ def _put(
     note = deliver(desk.broker, desk.journal, approved, lambda: _request(desk, approved, moved))
     if movable:
         _refresh(desk, records[0])
-    if not note:
-        return notes
-    return [*notes, note, *_unprotected(desk, book, bar, approved, judge)]
+    return [*notes, note] if note else notes
 
 
 def _request(desk: Desk, approved: Sequence[ApprovedOrder], moved: str) -> Sequence[Order]:
@@ -110,31 +166,22 @@ def _request(desk: Desk, approved: Sequence[ApprovedOrder], moved: str) -> Seque
     return (desk.broker.submit(approved[0]),)
 
 
-def _unprotected(
-    desk: Desk, book: Position, bar: datetime, approved: Sequence[ApprovedOrder], judge: Judge
-) -> list[str]:
-    """Close a position whose protection the exchange refused; leave unknown outcomes alone."""
-    book_new_fills(desk, [book.symbol])
+def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> list[str]:
+    """Sell at the market what a book holds and nothing protects, with an alarm that says `why`."""
     fresh = desk.journal.position(book.strategy, book.symbol)
-    tried = desk.journal.order(approved[0].request.client_order_id)
-    if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
-        return []
-    if fresh is None or not fresh.is_open or resting_orders(desk, book.strategy, book.symbol):
-        return []
-    free = sellable(desk.journal.open_orders(), fresh)
-    if free <= 0:
+    if fresh is None or not is_bare(desk.journal.open_orders(), fresh):
         return []  # a sale under way may have taken it all: asked after, never repeated
+    bar, instrument = fresh.last_bar or desk.now, desk.instruments[book.symbol]
     attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-    instrument = desk.instruments[book.symbol]
-    leave = exit_request(fresh, bar, instrument, approved[0].request.reason, attempt)
-    verdict = judge(within(leave, free, instrument))
+    free = sellable(desk.journal.open_orders(), fresh)
+    verdict = judge(within(exit_request(fresh, bar, instrument, reason, attempt), free, instrument))
     desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
-    notes = [f"{ALARM} {book.symbol}: protection was refused, the position is closed"]
-    if isinstance(verdict, ApprovedOrder):
-        note = send(desk.broker, desk.journal, verdict)
-        notes += [note] if note else []
-        book_new_fills(desk, [book.symbol])
-    return notes
+    if isinstance(verdict, RefusedOrder):
+        return [f"{ALARM} {book.symbol}: {why}, and so is its sale: {verdict.why}"]
+    notes = [f"{ALARM} {book.symbol}: {why}, the position is closed"]
+    note = send(desk.broker, desk.journal, verdict)
+    book_new_fills(desk, [book.symbol])
+    return [*notes, note] if note else notes
 
 
 def _cancel(desk: Desk, record: OrderRecord) -> list[str]:

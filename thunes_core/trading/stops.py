@@ -32,6 +32,9 @@ from thunes_core.trading.protect import levels
 
 LIMIT_ROOM = Decimal("0.05")
 """How far below its stop a stop-limit order may still sell, where stop-market is not taken."""
+PAIR_ROOM = Decimal("0.001")
+"""By how much of its prices a pair may be off before it is cancelled and placed anew."""
+_TRAILS = rules.REASONS[rules.TRAILING_STOP]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,40 @@ def wanted(position: Position, protection: Protection, instrument: Instrument) -
 
 def resting(records: Iterable[OrderRecord]) -> Protected | None:
     """Return what the open protective orders among `records` amount to, or None."""
-    legs = {record.request.leg: record.request for record in records}
+    legs = {record.request.leg: record for record in records}
     if not legs:
         return None
     stop, target = legs.get(Leg.STOP), legs.get(Leg.TARGET)
-    quantity = max(request.quantity for request in legs.values())
-    return Protected(quantity, stop.stop_price if stop else None, target.price if target else None)
+    quantity = min(record.request.quantity - record.executed_quantity for record in legs.values())
+    return Protected(
+        quantity,
+        stop.request.stop_price if stop else None,
+        target.request.price if target else None,
+    )
+
+
+def fits(rests: Protected | None, desired: Protected | None, instrument: Instrument) -> bool:
+    """True when what `rests` may stay where it is.
+
+    A pair cannot be moved in one request. So one that came with an entry, and stands where the
+    expected price had it instead of the price really paid, stays within `PAIR_ROOM`; and so does
+    one that leaves out less than an order of its own could sell. What trails is moved.
+    """
+    if rests == desired:
+        return True
+    if rests is None or desired is None or desired.stop_reason == _TRAILS:
+        return False
+    if not (rests.stop and rests.target and desired.stop and desired.target):
+        return False
+    near = abs(rests.stop - desired.stop) <= PAIR_ROOM * desired.stop
+    near = near and abs(rests.target - desired.target) <= PAIR_ROOM * desired.target
+    left_out = desired.quantity - rests.quantity
+    return near and left_out >= ZERO and _is_too_small(left_out, desired.stop, instrument)
+
+
+def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
+    """True when nobody could sell `quantity` by itself."""
+    return quantity < instrument.min_quantity or quantity * price < instrument.min_notional
 
 
 def requests_for(

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from thunes_core.domain.orders import (
     OrderRequest,
     OrderStatus,
-    OrderType,
     RefusedOrder,
     Side,
-    TimeInForce,
-    client_order_id,
 )
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import DecisionContext, OrderRecord
@@ -29,36 +26,32 @@ from thunes_core.errors import (
     ExchangeUnavailable,
     NoChampion,
 )
-from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
+from thunes_core.trading.act import Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
-from thunes_core.trading.entry import EntryTerms, protected_entry
-from thunes_core.trading.floor import Floor, entry_facts, facts_of
+from thunes_core.trading.enter import ended_unfilled, enter_again, judged
+from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
 from thunes_core.trading.guard import guard, resting_orders
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import NO_EXIT, Watch, watch_bars, watch_price
-from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import NEVER_LEFT, drop_lost, resolve
-from thunes_core.trading.send import intent_of
-from thunes_core.trading.stops import wanted
+from thunes_core.trading.resolve import NEVER_LEFT
+from thunes_core.trading.send import intents_of
+from thunes_core.trading.stops import Protected, wanted
 from thunes_core.trading.waiting import at_new_bar, entered, waiting_entry, withdraw
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
-CLEAR_UP_ROUNDS = 4
-A_MOMENT = timedelta(seconds=1)
 
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     """Decide on the newest closed bar of `study` if that was not done, act on it, protect."""
     try:
         book = _while_active(floor, study, book)
-        done = _look_and_act(floor, study, book)
+        done = _exit_again(floor, study, _look_and_act(floor, study, book))
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
-    return replace(done, notes=(*done.notes, *_protect(floor, study), *_clear_up(floor, study)))
+    return replace(done, notes=(*done.notes, *protect(floor, study)))
 
 
 def keep(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -72,8 +65,7 @@ def keep(floor: Floor, study: Study, book: Position) -> Outcome:
         f"{study.strategy} holds {study.symbol}, but no study trades it any more; its protection "
         "is kept; configure it again, or sell it"
     )
-    notes = (said, *done.notes, *_protect(floor, study), *_clear_up(floor, study))
-    return replace(done, notes=notes)
+    return replace(done, notes=(said, *done.notes, *protect(floor, study)))
 
 
 def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = True) -> Position:
@@ -103,43 +95,44 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     return replace(done, notes=(*said, *done.notes))
 
 
-def _protect(floor: Floor, study: Study) -> list[str]:
+def protect(floor: Floor, study: Study) -> list[str]:
     """Make what rests at the exchange fit the book as it is now."""
     journal = floor.desk.journal
     book = journal.position(study.strategy, study.symbol)
     if book is None:
         return []
-    instrument = floor.desk.instruments[study.symbol]
-    free = replace(book, quantity=sellable(journal.open_orders(), book))
-    protected = wanted(free, floor.plan.protection, instrument)
-    facts = facts_of(floor, study)
-    return guard(floor.desk, study.strategy, study.symbol, protected, lambda one: judge(one, facts))
-
-
-def _clear_up(floor: Floor, study: Study) -> list[str]:
-    """Wait, ask and protect again until nothing of the study is unclear, a few times at most.
-
-    Until outcome and fills are known, a position may be held that nothing protects.
-    """
-    pause, desk, notes = floor.world.pause, floor.desk, list[str]()
-    for _ in range(CLEAR_UP_ROUNDS):
-        if pause is None or not _is_unclear(desk, study):
-            break
-        pause(desk.broker.settle_time / 2 + A_MOMENT)
-        now = desk.market.server_time()
-        notes += resolve(desk.broker, desk.journal, now)
-        book_new_fills(desk, [study.symbol])
-        notes += drop_lost(desk.broker, desk.journal, now)
-        notes += _protect(floor, study)
-    return notes
-
-
-def _is_unclear(desk: Desk, study: Study) -> bool:
-    return any(
-        record.status.is_in_flight or record.status.is_final
-        for record in desk.journal.open_orders()
-        if (record.strategy, record.request.symbol) == (study.strategy, study.symbol)
+    return guard(
+        floor.desk, study.strategy, study.symbol, wanted_now(floor, book), judge_of(floor, study)
     )
+
+
+def wanted_now(floor: Floor, book: Position) -> Protected | None:
+    """Return what should rest for a book, as far as no sale under way may have taken it."""
+    free = replace(book, quantity=sellable(floor.desk.journal.open_orders(), book))
+    return wanted(free, floor.plan.protection, floor.desk.instruments[book.symbol])
+
+
+def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
+    """Ask once more for an exit that the exchange refused, while what protects still rests."""
+    refused = [one for one in done.orders if _is_refused_exit(one)]
+    if not refused:
+        return done
+    journal = floor.desk.journal
+    book = journal.position(study.strategy, study.symbol)
+    if book is None or not book.is_open:
+        return done
+    then = _between_bars(floor, study, book, refused[-1].bar, refused[-1].request.reason)
+    return replace(
+        done,
+        orders=(*done.orders, *then.orders),
+        refused=(*done.refused, *then.refused),
+        notes=(*done.notes, *then.notes),
+    )
+
+
+def _is_refused_exit(order: OrderRecord) -> bool:
+    leaves = order.request.reduces and order.request.level == 0.0 and not order.request.rests
+    return leaves and order.status is OrderStatus.REJECTED and order.code != NEVER_LEFT
 
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
@@ -163,72 +156,17 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
     increases = any(not request.reduces for request in decision.orders)
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
-    verdicts = _judged(floor, study, decision, bar, facts)
+    verdicts = judged(floor, study, decision, bar, facts)
     decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
-    records = _records(verdicts, study, bar, floor.desk.now)
+    records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
     done = send_all(floor.desk, study, verdicts, decision)
     done = replace(done, notes=(*notes, *done.notes))
-    if not any(_ended_unfilled(order) for order in done.orders):
+    if not any(ended_unfilled(order) for order in done.orders):
         return done
-    return _at_market(floor, study, watch.position, bar, done)
-
-
-def _judged(
-    floor: Floor, study: Study, decision: Decision, bar: datetime, facts: RiskFacts
-) -> list[Verdict]:
-    """Judge the decision's order; an entry with its protection as one list where that may be."""
-    alone = [judge(request, facts) for request in decision.orders]
-    if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
-        return alone
-    instrument = floor.desk.instruments[study.symbol]
-    terms = EntryTerms(
-        bar=bar,
-        price=facts.price,
-        free=floor.account.free(instrument.quote_asset),
-        instrument=instrument,
-        costs=floor.plan.costs,
-        protection=floor.plan.protection,
-        lists=lists_for(floor.desk, study.symbol),
-    )
-    together = [
-        judge(one, facts) for one in protected_entry(decision.orders[0], decision.position, terms)
-    ]
-    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
-
-
-def _ended_unfilled(order: OrderRecord) -> bool:
-    """True for an entry that had to fill whole at once and could not, or whose list was refused."""
-    fill_or_kill = order.request.time_in_force is TimeInForce.FOK
-    ended = order.status in {OrderStatus.EXPIRED, OrderStatus.REJECTED}
-    return fill_or_kill and ended and not order.executed_quantity and order.code != NEVER_LEFT
-
-
-def _at_market(floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome) -> Outcome:
-    """Enter at the market after all, when nothing of the list was filled."""
-    desk = floor.desk
-    attempt = len(desk.journal.orders_of(study.strategy, study.symbol, bar))
-    asked = done.orders[0].request
-    again = replace(
-        asked,
-        type=OrderType.MARKET,
-        price=None,
-        time_in_force=None,
-        list_id="",
-        client_order_id=client_order_id(study.strategy, study.symbol, bar, asked.leg, attempt),
-    )
-    verdict = judge(again, facts_of(floor, study))
-    fresh = desk.journal.position(study.strategy, study.symbol) or book
-    desk.journal.record_intents(fresh, _records([verdict], study, bar, desk.now))
-    then = send_all(desk, study, [verdict])
-    return replace(
-        done,
-        orders=(*done.orders, *then.orders),
-        refused=(*done.refused, *then.refused),
-        notes=(*done.notes, *then.notes),
-    )
+    return enter_again(floor, study, watch.position, bar, done)
 
 
 def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:
@@ -280,7 +218,7 @@ def _between_bars(
     verdict = judge(within(request, free, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()
-    desk.journal.record_intents(book, _records([verdict], study, bar, desk.now))
+    desk.journal.record_intents(book, intents_of([verdict], study.strategy, bar, desk.now))
     return send_all(desk, study, [verdict])
 
 
@@ -300,12 +238,6 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     if resting_orders(floor.desk, study.strategy, study.symbol):
         return NO_EXIT  # the exchange watches the price
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
-
-
-def _records(
-    verdicts: Sequence[Verdict], study: Study, bar: datetime, now: datetime
-) -> list[OrderRecord]:
-    return [intent_of(verdict, study.strategy, bar, now) for verdict in verdicts]
 
 
 def _signed(decision: Decision, sight: Sight) -> Decision:

@@ -1,0 +1,124 @@
+"""Enter as one list with the protection; by another kind of list, or alone, where one is refused.
+
+Add here: another way in where one was refused. Keep out: what a protected entry is made of
+(`entry`), sending (`act`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from thunes_core.domain.orders import (
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    RefusedOrder,
+    TimeInForce,
+    client_order_id,
+)
+from thunes_core.domain.portfolio import Position
+from thunes_core.domain.records import OrderRecord
+from thunes_core.domain.signal import Decision
+from thunes_core.risk.facts import RiskFacts
+from thunes_core.risk.gate import judge
+from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
+from thunes_core.trading.entry import EntryTerms, protected_entry
+from thunes_core.trading.floor import Floor, facts_of, judge_of
+from thunes_core.trading.guard import Judge
+from thunes_core.trading.resolve import NEVER_LEFT
+from thunes_core.trading.send import intents_of
+from thunes_core.trading.world import Study
+
+
+def judged(
+    floor: Floor, study: Study, decision: Decision, bar: datetime, facts: RiskFacts
+) -> list[Verdict]:
+    """Judge the decision's order; an entry with its protection as one list where that may be."""
+    alone = [judge(request, facts) for request in decision.orders]
+    if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
+        return alone
+    together = _listed(
+        floor, study, decision.orders[0], decision.position, bar, lambda one: judge(one, facts)
+    )
+    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
+
+
+def _listed(
+    floor: Floor, study: Study, request: OrderRequest, book: Position, bar: datetime, ask: Judge
+) -> list[Verdict]:
+    """Judge an entry with its protection as one list, or alone where no list may be."""
+    instrument = floor.desk.instruments[study.symbol]
+    terms = EntryTerms(
+        bar=bar,
+        price=floor.prices[study.symbol],
+        free=floor.account.free(instrument.quote_asset),
+        instrument=instrument,
+        costs=floor.plan.costs,
+        protection=floor.plan.protection,
+        lists=lists_for(floor.desk, study.symbol),
+        attempt=len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar)),
+    )
+    return [ask(one) for one in protected_entry(request, book, terms)]
+
+
+def ended_unfilled(order: OrderRecord) -> bool:
+    """True for an entry that had to fill whole at once and could not, or whose list was refused."""
+    fill_or_kill = order.request.time_in_force is TimeInForce.FOK
+    ended = order.status in {OrderStatus.EXPIRED, OrderStatus.REJECTED}
+    return fill_or_kill and ended and not order.executed_quantity and order.code != NEVER_LEFT
+
+
+def enter_again(
+    floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome
+) -> Outcome:
+    """Enter after all: by the next kind of list where one was refused, at last at the market."""
+    for kind in lists_for(floor.desk, study.symbol)[1:]:
+        if done.orders[-1].status is not OrderStatus.REJECTED:
+            break
+        request = _anew(floor, study, bar, done)
+        verdicts = _listed(floor, study, request, book, bar, judge_of(floor, study))
+        if len(verdicts) < 2:
+            break
+        done = _sent_too(floor, study, book, bar, done, verdicts, kind)
+        if not any(ended_unfilled(order) for order in done.orders[-len(verdicts) :]):
+            return done
+    verdict = judge(_anew(floor, study, bar, done), facts_of(floor, study))
+    return _sent_too(floor, study, book, bar, done, [verdict])
+
+
+def _anew(floor: Floor, study: Study, bar: datetime, done: Outcome) -> OrderRequest:
+    """Return the entry that was tried first as a market order of its own, with an id of its own."""
+    asked = done.orders[0].request
+    attempt = len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar))
+    return replace(
+        asked,
+        type=OrderType.MARKET,
+        price=None,
+        time_in_force=None,
+        list_id="",
+        client_order_id=client_order_id(study.strategy, study.symbol, bar, asked.leg, attempt),
+    )
+
+
+def _sent_too(
+    floor: Floor,
+    study: Study,
+    book: Position,
+    bar: datetime,
+    done: Outcome,
+    verdicts: Sequence[Verdict],
+    kind: str = "",
+) -> Outcome:
+    """Make further intents durable, send them, and add what came of them."""
+    desk = floor.desk
+    fresh = desk.journal.position(study.strategy, study.symbol) or book
+    desk.journal.record_intents(fresh, intents_of(verdicts, study.strategy, bar, desk.now))
+    then = send_all(desk, study, verdicts, kind=kind)
+    return replace(
+        done,
+        orders=(*done.orders, *then.orders),
+        refused=(*done.refused, *then.refused),
+        notes=(*done.notes, *then.notes),
+    )
