@@ -179,7 +179,7 @@ class Bench:
 
     def verdict(self) -> Verdict:
         """Compare ledger and exchange."""
-        return verdict_of(self.ledger, self.exchange, IDLE, 0.0)
+        return verdict_of(self.ledger, self.exchange, IDLE)
 
     def overspent(self) -> bool:
         """True when a book spent clearly more than it was allotted: an order too many."""

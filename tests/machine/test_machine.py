@@ -30,7 +30,7 @@ from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import OutcomeUnknown
 from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.liquidity import Depth
-from thunes_core.trading import act, book, enter, guard, reconcile, send, trade
+from thunes_core.trading import act, book, clear_up, enter, guard, reconcile, send, trade
 from thunes_pipelines.services.mortal import Fate
 
 EXAMPLES = int(os.environ.get("THUNES_SOAK_EXAMPLES", "200"))
@@ -263,13 +263,14 @@ MUTANTS = {
     "never asks what became of an order": (
         Bare,
         (reconcile, "resolve", lambda *_a: []),
-        (trade, "resolve", lambda *_a: []),
+        (clear_up, "resolve", lambda *_a: []),
     ),
     "forgets fees in base": (Bare, (reconcile, "book_fill", without_base_fees)),
     "never protects": (
         Covered,
         (trade, "guard", lambda *_a: []),
         (enter, "lists_for", lambda *_a: []),
+        (clear_up, "_give_up", lambda *_a: []),
     ),
 }
 

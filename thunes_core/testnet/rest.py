@@ -92,6 +92,13 @@ class Endpoint:
     is_order: bool = False
 
 
+def _told_of(request: Request) -> dict[str, str]:
+    """Return what is remembered of a struck request: its name, and its symbol where it has one."""
+    asked = dict(parse_qsl(f"{request.query}&{request.body}"))
+    symbol = {"symbol": asked["symbol"]} if "symbol" in asked else {}
+    return {"request": f"{request.method} {request.path}", **symbol}
+
+
 class Door:
     """Answers requests for one exchange, one at a time."""
 
@@ -115,7 +122,7 @@ class Door:
     def _struck(self, fault: Fault, request: Request) -> Answer:
         """Let `fault` strike `request`."""
         kind, exchange = fault.kind, self.exchange
-        exchange.faults.note(fault, exchange.present_ms, request=f"{request.method} {request.path}")
+        exchange.faults.note(fault, exchange.present_ms, **_told_of(request))
         if kind is FaultKind.THROTTLE:
             wait = {"Retry-After": str(max(1, round(fault.seconds)))}
             return Answer(429, orjson.dumps(_TOO_MANY), wait)

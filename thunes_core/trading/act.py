@@ -20,6 +20,8 @@ from thunes_core.trading.world import Study
 
 Verdict = ApprovedOrder | RefusedOrder
 SOLD_ALREADY = "sold_already"
+MOST_SWAPS = 2
+"""How often an exit is asked for together with the cancel of what protects, before one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,22 @@ class Outcome:
 
 
 def send_all(
-    desk: Desk, study: Study, verdicts: Sequence[Verdict], decision: Decision | None = None
+    desk: Desk,
+    study: Study,
+    verdicts: Sequence[Verdict],
+    decision: Decision | None = None,
+    kind: str = "",
 ) -> Outcome:
     """Send every approved order whose intent is durable; return what became of all.
 
-    Orders that begin with a buy and share a list go as that list.
+    Orders that begin with a buy and share a list go as that list, of `kind` or the preferred one.
     """
     approved = [verdict for verdict in verdicts if isinstance(verdict, ApprovedOrder)]
     notes = list[str]()
     if len(approved) > 1:
-        notes += _send_entry(desk, study, approved[0], approved[1:])
+        notes += _send_entry(
+            desk, study, approved[0], approved[1:], kind or lists_for(desk, study.symbol)[0]
+        )
     else:
         notes += [note for one in approved for note in _send_one(desk, study, one)]
     ids = [verdict.request.client_order_id for verdict in verdicts]
@@ -74,7 +82,7 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
 
 
 def _is_swappable(desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRecord]) -> bool:
-    """True when one request can cancel what rests and sell; not again after it was refused once."""
+    """True when one request can cancel what rests and sell; not after it was refused twice."""
     record = desk.journal.order(approved.request.client_order_id)
     if record is None or not desk.instruments[approved.request.symbol].replaces:
         return False
@@ -82,8 +90,8 @@ def _is_swappable(desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRe
     lists = {one.request.list_id or one.client_order_id for one in resting}
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
     refused = [one for one in before if one.request.reduces and not one.request.rests]
-    tried = any(one.status is OrderStatus.REJECTED for one in refused)
-    return known and len(lists) == 1 and not tried
+    tried = sum(one.status is OrderStatus.REJECTED for one in refused)
+    return known and len(lists) == 1 and tried < MOST_SWAPS
 
 
 def _swap(
@@ -103,10 +111,9 @@ def _swap(
 
 
 def _send_entry(
-    desk: Desk, study: Study, entry: ApprovedOrder, legs: Sequence[ApprovedOrder]
+    desk: Desk, study: Study, entry: ApprovedOrder, legs: Sequence[ApprovedOrder], kind: str
 ) -> list[str]:
     """Send a buy with its protection as one list; ask what its legs became when it ended."""
-    kind = lists_for(desk, study.symbol)[0]
     note = deliver(
         desk.broker,
         desk.journal,

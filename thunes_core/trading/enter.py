@@ -1,7 +1,7 @@
-"""How an entry goes to the exchange: as one list with its protection, or alone after all.
+"""Enter as one list with the protection; by another kind of list, or alone, where one is refused.
 
-Add here: a way in which an entry is sent, or sent in another form. Keep out: whether and how much
-is bought (`decide`), the orders of a list (`entry`).
+Add here: another way in where one was refused. Keep out: what a protected entry is made of
+(`entry`), sending (`act`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 
 from thunes_core.domain.orders import (
     Leg,
+    OrderRequest,
     OrderStatus,
     OrderType,
     RefusedOrder,
@@ -25,9 +26,10 @@ from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
 from thunes_core.trading.entry import EntryTerms, protected_entry
-from thunes_core.trading.floor import Floor, facts_of
+from thunes_core.trading.floor import Floor, facts_of, judge_of
+from thunes_core.trading.guard import Judge
 from thunes_core.trading.resolve import NEVER_LEFT
-from thunes_core.trading.send import intent_of
+from thunes_core.trading.send import intents_of
 from thunes_core.trading.waiting import rest_of
 from thunes_core.trading.world import Study
 
@@ -39,21 +41,29 @@ def judged(
     alone = [judge(request, facts) for request in decision.orders]
     if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
         return alone
+    together = _listed(
+        floor, study, decision.orders[0], decision.position, bar, lambda one: judge(one, facts)
+    )
+    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
+
+
+def _listed(
+    floor: Floor, study: Study, request: OrderRequest, book: Position, bar: datetime, ask: Judge
+) -> list[Verdict]:
+    """Judge an entry with its protection as one list, or alone where no list may be."""
     instrument = floor.desk.instruments[study.symbol]
     terms = EntryTerms(
         bar=bar,
-        price=facts.price,
+        price=floor.prices[study.symbol],
         free=floor.account.free(instrument.quote_asset),
         instrument=instrument,
         costs=floor.plan.costs,
         protection=floor.plan.protection,
         lists=lists_for(floor.desk, study.symbol),
         native=floor.native_trail,
+        attempt=len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar)),
     )
-    together = [
-        judge(one, facts) for one in protected_entry(decision.orders[0], decision.position, terms)
-    ]
-    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
+    return [ask(one) for one in protected_entry(request, book, terms)]
 
 
 def ended_unfilled(order: OrderRecord) -> bool:
@@ -63,13 +73,33 @@ def ended_unfilled(order: OrderRecord) -> bool:
     return buys and ended and not order.executed_quantity and order.code != NEVER_LEFT
 
 
-def alone(floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome) -> Outcome:
-    """Enter without a list after all, at the market or by the same limit, when nothing filled."""
-    desk = floor.desk
-    attempt = len(desk.journal.orders_of(study.strategy, study.symbol, bar))
+def enter_again(
+    floor: Floor, study: Study, book: Position, bar: datetime, done: Outcome
+) -> Outcome:
+    """Enter after all: by the next kind of list where one was refused, at last alone."""
+    for kind in lists_for(floor.desk, study.symbol)[1:]:
+        if done.orders[-1].status is not OrderStatus.REJECTED:
+            break
+        request = _anew(floor, study, bar, done)
+        verdicts = _listed(floor, study, request, book, bar, judge_of(floor, study))
+        if len(verdicts) < 2:
+            break
+        done = _sent_too(floor, study, book, bar, done, verdicts, kind)
+        if not any(ended_unfilled(order) for order in done.orders[-len(verdicts) :]):
+            return done
+    verdict = judge(_anew(floor, study, bar, done), facts_of(floor, study))
+    return _sent_too(floor, study, book, bar, done, [verdict])
+
+
+def _anew(floor: Floor, study: Study, bar: datetime, done: Outcome) -> OrderRequest:
+    """Return the entry that was tried first as an order of its own, with an id of its own.
+
+    One that was to fill at once becomes a market order, one that was to rest keeps its limit.
+    """
     asked = done.orders[0].request
+    attempt = len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar))
     rests = asked.time_in_force is TimeInForce.GTC
-    again = replace(
+    return replace(
         asked,
         type=OrderType.LIMIT if rests else OrderType.MARKET,
         price=asked.price if rests else None,
@@ -77,10 +107,22 @@ def alone(floor: Floor, study: Study, book: Position, bar: datetime, done: Outco
         list_id="",
         client_order_id=client_order_id(study.strategy, study.symbol, bar, asked.leg, attempt),
     )
-    verdict = judge(again, facts_of(floor, study))
+
+
+def _sent_too(
+    floor: Floor,
+    study: Study,
+    book: Position,
+    bar: datetime,
+    done: Outcome,
+    verdicts: Sequence[Verdict],
+    kind: str = "",
+) -> Outcome:
+    """Make further intents durable, send them, and add what came of them."""
+    desk = floor.desk
     fresh = desk.journal.position(study.strategy, study.symbol) or book
-    desk.journal.record_intents(fresh, records_of([verdict], study, bar, desk.now))
-    then = send_all(desk, study, [verdict])
+    desk.journal.record_intents(fresh, intents_of(verdicts, study.strategy, bar, desk.now))
+    then = send_all(desk, study, verdicts, kind=kind)
     return replace(
         done,
         orders=(*done.orders, *then.orders),
@@ -100,12 +142,6 @@ def go_on(floor: Floor, study: Study, part: OrderRecord) -> Sequence[str]:
         return ()
     fresh = replace(floor, account=floor.desk.broker.account())
     verdict = judge(rest, facts_of(fresh, study))
-    journal.record_intents(book, records_of([verdict], study, part.bar, floor.desk.now))
+    intents = intents_of([verdict], study.strategy, part.bar, floor.desk.now)
+    journal.record_intents(book, intents)
     return send_all(floor.desk, study, [verdict]).notes
-
-
-def records_of(
-    verdicts: Sequence[Verdict], study: Study, bar: datetime, now: datetime
-) -> list[OrderRecord]:
-    """Return the records of judged requests, as they are before anything is sent."""
-    return [intent_of(verdict, study.strategy, bar, now) for verdict in verdicts]

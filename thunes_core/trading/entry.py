@@ -30,7 +30,8 @@ class EntryTerms:
     """What a protected entry depends on; `lists` names the kinds that broker and exchange take.
 
     `price` is the latest traded price and `free` the cash at hand, both in quote units. `native`:
-    the exchange itself follows with a trail.
+    the exchange itself follows with a trail. `attempt` tells the ids of one list's legs from
+    another's of the same bar.
     """
 
     bar: datetime
@@ -41,6 +42,7 @@ class EntryTerms:
     protection: Protection
     lists: Sequence[str] = ()
     native: bool = False
+    attempt: int = 0
 
 
 def protected_entry(
@@ -82,4 +84,4 @@ def _legs(
     protected = wanted(filled, terms.protection, terms.instrument, native=terms.native)
     if protected is None:
         return ()
-    return requests_for(protected, filled, terms.bar, terms.instrument, 0)
+    return requests_for(protected, filled, terms.bar, terms.instrument, terms.attempt)

@@ -20,7 +20,9 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, OutsideFailed
 from thunes_core.risk.correlation import CORRELATION_BARS, correlation
 from thunes_core.risk.facts import RiskFacts
+from thunes_core.risk.gate import judge
 from thunes_core.trading.coins import pending_buys
+from thunes_core.trading.guard import Judge
 from thunes_core.trading.look import Sight
 from thunes_core.trading.reconcile import Desk, in_flight
 from thunes_core.trading.world import Study, TradingPlan, World
@@ -65,6 +67,12 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
         pending=pending_buys(unsettled, floor.prices),
         standing=_standing(floor, study.symbol, unsettled),
     )
+
+
+def judge_of(floor: Floor, study: Study) -> Judge:
+    """Return the gate for orders that reduce, on the facts of this moment."""
+    facts = facts_of(floor, study)
+    return lambda request: judge(request, facts)
 
 
 def _standing(floor: Floor, symbol: str, unsettled: Sequence[OrderRecord]) -> Standing:

@@ -1,7 +1,9 @@
 """Keep the protective orders of a position at the exchange: place, move, release.
 
 A lone stop is moved by one request that cancels and places, a pair by two with nothing between
-them. What cannot be placed closes the position, with an alarm. Running it again is always safe.
+them, and only where that is worth the moment without. While the fate or the fills of another order
+of the book are not known, what rests stays. What cannot be placed closes the position, with an
+alarm. Running it again is always safe.
 
 Add here: a way to keep protection in place. Keep out: where it should stand (see `stops`).
 """
@@ -9,7 +11,7 @@ Add here: a way to keep protection in place. Keep out: where it should stand (se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from thunes_core.domain.orders import (
@@ -28,13 +30,17 @@ from thunes_core.trading import stops
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import ALARM, NEVER_LEFT
+from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import entry_in_part, of_one_list, resting_orders
 from thunes_core.trading.send import deliver, intent_of, send
 
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
 Wish = Callable[[Position], stops.Protected | None]
 ROUNDS = 3
+TRIES = 2
+"""How often protection that the exchange refuses is asked for before the position is closed."""
+MOST_UNANSWERED = 3
+"""How often it may have no answer: at Binance a minute, until each is known not to have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +78,23 @@ def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> l
 
 
 def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _Try:
-    journal = desk.journal
     part = _in_part(desk, strategy, symbol)
-    records = resting_orders(journal, strategy, symbol)
-    book = journal.position(strategy, symbol)
+    records = resting_orders(desk.journal, strategy, symbol)
+    book = desk.journal.position(strategy, symbol)
     if book is None or any(record.status.is_in_flight for record in records):
-        return _Try([])  # resolved first, by the next tick
-    free = replace(book, quantity=sellable(journal.open_orders(), book))
-    protected = wish(free)
+        return _Try([])  # resolved first
+    if records and _is_unsettled(desk, strategy, symbol):
+        return _Try([])  # how much is held is not known yet
+    protected = wish(book)
     rests = stops.resting(records)
-    if part is None and (rests == protected or (protected and protected.fits(rests))):
+    if part is None and stops.fits(rests, protected, desk.instruments[symbol]):
         return _Try([])
     if protected is None:
         return _Try(take_back(desk, records))
-    bar = book.last_bar or desk.now
-    attempt = len(journal.orders_of(strategy, symbol, bar))
-    requests = stops.requests_for(protected, book, bar, desk.instruments[symbol], attempt)
-    verdicts = [judge(request) for request in requests]
-    refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
-    if refused:
-        return _Try([f"{symbol}: not protected at the exchange, {refused[0].why}"])
-    approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
-    return _put(desk, book, bar, approved, [part] if part else records, judge)
+    if not records and _unanswered(desk, book) >= MOST_UNANSWERED:
+        why = f"protection was not answered {MOST_UNANSWERED} times"
+        return _Try(leave(desk, book, protected.stop_reason, judge, why))
+    return _place(desk, book, protected, judge)
 
 
 def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
@@ -106,19 +107,76 @@ def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
     return entry_in_part(desk.journal, strategy, symbol)
 
 
+def is_bare(records: Sequence[OrderRecord], book: Position) -> bool:
+    """True when a book holds coins that no open order among `records` speaks for."""
+    rests = any(
+        (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
+        and record.request.rests
+        and not record.status.is_final
+        for record in records
+    )
+    return not rests and sellable(records, book) > 0
+
+
+def _is_unsettled(desk: Desk, strategy: str, symbol: str) -> bool:
+    """True while a buy or sale of the book is in flight, or executed more than is booked."""
+    return any(
+        record.status.is_in_flight or record.executed_quantity > record.booked_quantity
+        for record in desk.journal.open_orders()
+        if (record.strategy, record.request.symbol) == (strategy, symbol)
+        and not record.request.rests
+    )
+
+
+def _unanswered(desk: Desk, book: Position) -> int:
+    """Count the attempts to protect, since the last decision, that had no answer and never came."""
+    records = desk.journal.orders_of(book.strategy, book.symbol, book.last_bar or desk.now)
+    lost = (r for r in records if r.request.rests and r.code == NOT_EXECUTED)
+    return len({record.request.list_id or record.client_order_id for record in lost})
+
+
+def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge) -> _Try:
+    """Place `protected`, once more where it is refused; then the position is closed."""
+    bar, notes = book.last_bar or desk.now, list[str]()
+    for _ in range(TRIES):
+        attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
+        requests = stops.requests_for(protected, book, bar, desk.instruments[book.symbol], attempt)
+        verdicts = [judge(request) for request in requests]
+        refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
+        if refused:
+            why = f"{book.symbol}: not protected at the exchange, {refused[0].why}"
+            return _Try([*notes, why])
+        approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
+        tried = _put(desk, book, bar, approved)
+        notes += tried.notes
+        if tried.again or not _was_refused(desk, book, approved[0]):
+            return _Try(notes, tried.again)
+    reason = approved[0].request.reason
+    return _Try([*notes, *leave(desk, book, reason, judge, "protection was refused")])
+
+
+def _was_refused(desk: Desk, book: Position, approved: ApprovedOrder) -> bool:
+    """True when the exchange refused to protect a book, and nothing else rests for it."""
+    tried = desk.journal.order(approved.request.client_order_id)
+    if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
+        return False
+    book_new_fills(desk, [book.symbol])
+    return not resting_orders(desk.journal, book.strategy, book.symbol)
+
+
 def _put(
     desk: Desk,
     book: Position,
     bar: datetime,
     approved: Sequence[ApprovedOrder],
-    old: Sequence[OrderRecord],
-    judge: Judge,
 ) -> _Try:
-    """Place protection in place of the `old` orders.
+    """Place protection in place of what rests, or of an entry that was filled in part.
 
     One request does both where the exchange has one. Two follow each other with nothing between
     them where a pair is placed: what must be durable is so before the first leaves.
     """
+    part = entry_in_part(desk.journal, book.strategy, book.symbol)
+    old = [part] if part else resting_orders(desk.journal, book.strategy, book.symbol)
     instrument = desk.instruments[book.symbol]
     moved = _movable(approved, old, replaces=instrument.replaces)
     notes = take_back(desk, old) if old and moved is None else []
@@ -131,8 +189,7 @@ def _put(
     if moved is not None:
         _refresh_list(desk, moved)
         book_new_fills(desk, [book.symbol])
-    if note:
-        notes += [note, *_unprotected(desk, book, bar, approved, judge)]
+    notes += [note] if note else []
     return _Try(notes, again=_has_changed(desk, book) or _left_bare(desk, book, approved, moved))
 
 
@@ -181,33 +238,22 @@ def _request(
     return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])
 
 
-def _unprotected(
-    desk: Desk, book: Position, bar: datetime, approved: Sequence[ApprovedOrder], judge: Judge
-) -> list[str]:
-    """Close a position whose protection the exchange refused; leave unknown outcomes alone."""
-    book_new_fills(desk, [book.symbol])
+def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> list[str]:
+    """Sell at the market what a book holds and nothing protects, with an alarm that says `why`."""
     fresh = desk.journal.position(book.strategy, book.symbol)
-    tried = desk.journal.order(approved[0].request.client_order_id)
-    if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
-        return []
-    if fresh is None or not fresh.is_open or fresh.quantity != book.quantity:
-        return []  # tried again with what is held now
-    if resting_orders(desk.journal, book.strategy, book.symbol):
-        return []
-    free = sellable(desk.journal.open_orders(), fresh)
-    if free <= 0:
+    if fresh is None or not is_bare(desk.journal.open_orders(), fresh):
         return []  # a sale under way may have taken it all: asked after, never repeated
+    bar, instrument = fresh.last_bar or desk.now, desk.instruments[book.symbol]
     attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-    instrument = desk.instruments[book.symbol]
-    leave = exit_request(fresh, bar, instrument, approved[0].request.reason, attempt)
-    verdict = judge(within(leave, free, instrument))
+    free = sellable(desk.journal.open_orders(), fresh)
+    verdict = judge(within(exit_request(fresh, bar, instrument, reason, attempt), free, instrument))
     desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
-    notes = [f"{ALARM} {book.symbol}: protection was refused, the position is closed"]
-    if isinstance(verdict, ApprovedOrder):
-        note = send(desk.broker, desk.journal, verdict)
-        notes += [note] if note else []
-        book_new_fills(desk, [book.symbol])
-    return notes
+    if isinstance(verdict, RefusedOrder):
+        return [f"{ALARM} {book.symbol}: {why}, and so is its sale: {verdict.why}"]
+    notes = [f"{ALARM} {book.symbol}: {why}, the position is closed"]
+    note = send(desk.broker, desk.journal, verdict)
+    book_new_fills(desk, [book.symbol])
+    return [*notes, note] if note else notes
 
 
 def _cancel(desk: Desk, record: OrderRecord) -> list[str]:

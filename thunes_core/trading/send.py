@@ -41,6 +41,13 @@ def intent_of(
     )
 
 
+def intents_of(
+    verdicts: Sequence[ApprovedOrder | RefusedOrder], strategy: str, bar: datetime, now: datetime
+) -> list[OrderRecord]:
+    """Return the record of each judged request."""
+    return [intent_of(verdict, strategy, bar, now) for verdict in verdicts]
+
+
 def send(broker: Broker, journal: Journal, approved: ApprovedOrder) -> str:
     """Send one order whose intent is durable, exactly once; return a note when it failed."""
     return deliver(broker, journal, (approved,), lambda: (broker.submit(approved),))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ from thunes_core.errors import (
     UnknownName,
 )
 from thunes_core.trading.act import Outcome
+from thunes_core.trading.clear_up import Cleared, clear_up
 from thunes_core.trading.equity import RECONCILER, allot, mark_of, next_state
 from thunes_core.trading.floor import Floor
 from thunes_core.trading.ports import Journal, MarketData
@@ -63,21 +65,24 @@ def _run(
     breaker_open: bool,
 ) -> TickReport:
     desk = open_desk(world, plan, journal, studies)
-    seen = _reconciled(desk)
+    seen = reconciled(desk)
     listed = [study for study in studies if study.symbol in desk.instruments]
     _open_books(desk, plan, listed)
-    prices = _prices(desk)
+    prices = prices_of(desk)
     _sweep_dust(desk, prices)
     next_state(desk, plan.limits, seen.failed, prices)
     floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved, breaker_open)
     priced = [study for study in listed if study.symbol in prices]
     outcomes = [trade(floor, study, _book(journal, study)) for study in priced]
-    outcomes += [keep(floor, study, _book(journal, study)) for study in _orphans(floor, studies)]
+    orphans = untraded(floor, studies)
+    outcomes += [keep(floor, study, _book(journal, study)) for study in orphans]
+    cleared = clear_up(floor, [*priced, *orphans])
     _sweep_dust(desk, prices)
-    return _finish(desk, seen, outcomes, prices)
+    report = _report(desk, seen, outcomes, cleared)
+    return _finish(desk, report, prices)
 
 
-def _reconciled(desk: Desk) -> Reconciliation:
+def reconciled(desk: Desk) -> Reconciliation:
     """Reconcile; a structured refusal by the exchange halts trading before it is raised."""
     try:
         return reconcile(desk)
@@ -155,7 +160,7 @@ def _listed(
     return found, missing
 
 
-def _prices(desk: Desk) -> Prices:
+def prices_of(desk: Desk) -> Prices:
     """Return the latest price of each symbol; one that has none is noted and not traded."""
     found: Prices = {}
     for symbol in desk.instruments:
@@ -180,7 +185,7 @@ def _book(journal: Journal, study: Study) -> Position:
     return book
 
 
-def _orphans(floor: Floor, studies: Sequence[Study]) -> list[Study]:
+def untraded(floor: Floor, studies: Sequence[Study]) -> list[Study]:
     """Return books that hold something or have open orders, and that no study trades any more."""
     journal = floor.desk.journal
     traded = {(study.strategy, study.symbol) for study in studies}
@@ -208,26 +213,27 @@ def _sweep_dust(desk: Desk, prices: Prices) -> None:
             close_dust(desk, ended, prices[book.symbol])
 
 
-def _finish(
+def _report(
     desk: Desk,
     seen: Reconciliation,
     outcomes: Sequence[Outcome],
-    prices: Prices,
+    cleared: Cleared,
 ) -> TickReport:
-    mark = mark_of(desk.journal, prices, desk.now)
-    report = TickReport(
+    told = (note for done in outcomes for note in done.notes)
+    return TickReport(
         server_time=desk.now,
         state=desk.journal.trading_state(),
         decisions=tuple(done.decision for done in outcomes if done.decision is not None),
         orders=tuple(order for done in outcomes for order in done.orders),
         refused=tuple(refused for done in outcomes for refused in done.refused),
         fills=tuple(desk.booked),
-        equity=mark.equity,
-        notes=(
-            *seen.notes,
-            *dict.fromkeys(desk.notes),
-            *(note for done in outcomes for note in done.notes),
-        ),
+        notes=(*seen.notes, *dict.fromkeys(desk.notes), *told, *cleared.notes),
+        uncertain=cleared.uncertain,
     )
-    desk.journal.record_tick(mark, report.as_dict())
-    return report
+
+
+def _finish(desk: Desk, report: TickReport, prices: Prices) -> TickReport:
+    mark = mark_of(desk.journal, prices, desk.now)
+    whole = replace(report, equity=mark.equity)
+    desk.journal.record_tick(mark, whole.as_dict())
+    return whole

@@ -33,6 +33,9 @@ from thunes_core.trading.protect import levels
 BASIS_POINTS = 10_000
 LIMIT_ROOM = Decimal("0.05")
 """How far below its stop a stop-limit order may still sell, where stop-market is not taken."""
+PAIR_ROOM = Decimal("0.001")
+"""By how much of its prices a pair may be off before it is cancelled and placed anew."""
+_TRAILS = rules.REASONS[rules.TRAILING_STOP]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,6 @@ class Protected:
     target: Decimal | None
     stop_reason: str = field(default="stop_loss", compare=False)
     trail: int | None = None
-
-    def fits(self, other: Protected | None) -> bool:
-        """True when `other`, which rests, is what is wanted; a trail of its own is nowhere else."""
-        if other is None or self.trail is None:
-            return self == other
-        return replace(self, stop=None) == replace(other, stop=None)
 
 
 def trail_of(protection: Protection, instrument: Instrument) -> int | None:
@@ -86,17 +83,46 @@ def wanted(
 
 def resting(records: Iterable[OrderRecord]) -> Protected | None:
     """Return what the open protective orders among `records` amount to, or None."""
-    legs = {record.request.leg: record.request for record in records}
+    legs = {record.request.leg: record for record in records}
     if not legs:
         return None
     stop, target = legs.get(Leg.STOP), legs.get(Leg.TARGET)
-    quantity = max(request.quantity for request in legs.values())
+    quantity = min(record.request.quantity - record.executed_quantity for record in legs.values())
     return Protected(
         quantity,
-        stop.stop_price if stop else None,
-        target.price if target else None,
-        trail=stop.trailing_delta if stop else None,
+        stop.request.stop_price if stop else None,
+        target.request.price if target else None,
+        trail=stop.request.trailing_delta if stop else None,
     )
+
+
+def fits(rests: Protected | None, desired: Protected | None, instrument: Instrument) -> bool:
+    """True when what `rests` may stay where it is.
+
+    A pair cannot be moved in one request. So one that came with an entry, and stands where the
+    expected price had it instead of the price really paid, stays within `PAIR_ROOM`; and so does
+    one that leaves out less than an order of its own could sell. What trails is moved, but for a
+    trail of the exchange's own, which stands where it likes.
+    """
+    if rests == desired:
+        return True
+    if rests is None or desired is None:
+        return False
+    if desired.trail is not None:
+        return replace(rests, stop=None) == replace(desired, stop=None)
+    if desired.stop_reason == _TRAILS:
+        return False
+    if not (rests.stop and rests.target and desired.stop and desired.target):
+        return False
+    near = abs(rests.stop - desired.stop) <= PAIR_ROOM * desired.stop
+    near = near and abs(rests.target - desired.target) <= PAIR_ROOM * desired.target
+    left_out = desired.quantity - rests.quantity
+    return near and left_out >= ZERO and _is_too_small(left_out, desired.stop, instrument)
+
+
+def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
+    """True when nobody could sell `quantity` by itself."""
+    return quantity < instrument.min_quantity or quantity * price < instrument.min_notional
 
 
 def requests_for(

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 import polars as pl
 
 from thunes_core.domain.orders import (
     OrderRequest,
+    OrderStatus,
     RefusedOrder,
     Side,
 )
@@ -31,21 +33,19 @@ from thunes_core.risk.gate import judge
 from thunes_core.trading.act import Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
-from thunes_core.trading.enter import alone, ended_unfilled, go_on, judged, records_of
-from thunes_core.trading.floor import Floor, entry_facts, facts_of
+from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
+from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
 from thunes_core.trading.guard import guard, take_back
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
-from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import entry_in_part, resting_orders, waiting_entry
-from thunes_core.trading.stops import trail_of, wanted
+from thunes_core.trading.send import intents_of
+from thunes_core.trading.stops import Protected, trail_of, wanted
 from thunes_core.trading.waiting import at_new_bar, entered
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
-CLEAR_UP_ROUNDS = 4
-A_MOMENT = timedelta(seconds=1)
 
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -54,13 +54,12 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
     try:
         book = _while_active(floor, study, book)
         if entry_in_part(floor.desk.journal, study.strategy, study.symbol) is not None:
-            notes += _protect(floor, study)  # before anything that takes time
+            notes += protect(floor, study)  # before anything that takes time
             book = floor.desk.journal.position(study.strategy, study.symbol) or book
-        done = _look_and_act(floor, study, book)
+        done = _exit_again(floor, study, _look_and_act(floor, study, book))
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         done = Outcome(notes=(f"{study.key}: {error}",))
-    notes += [*done.notes, *_protect(floor, study), *_clear_up(floor, study)]
-    return replace(done, notes=tuple(notes))
+    return replace(done, notes=(*notes, *done.notes, *protect(floor, study)))
 
 
 def keep(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -74,8 +73,7 @@ def keep(floor: Floor, study: Study, book: Position) -> Outcome:
         f"{study.strategy} holds {study.symbol}, but no study trades it any more; its protection "
         "is kept; configure it again, or sell it"
     )
-    notes = (said, *done.notes, *_protect(floor, study), *_clear_up(floor, study))
-    return replace(done, notes=notes)
+    return replace(done, notes=(said, *done.notes, *protect(floor, study)))
 
 
 def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = True) -> Position:
@@ -105,20 +103,14 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     return replace(done, notes=(*said, *done.notes))
 
 
-def _protect(floor: Floor, study: Study) -> list[str]:
+def protect(floor: Floor, study: Study) -> list[str]:
     """Make what rests at the exchange fit the book as it is now.
 
     The rest of an entry whose list was taken back for that goes on waiting alone.
     """
-    journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
-    part = entry_in_part(journal, study.strategy, study.symbol)
-    notes = guard(
-        floor.desk,
-        study.strategy,
-        study.symbol,
-        lambda book: wanted(book, floor.plan.protection, instrument, native=floor.native_trail),
-        lambda request: judge(request, facts_of(floor, study)),
-    )
+    part = entry_in_part(floor.desk.journal, study.strategy, study.symbol)
+    ask, wish = judge_of(floor, study), partial(wanted_now, floor)
+    notes = guard(floor.desk, study.strategy, study.symbol, wish, ask)
     notes += _unfollowed(floor, study)
     return notes if part is None else [*notes, *go_on(floor, study, part)]
 
@@ -135,30 +127,34 @@ def _unfollowed(floor: Floor, study: Study) -> list[str]:
     return [f"{study.symbol}: no native trail of {trail} is taken; it follows closed bars"]
 
 
-def _clear_up(floor: Floor, study: Study) -> list[str]:
-    """Wait, ask and protect again until nothing of the study is unclear, a few times at most.
-
-    Until outcome and fills are known, a position may be held that nothing protects.
-    """
-    pause, desk, notes = floor.world.pause, floor.desk, list[str]()
-    for _ in range(CLEAR_UP_ROUNDS):
-        if pause is None or not _is_unclear(desk, study):
-            break
-        pause(desk.broker.settle_time / 2 + A_MOMENT)
-        now = desk.market.server_time()
-        notes += resolve(desk.broker, desk.journal, now)
-        book_new_fills(desk, [study.symbol])
-        notes += drop_lost(desk.broker, desk.journal, now)
-        notes += _protect(floor, study)
-    return notes
+def wanted_now(floor: Floor, book: Position) -> Protected | None:
+    """Return what should rest for a book, as far as no sale under way may have taken it."""
+    free = replace(book, quantity=sellable(floor.desk.journal.open_orders(), book))
+    instrument = floor.desk.instruments[book.symbol]
+    return wanted(free, floor.plan.protection, instrument, native=floor.native_trail)
 
 
-def _is_unclear(desk: Desk, study: Study) -> bool:
-    return any(
-        record.status.is_in_flight or record.status.is_final
-        for record in desk.journal.open_orders()
-        if (record.strategy, record.request.symbol) == (study.strategy, study.symbol)
+def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
+    """Ask once more for an exit that the exchange refused, while what protects still rests."""
+    refused = [one for one in done.orders if _is_refused_exit(one)]
+    if not refused:
+        return done
+    journal = floor.desk.journal
+    book = journal.position(study.strategy, study.symbol)
+    if book is None or not book.is_open:
+        return done
+    then = _between_bars(floor, study, book, refused[-1].bar, refused[-1].request.reason)
+    return replace(
+        done,
+        orders=(*done.orders, *then.orders),
+        refused=(*done.refused, *then.refused),
+        notes=(*done.notes, *then.notes),
     )
+
+
+def _is_refused_exit(order: OrderRecord) -> bool:
+    leaves = order.request.reduces and order.request.level == 0.0 and not order.request.rests
+    return leaves and order.status is OrderStatus.REJECTED and order.code != NEVER_LEFT
 
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
@@ -185,14 +181,14 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     verdicts = judged(floor, study, decision, bar, facts)
     decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
-    records = records_of(verdicts, study, bar, floor.desk.now)
+    records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
     done = send_all(floor.desk, study, verdicts, decision)
     done = replace(done, notes=(*notes, *done.notes))
     if not any(ended_unfilled(order) for order in done.orders):
         return done
-    return alone(floor, study, watch.position, bar, done)
+    return enter_again(floor, study, watch.position, bar, done)
 
 
 def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:
@@ -249,7 +245,7 @@ def _between_bars(
     verdict = judge(within(request, free, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()
-    desk.journal.record_intents(book, records_of([verdict], study, bar, desk.now))
+    desk.journal.record_intents(book, intents_of([verdict], study.strategy, bar, desk.now))
     return send_all(desk, study, [verdict])
 
 

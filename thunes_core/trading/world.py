@@ -89,7 +89,11 @@ class TradingPlan:
 
 @dataclass(frozen=True, slots=True)
 class TickReport:
-    """What one tick saw and did; `notes` are sentences for people. Money in quote units."""
+    """What one tick saw and did; `notes` are sentences for people. Money in quote units.
+
+    `uncertain` names the symbols of which an order's fate, its fills or the protection is still
+    open: the next tick should not be waited for long.
+    """
 
     server_time: datetime
     state: StateRecord
@@ -99,6 +103,7 @@ class TickReport:
     fills: tuple[Fill, ...] = ()
     equity: Decimal = Decimal(0)
     notes: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values that JSON can hold; Decimals and times as text."""
@@ -112,6 +117,7 @@ class TickReport:
             "fills": [_plain(asdict(f)) for f in self.fills],
             "equity": format(self.equity, "f"),
             "notes": list(self.notes),
+            "uncertain": list(self.uncertain),
         }
 
 

@@ -21,7 +21,14 @@ from thunes_pipelines.cli.inputs import parse_object, parse_time, read_bars
 from thunes_pipelines.cli.output import console, emit_json
 
 SHOWN = 10
-BROKEN_PROMISES = ("lost", "doubled", "unknown_left", "discrepancies", "unexplained_errors")
+BROKEN_PROMISES = (
+    "lost",
+    "doubled",
+    "unknown_left",
+    "discrepancies",
+    "unexplained_errors",
+    "unprotected_while_answered",
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -86,7 +93,8 @@ def soak_command(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Trade for days in minutes on a testnet that attacks, and compare ledger and exchange."""
-    from thunes_pipelines.services.soak import SoakPlan, run_soak
+    from thunes_pipelines.services.soak import run_soak
+    from thunes_pipelines.services.soak_plan import SoakPlan
 
     plan = SoakPlan(hours, seed, faults=_read_faults(faults) if faults else None)
     with Progress(console=console, disable=json, transient=True) as progress:
@@ -112,9 +120,21 @@ def _read_faults(path: Path) -> list[Any]:
 def _print_soak(found: dict[str, Any]) -> None:
     table = Table(title="soak", show_header=False, title_justify="left")
     for name, value in found.items():
-        if name != "gates":
+        if name not in ("gates", "unprotected"):
             table.add_row(name.replace("_", " "), str(value))
     console.print(table)
+    _print_unprotected(found["unprotected"])
     for gate in found["gates"].values():
         mark = "[green]pass[/]" if gate["passed"] else "[yellow]no[/]"
         console.print(f"{mark} {gate['name']}: {gate['sentence']}")
+
+
+def _print_unprotected(intervals: list[dict[str, Any]]) -> None:
+    """Show each interval without a stop: when, how long, how much of it was ours, and why."""
+    if not intervals:
+        return
+    table = Table("symbol", "since", "seconds", "answered", "why", title="unprotected")
+    for one in intervals:
+        seconds, answered = f"{one['seconds']:g}", f"{one['answered_seconds']:g}"
+        table.add_row(one["symbol"], one["since"], seconds, answered, one["why"])
+    console.print(table)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from thunes_core.domain.records import Arming
     from thunes_core.reporting.alerts import Alerts
     from thunes_core.trading.ports import Broker, MarketData, ParameterSource
+    from thunes_core.trading.tend import Tended
     from thunes_core.trading.world import TickReport, TradingPlan, World
     from thunes_pipelines.promotion import Promoting
     from thunes_pipelines.resources.registry import Registry
@@ -318,6 +319,14 @@ def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
     with closing(ledger(settings)) as journal:
         around = world(settings, journal)
         yield patiently(lambda: _tick(settings, around, journal))
+
+
+def tend(settings: Settings) -> Tended:
+    """Reconcile and protect what is held; errors as `tick`."""
+    from thunes_core.trading.tend import tend
+
+    with closing(ledger(settings)) as journal:
+        return tend(world(settings, journal), plan(settings))
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:

@@ -15,14 +15,16 @@ STRUCK = ("POST /api/v3/order", "DELETE /api/v3/order")
 STRUCK_REQUESTS = 200
 EVERY = 5
 """One request that changes orders is struck in so many."""
+SOCKETS_BROKEN = {"drop_streams": 2, "cut_stream": 1, "silent_streams": 1}
+"""How many connections a fault ends."""
 
 
 def scripted(seed: int, hours: float, symbol: str) -> list[Fault]:
-    """Return the faults of a soak: single requests struck, and conditions that hold for a time.
+    """Return the faults of a soak: requests struck, conditions for a time, sockets broken.
 
     `symbol` is halted once a day.
     """
-    return [*_requests(seed), *_conditions(seed, hours, symbol)]
+    return [*_requests(seed), *_conditions(seed, hours, symbol), *_sockets(seed, hours, symbol)]
 
 
 def _requests(seed: int) -> list[Fault]:
@@ -72,4 +74,37 @@ def _conditions(seed: int, hours: float, symbol: str) -> list[Fault]:
                 symbol_status="HALT",
             ),
         ]
+    return drawn
+
+
+def _sockets(seed: int, hours: float, symbol: str) -> list[Fault]:
+    """Return what breaks streams: as an exchange does every day, and what goes wrong besides.
+
+    Every connection is ended once a day. Twice in three days one of them is cut without a word,
+    turn about; once in three days the market's falls silent. Messages are held back and lost, which
+    no reconnection mends.
+    """
+    from thunes_core.testnet.faults import Fault, FaultKind
+
+    chance = random.Random(f"soak sockets|{seed}")
+    day, account, market = 86_400.0, "userData", f"{symbol.lower()}@kline"
+    days = max(1, round(hours / 24))
+    length = min(day, hours * 3600)
+
+    def some_time(number: int) -> float:
+        return (number + chance.uniform(0.2, 0.8)) * length
+
+    drawn = []
+    for number in range(days):
+        cut = market if number % 2 else account
+        drawn.append(Fault(FaultKind.DROP_STREAMS, at_seconds=some_time(number)))
+        drawn.append(
+            Fault(FaultKind.STALL_STREAM, account, seconds=45, at_seconds=some_time(number))
+        )
+        drawn.append(Fault(FaultKind.LOSE_MESSAGE, account, times=3, at_seconds=some_time(number)))
+        if number % 3 < 2:
+            drawn.append(Fault(FaultKind.CUT_STREAM, cut, at_seconds=some_time(number)))
+        if number % 3 == 0:
+            silent = some_time(number)
+            drawn.append(Fault(FaultKind.SILENT_STREAMS, at_seconds=silent, for_seconds=60.0))
     return drawn

@@ -32,18 +32,15 @@ class Verdict:
     unknown_left: int
     discrepancies: list[str]
     audit_whole: bool
-    unprotected_seconds: float
-
-    def gates(self, ledger: Ledger, hours: float, checks: int, unexplained: int) -> dict[str, Any]:
-        """Return the gates of S11 by name; whether the market was kind is not ours to answer."""
-        trial = _trial(ledger, hours, checks, unexplained)
-        both = (*paper_gates(trial), *live_gates(trial))
-        return {gate.name: asdict(gate) for gate in both}
 
 
-def verdict_of(
-    ledger: Ledger, exchange: Exchange, idle: Decimal, unprotected_seconds: float
-) -> Verdict:
+def gates_of(trial: Trial) -> dict[str, Any]:
+    """Return the gates of S11 by name; whether the market was kind is not ours to answer."""
+    both = (*paper_gates(trial), *live_gates(trial))
+    return {gate.name: asdict(gate) for gate in both}
+
+
+def verdict_of(ledger: Ledger, exchange: Exchange, idle: Decimal) -> Verdict:
     """Compare every order, fill, fee and balance; `idle` quote units were never allotted."""
     with exchange.lock:
         symbols = exchange.market.symbols
@@ -73,7 +70,6 @@ def verdict_of(
             *_money(ledger, totals, idle),
         ],
         audit_whole=ledger.verify_audit().whole,
-        unprotected_seconds=unprotected_seconds,
     )
 
 
@@ -124,7 +120,10 @@ def _money(ledger: Ledger, totals: dict[str, Decimal], idle: Decimal) -> list[st
     ]
 
 
-def _trial(ledger: Ledger, hours: float, checks: int, unexplained: int) -> Trial:
+def trial_of(
+    ledger: Ledger, hours: float, checks: int, reconnections: int, unexplained: int
+) -> Trial:
+    """Return what a trial of so many hours showed, its profit and risk from the ledger."""
     equity, trades = ledger.equity(), ledger.trades()
     start = float(equity["equity"][0]) if equity.height else 0.0
     daily = equity.group_by_dynamic("time", every="1d").agg(pl.col("equity").last())["equity"]
@@ -132,7 +131,7 @@ def _trial(ledger: Ledger, hours: float, checks: int, unexplained: int) -> Trial
     return Trial(
         hours=hours,
         checks=checks,
-        reconnections=0,
+        reconnections=reconnections,
         unexplained_errors=unexplained,
         pnl=float(equity["equity"][-1]) - start,
         sharpe=metrics.sharpe(returns),

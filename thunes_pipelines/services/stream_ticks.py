@@ -1,7 +1,8 @@
 """Ticks woken by the stream: in a thread of their own, one at a time, the world kept open.
 
 What wakes a tick says only that something closed; the tick itself asks the exchange. A wake while
-one runs makes one more. The ledger's lease keeps it apart from Dagster's ticks.
+one runs makes one more, and so does, a little later, a tick that failed or left something open. The
+ledger's lease keeps it apart from Dagster's ticks.
 
 Add here: how a woken tick is run. Keep out: what a tick does (core), the stream.
 """
@@ -19,18 +20,22 @@ from thunes_core.trading.world import TickReport
 from thunes_pipelines.resources import wiring
 
 Told = Callable[[str], None]
+AGAIN_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
 class WokenTicks:
     """Runs a tick at the start and after each `wake`, until the block ends.
 
-    `told` gets a sentence for each, from the thread of the ticks. A tick that fails is told and the
-    next one is waited for: it begins with reconcile.
+    `told` gets a sentence for each, from the thread of the ticks. After a tick that fails, or
+    leaves an order's fate or a protection open, another follows in `again_seconds`.
     """
 
-    def __init__(self, settings: Settings, told: Told) -> None:
+    def __init__(
+        self, settings: Settings, told: Told, again_seconds: float = AGAIN_SECONDS
+    ) -> None:
         self._settings = settings
+        self._again_seconds = again_seconds
         self._told = told
         self._awake = threading.Event()
         self._over = threading.Event()
@@ -57,24 +62,27 @@ class WokenTicks:
         self._thread.join()
 
     def _run(self) -> None:
+        patience: float | None = None
         with wiring.ticks(self._settings) as tick:
             while True:
-                self._awake.wait()
+                self._awake.wait(patience)
                 self._awake.clear()
                 if self._over.is_set():
                     return
-                self._told(_sentence(tick))
+                said, is_done = _run_one(tick)
+                patience = None if is_done else self._again_seconds
+                self._told(said)
 
 
-def _sentence(tick: Callable[[], TickReport]) -> str:
-    """Run a tick and say what it did."""
+def _run_one(tick: Callable[[], TickReport]) -> tuple[str, bool]:
+    """Run a tick; say what it did, and whether nothing is left open."""
     try:
         report = tick()
     except ThunesError as error:
         _log.warning("a woken tick failed: %s", error)
-        return f"tick: {error}"
+        return f"tick: {error}", False
     counts = (
         f"tick at {report.server_time:%Y-%m-%d %H:%M:%S}: {len(report.decisions)} decisions, "
         f"{len(report.orders)} orders, {len(report.fills)} fills, equity {report.equity:.2f}"
     )
-    return "; ".join([counts, *report.notes])
+    return "; ".join([counts, *report.notes]), not report.uncertain

@@ -127,10 +127,22 @@ def test_a_list_of_unknown_outcome_is_found_with_all_its_orders(stand):
     assert not [o for o in stand.world.journal.open_orders() if o.status.is_in_flight]
 
 
+def test_a_refused_list_becomes_the_other_kind_of_list(stand):
+    """No OPO today, but an OTO protects at once as well: nothing goes to the market alone."""
+    path = "orderList/opoco" if stand.plan.protection == PAIR else "orderList/opo"
+    stand.net.exchange.faults.add(Fault(FaultKind.REFUSE, on=f"POST /api/v3/{path}", code=-2010))
+    stand.enter()
+    (bought,) = stand.orders("LIMIT")
+    assert stand.orders("MARKET") == []
+    resting = stand.net.exchange.records.open_orders()
+    assert {leg.list_id for leg in resting} == {bought.list_id}
+    assert len(resting) == (2 if stand.plan.protection == PAIR else 1)
+    assert stand.world.journal.position("sma_crossover", "BTCUSDT").is_open
+
+
 def test_a_refused_list_becomes_a_market_order_and_protection_after_it(stand):
     """The exchange takes no lists today: entered all the same, protected in the same tick."""
-    path = "orderList/opoco" if stand.plan.protection == PAIR else "orderList/opo"
-    refuse = Fault(FaultKind.REFUSE, on=f"POST /api/v3/{path}", code=-2010)
+    refuse = Fault(FaultKind.REFUSE, on="POST /api/v3/orderList/o", code=-2010, times=2)
     stand.net.exchange.faults.add(refuse)
     stand.enter()
     assert len(stand.orders("MARKET")) == 1

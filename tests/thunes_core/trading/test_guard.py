@@ -9,14 +9,15 @@ from decimal import Decimal
 import pytest
 
 from tests.worlds import HOUR, START, BarsMarket, Small, bars_of, small_world, wave
-from thunes_core.domain.instrument import Instrument, PriceFilter
+from thunes_core.domain.instrument import Instrument, LotSize, Notional, PriceFilter
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import Leg, OrderType
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading.step import tick
-from thunes_core.trading.stops import Protected, requests_for, wanted
+from thunes_core.trading.stops import Protected, fits, requests_for, resting, wanted
 
+SMALLEST = (LotSize(Decimal("0.001"), Decimal(9000), Decimal("0.001")), Notional(Decimal(5)))
 BOTH = Protection(stop_loss=0.05, take_profit=0.5)
 STOP = Protection(stop_loss=0.05)
 TRAIL = Protection(trailing_stop=0.04)
@@ -144,13 +145,25 @@ def test_an_interrupted_tick_leaves_it_to_the_next_to_protect(tmp_path):
 
 
 def test_protection_that_the_exchange_refuses_closes_the_position_with_an_alarm(tmp_path):
-    """Better flat than unprotected."""
+    """Asked for twice; better flat than unprotected."""
     small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=STOP)
-    small.broker.script = [None, ("before", ExchangeRejected("no stops today", -2010))]
+    refused = ("before", ExchangeRejected("no stops today", -2010))
+    small.broker.script = [None, refused, refused]
     enter(small)
     assert not held(small).is_open
     notes = small.ledger.last_tick()["notes"]
     assert any(note.startswith("ALARM BTCUSDT: protection was refused") for note in notes)
+    small.ledger.close()
+
+
+def test_protection_that_is_refused_once_is_asked_for_again_at_once(tmp_path):
+    """In the same tick, under an id of its own; the position stays."""
+    small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=STOP)
+    small.broker.script = [None, ("before", ExchangeRejected("not now", -2010))]
+    enter(small)
+    assert held(small).is_open
+    assert set(open_at_exchange(small)) == {"stop"}
+    assert len(set(small.broker.sent)) == 3
     small.ledger.close()
 
 
@@ -261,6 +274,49 @@ def test_the_higher_of_stop_and_trail_gives_price_and_reason():
     found = wanted(LONG, Protection(stop_loss=0.05, trailing_stop=0.04), TICK)
     assert found is not None
     assert (found.stop, found.stop_reason) == (Decimal("98.88"), "trailing_stop")
+
+
+LOTS = replace(TICK, filters=(*TICK.filters, *SMALLEST))
+PAIR = Protected(Decimal("1.000"), Decimal("95.00"), Decimal("110.00"))
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"quantity": Decimal("1.049")}, True),
+        ({"quantity": Decimal("1.060")}, False),
+        ({"quantity": Decimal("0.999")}, False),
+        ({"stop": Decimal("95.09")}, True),
+        ({"stop": Decimal("95.10")}, False),
+        ({"target": Decimal("109.90")}, True),
+        ({"target": Decimal("109.80")}, False),
+        ({"stop": Decimal("95.09"), "stop_reason": "trailing_stop"}, False),
+        ({"target": None}, False),
+    ],
+)
+def test_a_pair_is_cancelled_only_where_that_is_worth_the_moment_without(change, stays):
+    """More than a thousandth off, or five quote units left out; what trails is always moved."""
+    assert fits(PAIR, replace(PAIR, **change), LOTS) is stays
+
+
+def test_a_lone_stop_is_moved_for_every_tick():
+    """One request does it: nothing stands bare."""
+    lone = replace(PAIR, target=None)
+    assert not fits(lone, replace(lone, stop=Decimal("95.01")), LOTS)
+    assert not fits(None, lone, LOTS)
+    assert fits(lone, lone, LOTS)
+
+
+def test_what_a_partly_filled_stop_still_covers_is_what_rests(tmp_path):
+    """Four of ten are sold: six rest."""
+    small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=STOP)
+    enter(small)
+    (record,) = small.ledger.open_orders()
+    part = replace(record, executed_quantity=record.request.quantity * Decimal("0.4"))
+    rests = resting([part])
+    assert rests is not None
+    assert rests.quantity == record.request.quantity * Decimal("0.6")
+    small.ledger.close()
 
 
 def test_nothing_is_wanted_for_a_flat_book_or_without_protection():

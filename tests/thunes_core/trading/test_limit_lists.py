@@ -237,25 +237,36 @@ LIST_PATH = "POST /api/v3/orderList/opoco"
 
 
 @contextmanager
-def stood_at(tmp_path, bars: pl.DataFrame, protection: Protection, fault: Fault):
-    """Stand before the tick that sends the list, with a fault on it."""
+def stood_at(tmp_path, bars: pl.DataFrame, protection: Protection, *faults: Fault):
+    """Stand before the tick that sends the list, with faults on it."""
     with serve_in_thread(replayed_market([bars], start=START), cash=2000) as net:
         public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
         ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
         plan = TradingPlan((STUDY,), Decimal(1000), WIDE, protection, entry=BELOW)
         stand = Stand(net, World(public, broker, ledger, Champions()), plan)
         stand.tick_at(ASKED_AT - 1)
-        net.exchange.faults.add(fault)
+        for fault in faults:
+            net.exchange.faults.add(fault)
         stand.tick_at(ASKED_AT)
         yield stand
         for one in (public, broker, ledger):
             one.close()
 
 
-def test_a_refused_list_becomes_a_plain_limit_order(tmp_path):
-    """The exchange takes no lists today: the same limit rests alone; its fill is protected."""
+def test_a_list_refused_as_one_kind_goes_as_the_other(tmp_path):
+    """An OTOCO at the same limit, its protection waiting behind it."""
     refuse = Fault(FaultKind.REFUSE, on=LIST_PATH, code=-2010)
     with stood_at(tmp_path, dipping(104.0), PAIR, refuse) as stand:
+        waiting = resting(stand)
+        assert waiting.pop("LIMIT") == "NEW"
+        assert waiting == {"LIMIT_MAKER": "PENDING_NEW", "STOP_LOSS": "PENDING_NEW"}
+
+
+def test_a_list_refused_as_any_kind_becomes_a_plain_limit_order(tmp_path):
+    """The exchange takes no lists today: the same limit rests alone; its fill is protected."""
+    paths = (LIST_PATH, "POST /api/v3/orderList/otoco")
+    refuse = [Fault(FaultKind.REFUSE, on=path, code=-2010) for path in paths]
+    with stood_at(tmp_path, dipping(104.0), PAIR, *refuse) as stand:
         assert resting(stand) == {"LIMIT": "NEW"}
         stand.tick_at(ASKED_AT + 2)
         assert set(resting(stand)) == {"STOP_LOSS", "LIMIT_MAKER"}

@@ -107,14 +107,24 @@ def test_nothing_is_asked_or_written_between_the_cancel_and_the_pair(moving):
 
 
 def test_a_refused_pair_closes_the_position_with_an_alarm(moving):
-    """The old one is gone and the new one is not taken: better flat than bare."""
+    """The old one is gone and the new one is not taken, twice: better flat than bare."""
     stand, _events = moving
-    fail(stand, FaultKind.REFUSE, PLACE, code=-2010)
+    for _ in range(2):
+        fail(stand, FaultKind.REFUSE, PLACE, code=-2010)
     report = stand.tick_at(ENTERED + 1)
     assert any(note.startswith("ALARM BTCUSDT: protection was refused") for note in report.notes)
     assert resting(stand) == []
     (book,) = stand.world.journal.positions()
     assert not book.is_open
+
+
+def test_a_pair_refused_once_is_restored_in_the_same_tick(moving):
+    """It is asked for once more at once."""
+    stand, events = moving
+    fail(stand, FaultKind.REFUSE, PLACE, code=-2010)
+    stand.tick_at(ENTERED + 1)
+    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
+    assert events.count(PLACE) == 2
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER])

@@ -25,7 +25,7 @@ from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import replayed_market
 from thunes_core.trading.step import tick
-from thunes_core.trading.stops import Protected, requests_for, trail_of, wanted
+from thunes_core.trading.stops import Protected, fits, requests_for, trail_of, wanted
 from thunes_core.trading.world import TradingPlan, World
 from thunes_pipelines.cli.trading_view import cover_facts
 
@@ -172,8 +172,8 @@ def test_a_trail_that_rests_fits_wherever_it_stands_by_now():
     wished = wanted(LONG, BESIDE_TARGET, FOLLOWS, native=True)
     rests = replace(wished, stop=None)
     assert wished.trail == 400
-    assert wished.fits(rests)
-    assert not wished.fits(replace(rests, quantity=Decimal(2)))
-    assert not wished.fits(replace(rests, target=None))
-    assert not wished.fits(replace(rests, trail=300))
-    assert not wished.fits(None)
+    assert fits(rests, wished, FOLLOWS)
+    assert not fits(replace(rests, quantity=Decimal(2)), wished, FOLLOWS)
+    assert not fits(replace(rests, target=None), wished, FOLLOWS)
+    assert not fits(replace(rests, trail=300), wished, FOLLOWS)
+    assert not fits(None, wished, FOLLOWS)

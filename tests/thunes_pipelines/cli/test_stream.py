@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Timer
@@ -22,10 +23,14 @@ from thunes_core.adapters.stream.board import latest
 from thunes_core.clock import monotonic_seconds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import Champion, ParameterSet
-from thunes_core.errors import ExchangeUnavailable
+from thunes_core.domain.portfolio import TradingState
+from thunes_core.domain.records import StateRecord
+from thunes_core.errors import AnswerIsNo, ExchangeUnavailable
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, load
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import generated_market
+from thunes_core.trading.tend import Tended
+from thunes_core.trading.world import TickReport
 from thunes_pipelines.cli import stream
 from thunes_pipelines.resources import wiring
 from thunes_pipelines.services import stream as services_stream
@@ -109,6 +114,37 @@ def test_a_failed_tick_is_told_and_the_next_one_comes(
                 sleep(0.01)
     assert len(told) >= 2
     assert all(line.startswith("tick: ") for line in told)
+
+
+def test_a_tick_that_failed_or_left_something_open_is_followed_by_another_unwoken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One fails, one is not certain of a symbol, the third is: then it rests."""
+    clear = TickReport(START, StateRecord(TradingState.ACTIVE, "", "", START))
+    answers = [ExchangeUnavailable("planted"), replace(clear, uncertain=("BTCUSDT",)), clear]
+    told: list[str] = []
+
+    def tick() -> TickReport:
+        answer = answers.pop(0)
+        if isinstance(answer, ExchangeUnavailable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(wiring, "ticks", lambda _: nullcontext(tick))
+    monkeypatch.setenv("THUNES_HOME", str(tmp_path))
+    with stream_ticks.WokenTicks(load(), told.append, again_seconds=0.01):
+        deadline = monotonic_seconds() + 20
+        while len(told) < 3 and monotonic_seconds() < deadline:
+            sleep(0.01)
+    assert [line.partition(":")[0].split(" ")[0] for line in told] == ["tick"] * 3
+    assert answers == []
+
+
+def test_what_is_open_after_a_wake_is_woken_for_again() -> None:
+    """The account's stream puts it off and calls again."""
+    services_stream.require_certain(Tended((), ()))
+    with pytest.raises(AnswerIsNo, match="BTCUSDT: expected orders and protection to be known"):
+        services_stream.require_certain(Tended((), (), ("BTCUSDT",)))
 
 
 def test_a_patient_stream_waits_for_its_exchange(

@@ -32,8 +32,11 @@ class SocketLink:
             raise LinkLost(str(error)) from error
 
     async def close(self) -> None:
-        """End the connection."""
-        await self._socket.close()
+        """End the connection, at once where there is no time for a farewell."""
+        try:
+            await self._socket.close()
+        finally:
+            self._socket.transport.abort()
 
 
 def stream_names(symbols: Sequence[str], interval: Interval) -> list[str]:

@@ -1,0 +1,128 @@
+"""Wait, ask and protect again within one tick, until nothing is unclear or bare, or time is over.
+
+Until an outcome and its fills are known, a position may be held that nothing protects. All books
+wait together: none waits for another's turn.
+
+Add here: a reason to look again within the tick. Keep out: asking (`resolve`), placing (`guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from thunes_core.domain.orders import OrderStatus, RefusedOrder
+from thunes_core.domain.portfolio import Position
+from thunes_core.domain.records import OrderRecord
+from thunes_core.errors import ExchangeUnavailable
+from thunes_core.trading.floor import Floor, judge_of
+from thunes_core.trading.guard import is_bare, leave
+from thunes_core.trading.reconcile import book_new_fills
+from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.stops import Protected, requests_for
+from thunes_core.trading.trade import protect, wanted_now
+from thunes_core.trading.world import Study
+
+PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 3, *[5] * 14))
+"""Between the looks: soon at first, for over a minute in all."""
+A_MOMENT = timedelta(seconds=1)
+WITHIN = sum(PAUSES, timedelta(0))
+"""What cannot be protected within this time is sold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What it took (`notes`), and the symbols of which something is open all the same."""
+
+    notes: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()
+
+
+def clear_up(floor: Floor, studies: Sequence[Study]) -> Cleared:
+    """Look again until nothing is open; a book that is still bare at the end is sold.
+
+    Without a pause to wait with, nothing is waited for.
+    """
+    pause, now, notes = floor.world.pause, floor.desk.now, list[str]()
+    for length in PAUSES:
+        unclear = _unclear(floor, studies)
+        if not unclear:
+            return Cleared(tuple(notes))
+        if pause is None:
+            return Cleared(uncertain=_symbols(unclear))
+        pause(_until_certain(floor, length, now))
+        try:
+            now = floor.desk.market.server_time()
+            notes += _look_again(floor, unclear, now)
+        except ExchangeUnavailable as error:
+            notes.append(f"clearing up: {error}")
+    notes += [note for study in studies for note in _give_up(floor, study)]
+    return Cleared(tuple(notes), _symbols(_unclear(floor, studies)))
+
+
+def _symbols(studies: Sequence[Study]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(study.symbol for study in studies))
+
+
+def _until_certain(floor: Floor, length: timedelta, now: datetime) -> timedelta:
+    """Return `length`, or less where the fate of an order can be known sooner.
+
+    An order that nobody knows is proved not to exist once the broker's settle time has passed.
+    """
+    desk = floor.desk
+    left = [
+        record.submitted_at + desk.broker.settle_time + A_MOMENT - now
+        for record in desk.journal.open_orders()
+        if record.status is OrderStatus.UNKNOWN and record.submitted_at is not None
+    ]
+    return min([length, *(one for one in left if one > timedelta(0))])
+
+
+def _look_again(floor: Floor, studies: Sequence[Study], now: datetime) -> list[str]:
+    desk = floor.desk
+    notes = resolve(desk.broker, desk.journal, now)
+    book_new_fills(desk, _symbols(studies))
+    notes += drop_lost(desk.broker, desk.journal, now)
+    return [*notes, *(note for study in studies for note in protect(floor, study))]
+
+
+def _unclear(floor: Floor, studies: Sequence[Study]) -> list[Study]:
+    """Return those of which an order's fate or fills are open, or protection is missing."""
+    records = floor.desk.journal.open_orders()
+    waited_for = {
+        (record.strategy, record.request.symbol)
+        for record in records
+        if record.status.is_in_flight or record.status.is_final
+    }
+    books = {(book.strategy, book.symbol): book for book in floor.desk.journal.positions()}
+    return [
+        study
+        for study in studies
+        if (key := (study.strategy, study.symbol)) in waited_for
+        or (key in books and _missing(floor, study, books[key], records) is not None)
+    ]
+
+
+def _missing(
+    floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]
+) -> Protected | None:
+    """Return what should rest for a book that stands bare, if the gate would let it."""
+    protected = wanted_now(floor, book) if is_bare(records, book) else None
+    if protected is None:
+        return None
+    bar, instrument = book.last_bar or floor.desk.now, floor.desk.instruments[book.symbol]
+    ask = judge_of(floor, study)
+    asked = [ask(one) for one in requests_for(protected, book, bar, instrument, 0)]
+    return None if any(isinstance(one, RefusedOrder) for one in asked) else protected
+
+
+def _give_up(floor: Floor, study: Study) -> list[str]:
+    """Sell what could not be protected in time."""
+    journal = floor.desk.journal
+    book = journal.position(study.strategy, study.symbol)
+    protected = _missing(floor, study, book, journal.open_orders()) if book is not None else None
+    if book is None or protected is None:
+        return []
+    why = f"not protected within {WITHIN.total_seconds():g} s"
+    return leave(floor.desk, book, protected.stop_reason, judge_of(floor, study), why)
