@@ -182,6 +182,7 @@ def _document(result: WalkForwardResult) -> dict[str, Any]:
         "trials": result.trials,
         "data_fingerprint": result.data_fingerprint,
         "files": sorted(result.files),
+        "made_with": dict(result.made_with),
         "folds": [_fold_document(fold) for fold in result.folds],
     }
 
@@ -217,6 +218,7 @@ def _read(folder: Path) -> WalkForwardResult:
         bars_from=_moment(kept["bars_from"]),
         chosen_from=_moment(kept["chosen_from"]),
         chosen_until=_moment(kept["chosen_until"]),
+        made_with=kept.get("made_with", {}),  # older walks did not keep it
     )
 
 

@@ -71,7 +71,7 @@ class WalkForwardResult:
     strategy refused the combination), feasible, search (the name under which the trials of a fold
     are kept). `files` document the final fit, by name.
     `bars_from` is the first bar; `chosen_from` and `chosen_until` (end excluded) the newest
-    training window. Times UTC.
+    training window. Times UTC. `made_with`: how it was searched and what a run cost, in words.
     """
 
     strategy: str
@@ -88,6 +88,7 @@ class WalkForwardResult:
     bars_from: datetime | None = None
     chosen_from: datetime | None = None
     chosen_until: datetime | None = None
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,20 @@ class WalkForwardOptions:
             self.trials, self.seed, self.sampler, rules, self.stopping, self.parts, self.studies
         )
 
+    def in_words(self) -> dict[str, str]:
+        """Return what tells two walks of the same bars apart."""
+        costs = self.terms.costs
+        return {
+            "seed": str(self.seed),
+            "sampler": self.sampler,
+            "objectives": ", ".join(self.objectives),
+            "windows": "anchored" if self.anchored else "rolling",
+            "first_window": f"{self.train_share:.0%} of the bars",
+            "trials_a_fold": str(self.trials),
+            "rules": f"{self.min_trades} trades, drawdown {self.max_drawdown:.0%}",
+            "costs": f"taker {costs.taker_fee:.3%}, slippage {costs.slippage:.3%}",
+        }
+
 
 def walk_forward(
     bars: pl.DataFrame,
@@ -92,7 +106,7 @@ def walk_forward(
     study = study_key(strategy, symbol, interval)
     tasks = list(_tasks(bars, plan, strategy, study, lead, options))
     done = compute(tasks, progress or _unheard)
-    return _joined(bars, plan, study, done, options.terms.cash)
+    return _joined(bars, plan, study, done, options)
 
 
 def _unheard(done: int, total: int, name: str) -> None:
@@ -119,10 +133,11 @@ def _tasks(
 
 
 def _joined(
-    bars: pl.DataFrame, plan: Plan, study: str, done: list[FoldDone], cash: float
+    bars: pl.DataFrame, plan: Plan, study: str, done: list[FoldDone], options: WalkForwardOptions
 ) -> WalkForwardResult:
     """Stitch the tests, table the trials; the last of `done` is the final fit."""
     strategy, symbol, interval = study.split(".")
+    cash = options.terms.cash
     stitched, trades = stitch([d.test for d in done if d.test is not None], cash)
     fitted = done[-1].fitted
     return WalkForwardResult(
@@ -140,4 +155,5 @@ def _joined(
         bars_from=moment(bars, 0),
         chosen_from=moment(bars, plan.newest.start),
         chosen_until=moment(bars, plan.newest.stop),
+        made_with=options.in_words(),
     )

@@ -28,6 +28,8 @@ def test_walk_is_read_back_as_it_was(tmp_path):
     store.save(result)
     kept = store.newest(STUDY)
     assert kept.chosen == result.chosen
+    assert kept.made_with == result.made_with
+    assert (kept.made_with["seed"], kept.made_with["windows"]) == ("7", "anchored")
     assert kept.stitched.equals(result.stitched)
     assert kept.trial_table.equals(result.trial_table)
     assert kept.metrics == pytest.approx(dict(result.metrics), nan_ok=True)

@@ -186,6 +186,10 @@ def test_runs_hold_what_a_comparison_needs(registry):
         k: str(v) for k, v in FIRST.chosen.values.items()
     }
     assert params["walk_verdict"] == "promote"
+    assert {
+        f"walk_{name}": said for name, said in FIRST.made_with.items()
+    }.items() <= params.items()
+    assert {"walk_seed", "walk_sampler", "walk_windows", "walk_costs"} <= set(params)
     assert params["walk_fold_1"].startswith(f"{FIRST.folds[0].test_start:%Y-%m-%d} to ")
     where = {name: parent.data.metrics[name] for name in ("fold_1_sharpe", "fold_2_sharpe")}
     assert list(where.values()) == [f.test_metrics["sharpe"] for f in FIRST.folds]

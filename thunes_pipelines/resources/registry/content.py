@@ -145,7 +145,7 @@ def note(result: WalkForwardResult, evidence: Evidence, why: str) -> str:
 
 
 def compared_params(result: WalkForwardResult, verdict: str) -> dict[str, str]:
-    """Return what two walk-forwards are told apart by: the choice, its folds', bars, verdict.
+    """Return what tells two walk-forwards apart: choices, bars, verdict, how it was searched.
 
     MLflow sorts by name and plots the first: those of the strategy should come first.
     """
@@ -157,6 +157,7 @@ def compared_params(result: WalkForwardResult, verdict: str) -> dict[str, str]:
         "walk_bars": result.data_fingerprint[:16],
         "walk_folds": str(len(result.folds)),
         "walk_trials": str(result.trials),
+        **{f"walk_{name}": value for name, value in result.made_with.items()},
         **{f"walk_fold_{f.number}": _fold_choice(f) for f in result.folds},
     }
 
