@@ -31,6 +31,8 @@ from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.send import deliver, intent_of, send
 
+CANCELS = 2
+"""How often a cancel is sent at most, while no answer comes."""
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
 TRIES = 2
 """How often protection that the exchange refuses is asked for before the position is closed."""
@@ -53,11 +55,16 @@ def release(desk: Desk, strategy: str, symbol: str) -> list[str]:
     """Cancel the protective orders of a book, so that what they hold can be sold; book fills."""
     notes = [
         note
-        for record in _one_of_each_list(resting_orders(desk, strategy, symbol))
-        for note in _cancel(desk, record)
+        for records in _by_list(resting_orders(desk, strategy, symbol))
+        for note in cancel(desk, records)
     ]
     book_new_fills(desk, [symbol])
     return notes
+
+
+def in_doubt(desk: Desk, strategy: str, symbol: str) -> bool:
+    """True when it is not known whether a protective order of a book rests."""
+    return any(one.status.is_in_flight for one in resting_orders(desk, strategy, symbol))
 
 
 def guard(
@@ -65,7 +72,7 @@ def guard(
 ) -> list[str]:
     """Make what rests for a book equal to `protected` (None: nothing)."""
     records = resting_orders(desk, strategy, symbol)
-    if any(record.status.is_in_flight for record in records):
+    if in_doubt(desk, strategy, symbol):
         return []  # resolved first
     if records and _is_unsettled(desk, strategy, symbol):
         return []  # how much is held is not known yet
@@ -149,6 +156,8 @@ def _put(
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return notes  # a stop went off meanwhile
+    if in_doubt(desk, book.strategy, book.symbol):
+        return notes  # the old one may still rest: asked after first
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
     moved = records[0].client_order_id if movable else ""
@@ -184,17 +193,41 @@ def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> li
     return [*notes, note] if note else notes
 
 
-def _cancel(desk: Desk, record: OrderRecord) -> list[str]:
-    symbol, client_order_id = record.request.symbol, record.client_order_id
-    notes = []
-    try:
-        desk.broker.cancel(symbol, client_order_id)
-    except (ExchangeRejected, ExchangeUnavailable, OutcomeUnknown) as error:
-        notes.append(f"{client_order_id}: cancel, {error}")
-    for one in resting_orders(desk, record.strategy, symbol):
-        if one.request.list_id == record.request.list_id:
-            _refresh(desk, one)
+def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
+    """Cancel an order, or all of one list, and store what the exchange says of them then.
+
+    Where no answer came it is asked for once more: our ids are used once, so a cancel may be
+    repeated. What may still be cancelled late is UNKNOWN until it was asked after.
+    """
+    symbol, ids = records[0].request.symbol, [one.client_order_id for one in records]
+    notes, unanswered = list[str](), False
+    for _ in range(CANCELS):
+        try:
+            desk.broker.cancel(symbol, ids[0])
+        except OutcomeUnknown as error:
+            unanswered = True
+            notes.append(f"{ids[0]}: cancel, {error}")
+            continue
+        except ExchangeUnavailable as error:
+            notes.append(f"{ids[0]}: cancel, {error}")
+            break
+        except ExchangeRejected as error:
+            notes.append(f"{ids[0]}: cancel, {error}")
+        unanswered = False
+        break
+    refresh_all(desk, ids)
+    if unanswered:
+        _doubt(desk, ids)
     return notes
+
+
+def _doubt(desk: Desk, ids: Sequence[str]) -> None:
+    """Store that orders which still rested may be cancelled yet."""
+    for record in filter(None, map(desk.journal.order, ids)):
+        if not record.status.is_final:
+            why = "its cancel was not answered"
+            unknown = OrderStatus.UNKNOWN
+            desk.journal.change_order(record.client_order_id, desk.now, status=unknown, why=why)
 
 
 def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
@@ -209,13 +242,15 @@ def _refresh(desk: Desk, record: OrderRecord) -> None:
     """Store what the exchange says of an order now."""
     try:
         found = desk.broker.order(record.request.symbol, record.client_order_id)
-    except ExchangeUnavailable:
+    except (ExchangeUnavailable, ExchangeRejected):
         return  # the next tick asks again
     told = found and (found.status, found.quantity)
     if found is not None and told != (record.status, record.request.quantity):
         desk.journal.record_outcome(found, desk.now)
 
 
-def _one_of_each_list(records: Sequence[OrderRecord]) -> list[OrderRecord]:
-    named = {record.request.list_id or record.client_order_id: record for record in records}
-    return list(named.values())
+def _by_list(records: Sequence[OrderRecord]) -> list[list[OrderRecord]]:
+    lists: dict[str, list[OrderRecord]] = {}
+    for record in records:
+        lists.setdefault(record.request.list_id or record.client_order_id, []).append(record)
+    return list(lists.values())

@@ -19,10 +19,9 @@ from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side, TimeIn
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading import rules
 from thunes_core.trading.decide import View, lots
-from thunes_core.trading.guard import refresh_all
+from thunes_core.trading.guard import cancel
 from thunes_core.trading.journal import Journal
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.world import Study
@@ -41,12 +40,7 @@ def waiting_entry(journal: Journal, strategy: str, symbol: str) -> OrderRecord |
 
 def withdraw(desk: Desk, record: OrderRecord) -> list[str]:
     """Cancel a resting entry and book what it bought; an answer that is missing is noted."""
-    notes = []
-    try:
-        desk.broker.cancel(record.request.symbol, record.client_order_id)
-    except (ExchangeRejected, ExchangeUnavailable, OutcomeUnknown) as error:
-        notes.append(f"{record.client_order_id}: cancel, {error}")
-    refresh_all(desk, [record.client_order_id])
+    notes = cancel(desk, [record])
     book_new_fills(desk, [record.request.symbol])
     return notes
 
