@@ -10,6 +10,7 @@ SIGKILL ends it there; SIGTERM interrupts it as it does a run of Dagster, or (`c
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -21,15 +22,17 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from tests.worlds import WIDE, Champions
+from tests.worlds import FAST_AND_SLOW, WIDE, Champions
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.adapters.ledger.holders import this_process
 from thunes_core.domain.limits import LimitEntry, Protection
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
+from thunes_core.strategies.base import build
 from thunes_core.trading.step import tick
 from thunes_core.trading.world import TradingPlan, World
+from thunes_pipelines.cli.main import load_commands
 
 
 class Fatal:
@@ -152,15 +155,23 @@ def child(trial: dict[str, Any]) -> None:
     os._exit(0)
 
 
+def import_all() -> None:
+    """Import what the children would each import for themselves."""
+    for name in (
+        "binance.client",
+        "dagster",
+        "numpy.ma",
+        "thunes_core.adapters.stream.quoted",
+        "thunes_core.trading.shadow",
+    ):
+        importlib.import_module(name)
+    load_commands()
+    build("sma_crossover", FAST_AND_SLOW)
+
+
 def main() -> None:
     """Fork a child for every trial and tell how it ended."""
-    import binance.client  # noqa: F401 - the children inherit all
-    import dagster  # noqa: F401
-
-    from thunes_pipelines.cli.main import load_commands
-
-    load_commands()
-
+    import_all()
     gc.freeze()
     for line in sys.stdin:
         pid = os.fork()

@@ -1,4 +1,4 @@
-"""A loopback TCP proxy before the testnet that breaks the connection of one request that orders.
+"""A loopback TCP proxy before the testnet that breaks the connection of the request it is told to.
 
 Add here: another way in which a connection breaks. Keep out: what an exchange answers (`testnet`).
 """
@@ -31,7 +31,7 @@ class Break(StrEnum):
 
 
 class Wire(ThreadingHTTPServer):
-    """Passes requests on to `target`; `strike` breaks the n-th coming request that orders."""
+    """Passes requests on to `target`; `strike` breaks some of those that come."""
 
     daemon_threads = True
     block_on_close = False
@@ -43,29 +43,45 @@ class Wire(ThreadingHTTPServer):
         self.struck: list[str] = []
         self._lock = threading.Lock()
         self._kind: Break | None = None
-        self._left = 0
+        self._request = ""
+        self._left = self._times = self._wanted = 0
         self.over = threading.Event()
 
-    def strike(self, kind: Break, nth: int = 1) -> None:
-        """Break the `nth` order request from now, once; `over` is set when that has happened."""
+    def strike(self, kind: Break, request: str, nth: int = 1, times: int = 1) -> None:
+        """Break the `nth` coming `request` (method and path), and `times` - 1 after it.
+
+        `over` is set when the last of them is broken.
+        """
         with self._lock:
-            self._kind, self._left = kind, nth
+            self._kind, self._request, self._left, self._times = kind, request, nth, times
+            self._wanted = times
+            self.struck.clear()
             self.over.clear()
 
     def shutdown_request(self, request: Any) -> None:
         """Close without a farewell, so that a reset is the first that is heard."""
         self.close_request(request)
 
-    def due(self, method: str) -> Break | None:
+    def is_next(self, request: str) -> bool:
+        """True when this request would be broken if it came now."""
+        return self._times > 0 and request == self._request and self._left <= 1
+
+    def due(self, request: str) -> Break | None:
         """Return how the connection of this request breaks, or None."""
         with self._lock:
-            if method == "GET" or self._kind is None:
-                return None
-            self._left -= 1
-            if self._left == 0:
-                kind, self._kind = self._kind, None
-                return kind
+            if self.is_next(request):
+                self._times -= 1
+                return self._kind
+            if request == self._request:
+                self._left -= 1
         return None
+
+    def told(self, request: str) -> None:
+        """Note a request whose connection is broken now."""
+        with self._lock:
+            self.struck.append(request)
+            if len(self.struck) == self._wanted:
+                self.over.set()
 
     def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, Any, bytes]:
         """Ask the testnet; return status, headers and body."""
@@ -83,7 +99,8 @@ class _Line(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Pass one request on, or break its connection."""
-        kind = self.server.due(self.command)
+        request = f"{self.command} {self.path.partition('?')[0]}"
+        kind = self.server.due(request)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         asked = self.command, self.path, self.headers.items(), body
         if kind is None:
@@ -92,12 +109,9 @@ class _Line(BaseHTTPRequestHandler):
         with suppress(OSError):
             self._break(kind, asked)
         self.close_connection = True
-        self.server.struck.append(f"{self.command} {self.path.partition('?')[0]}")
-        self.server.over.set()
+        self.server.told(request)
 
-    def do_POST(self) -> None:
-        """As any other."""
-        self.do_GET()
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that the library calls
 
     def _break(self, kind: Break, asked: tuple[Any, ...]) -> None:
         if kind is Break.DELAY:

@@ -4,102 +4,126 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from tests.crash.trials import BARS, BUY_AT, SELL_AT, assert_ledger_is_the_exchange
-from tests.wire.proxy import Break, Wire, wire_before
-from tests.worlds import HOUR, START, STUDY, WIDE, Champions
-from thunes_core.adapters.binance.broker import BinanceBroker
-from thunes_core.adapters.binance.market import BinanceMarket
-from thunes_core.adapters.ledger import Ledger, open_ledger
-from thunes_core.clock import to_millis
-from thunes_core.domain.limits import Protection
-from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
-from thunes_core.testnet.app import RunningTestnet, serve_in_thread
-from thunes_core.testnet.market import replayed_market
-from thunes_core.trading.step import tick
-from thunes_core.trading.world import TradingPlan, World
+from tests.crash.trials import BUY_AT, SELL_AT, assert_ledger_is_the_exchange
+from tests.wire.proxy import Break
+from tests.wire.trials import PAIR, STOP, TRAIL, TRAILED_PAIR, Trial, trial_in
+from thunes_core.domain.limits import LimitEntry, Protection
+from thunes_core.domain.orders import OrderStatus
 
-PATIENCE_SECONDS = 1.0
-TRAIL = Protection(trailing_stop=0.04)
+ORDER = "POST /api/v3/order"
+CANCEL = "DELETE /api/v3/order"
+SWAP = "POST /api/v3/order/cancelReplace"
+LIST = "POST /api/v3/orderList/"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A request of an order's life: in which tick it is sent, and how one trades to get there."""
+
+    request: str
+    bar: int = BUY_AT
+    protection: Protection = TRAIL
+    lists: tuple[str, ...] = ()
+    nth: int = 1
+    replaces: bool = True
+
+    @property
+    def stays_guarded(self) -> bool:
+        """True when no moment need pass without a stop, though the request is broken."""
+        released = self.request == ORDER or self.request.startswith(LIST)
+        return self.bar > BUY_AT and not released
+
+
 STAGES = {
-    "entry": (BUY_AT, 1, "POST /api/v3/order"),
-    "protection": (BUY_AT, 2, "POST /api/v3/order"),
-    "exit": (SELL_AT, 1, "POST /api/v3/order/cancelReplace"),
+    "entry": Stage(ORDER),
+    "protection": Stage(ORDER, nth=2),
+    "exit": Stage(SWAP, SELL_AT),
+    "move": Stage(SWAP, BUY_AT + 1),
+    "pair": Stage(f"{LIST}oco", protection=PAIR),
+    "moved_pair": Stage(f"{LIST}oco", BUY_AT + 1, TRAILED_PAIR),
+    "release_of_pair": Stage(CANCEL, BUY_AT + 1, TRAILED_PAIR),
+    "release": Stage(CANCEL, SELL_AT, replaces=False),
+    "exit_alone": Stage(ORDER, SELL_AT, replaces=False),
+    "oto": Stage(f"{LIST}oto", protection=STOP, lists=("OTO",)),
+    "otoco": Stage(f"{LIST}otoco", protection=PAIR, lists=("OTO",)),
+    "opo": Stage(f"{LIST}opo", protection=STOP, lists=("OPO",)),
+    "opoco": Stage(f"{LIST}opoco", protection=PAIR, lists=("OPO",)),
 }
 
 
-@dataclass
-class Trial:
-    """One exchange behind one wire, and one ledger."""
-
-    net: RunningTestnet
-    wire: Wire
-    world: World
-    ledger: Ledger
-
-    def tick(self, bar: int, minute: int = 0) -> Any:
-        """Tick `minute` minutes after the open of `bar`."""
-        with self.net.exchange.lock:
-            self.net.exchange.clock.move_to(to_millis(START + bar * HOUR) + minute * 60_000)
-            self.net.exchange.advance()
-        return tick(self.world, TradingPlan((STUDY,), Decimal(1000), WIDE, TRAIL))
-
-    def decided(self) -> list[str]:
-        """Return the sides of the orders that decisions made, as the exchange took them."""
-        taken = self.net.exchange.records.orders("BTCUSDT")
-        return [str(o.asked.side) for o in taken if o.asked.type == "MARKET"]
-
-    def is_guarded(self) -> bool:
-        """True when nothing is held, or exactly one stop rests for it."""
-        held = self.net.exchange.wallet.total("BTC") >= Decimal("0.001")
-        resting = [str(o.asked.type) for o in self.net.exchange.records.open_orders()]
-        return resting == (["STOP_LOSS"] if held else [])
-
-
 @pytest.fixture()
-def trial(tmp_path) -> Iterator[Trial]:
-    """Put an unmodified client behind the wire; it waits one second for an answer."""
-    with (
-        serve_in_thread(replayed_market([BARS], start=START), cash=1000) as net,
-        wire_before(net.url) as wire,
-    ):
-        broker = BinanceBroker(wire.url, LOCAL_KEY, LOCAL_SECRET)
-        broker.entry_lists = ()
-        broker.client._requests_params = {"timeout": (3.05, PATIENCE_SECONDS)}
-        market = BinanceMarket(net.url)
-        ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", synchronous="OFF")
-        yield Trial(net, wire, World(market, broker, ledger, Champions()), ledger)
-        broker.close()
-        market.close()
-        ledger.close()
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    """Put unmodified clients behind a wire."""
+    with trial_in(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize("kind", Break)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGES.values(), ids=STAGES)
 def test_a_broken_connection_around_an_order_is_asked_after_and_never_sent_again(
     trial, stage, kind
 ):
     """One order per decision; the clean ticks find it, protect what is held, and sell it once."""
-    bar, nth, request = STAGES[stage]
-    if stage == "exit":
+    trial.protection, trial.broker.entry_lists = stage.protection, stage.lists
+    trial.market.replaces = stage.replaces
+    if stage.bar > BUY_AT:
         trial.tick(BUY_AT)
-    trial.wire.strike(kind, nth)
-    trial.tick(bar)
+        assert trial.is_guarded()
+    trial.wire.strike(kind, stage.request, stage.nth)
+    trial.tick(stage.bar)
     assert trial.wire.over.wait(timeout=20)
-    assert trial.wire.struck == [request]
-    trial.tick(bar, 1)
-    if kind is not Break.RESET_BEFORE:  # what never arrived is looked for twice
-        assert_ledger_is_the_exchange(trial.ledger, trial.net)
-    trial.tick(bar, 2)
+    assert trial.wire.struck == [stage.request]
+    assert trial.is_honest()
+    assert trial.is_guarded() or not stage.stays_guarded
+    for minute in (1, 2):  # what never arrived is looked for twice
+        trial.tick(stage.bar, minute)
     assert_ledger_is_the_exchange(trial.ledger, trial.net)
     assert trial.is_guarded()
-    for later in sorted({BUY_AT + 1, SELL_AT, SELL_AT + 1} - set(range(bar + 1))):
-        trial.tick(later)
+    if stage.bar < SELL_AT:
+        trial.tick(BUY_AT + 2)
         assert trial.is_guarded()
+        trial.tick(SELL_AT)
     assert trial.decided() == ["BUY", "SELL"]
+    assert trial.resting() == []
     assert trial.ledger.trades().height == 1
+    assert_ledger_is_the_exchange(trial.ledger, trial.net)
+
+
+@pytest.mark.parametrize("kind", Break)
+def test_a_broken_cancel_of_a_resting_entry_leaves_no_entry_behind(trial, kind):
+    """The entry is withdrawn when the target changes, however the first cancel ended."""
+    trial.entry = LimitEntry(0.1, timeout_bars=100)
+    trial.tick(BUY_AT)
+    assert trial.resting() == ["LIMIT"]
+    trial.wire.strike(kind, CANCEL)
+    trial.tick(SELL_AT)
+    assert trial.wire.over.wait(timeout=20)
+    assert trial.is_honest()
+    trial.tick(SELL_AT, 1)
+    assert trial.resting() == trial.decided() == []
+    assert_ledger_is_the_exchange(trial.ledger, trial.net)
+
+
+def test_a_cancel_that_nobody_answers_is_shown_as_unknown_and_nothing_goes_beside_it(trial):
+    """What rests stays; when it can be asked after, all goes its way."""
+    stage = STAGES["release_of_pair"]
+    trial.protection = stage.protection
+    trial.tick(BUY_AT)
+    trial.wire.strike(Break.RESET_BEFORE, CANCEL, times=2)
+    trial.tick(stage.bar)
+    assert trial.wire.over.wait(timeout=20)
+    assert trial.wire.struck == [CANCEL, CANCEL]
+    shown = [one.status is OrderStatus.UNKNOWN for one in trial.ledger.open_orders()]
+    assert any(shown)
+    assert trial.decided() == ["BUY"]
+    assert trial.is_guarded()
+    trial.tick(stage.bar, 1)
+    assert trial.is_guarded()
+    trial.tick(SELL_AT, 2)
+    assert trial.decided() == ["BUY", "SELL"]
+    assert trial.resting() == []
     assert_ledger_is_the_exchange(trial.ledger, trial.net)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import refresh_all, take_back
+from thunes_core.trading.guard import in_doubt, refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import drop
 from thunes_core.trading.resting import resting_orders
@@ -19,7 +19,7 @@ from thunes_core.trading.send import deliver, send
 from thunes_core.trading.world import Study
 
 Verdict = ApprovedOrder | RefusedOrder
-SOLD_ALREADY = "sold_already"
+SOLD_ALREADY, HELD_BACK = "sold_already", "held_back"
 MOST_SWAPS = 2
 """How often an exit is asked for together with the cancel of what protects, before one by one."""
 
@@ -75,6 +75,10 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
         if book is None or book.quantity < request.quantity:
             why = "its protection sold it first"
             drop(desk.journal, request.client_order_id, desk.now, SOLD_ALREADY, why)
+            return [*notes, f"{request.client_order_id}: {why}"]
+        if in_doubt(desk, study.strategy, study.symbol):
+            why = "its protection may still rest; it sells when that is known"
+            drop(desk.journal, request.client_order_id, desk.now, HELD_BACK, why)
             return [*notes, f"{request.client_order_id}: {why}"]
     note = send(desk.broker, desk.journal, approved)
     book_new_fills(desk, [study.symbol])

@@ -34,6 +34,8 @@ from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import entry_in_part, of_one_list, resting_orders
 from thunes_core.trading.send import deliver, intent_of, send
 
+CANCELS = 2
+"""How often a cancel is sent at most, while no answer comes."""
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
 Wish = Callable[[Position], stops.Protected | None]
 ROUNDS = 3
@@ -57,9 +59,16 @@ def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
     An answer that is missing is noted; what is known afterwards stands in the journal.
     """
     named = {one.request.list_id or one.client_order_id: one for one in records}
-    notes = [note for record in named.values() for note in _cancel(desk, record)]
+    lists = [of_one_list(desk.journal, record) for record in named.values()]
+    notes = [note for one in lists for note in cancel(desk, one)]
     book_new_fills(desk, {record.request.symbol for record in records})
     return notes
+
+
+def in_doubt(desk: Desk, strategy: str, symbol: str) -> bool:
+    """True when it is not known whether a protective order of a book rests."""
+    resting = resting_orders(desk.journal, strategy, symbol)
+    return any(one.status.is_in_flight for one in resting)
 
 
 def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> list[str]:
@@ -183,6 +192,8 @@ def _put(
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
+    if in_doubt(desk, book.strategy, book.symbol):
+        return _Try(notes)  # the old one may still rest: asked after first
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
     note = deliver(desk.broker, desk.journal, approved, _request(desk, approved, moved))
@@ -256,21 +267,47 @@ def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> li
     return [*notes, note] if note else notes
 
 
-def _cancel(desk: Desk, record: OrderRecord) -> list[str]:
-    symbol, client_order_id = record.request.symbol, record.client_order_id
-    notes = []
-    try:
-        desk.broker.cancel(symbol, client_order_id)
-    except (ExchangeRejected, ExchangeUnavailable, OutcomeUnknown) as error:
-        notes.append(f"{client_order_id}: cancel, {error}")
-    _refresh_list(desk, record)
-    return notes
-
-
 def _refresh_list(desk: Desk, record: OrderRecord) -> None:
     """Store what the exchange says now of an order and of those that end with it."""
     for one in of_one_list(desk.journal, record):
         _refresh(desk, one)
+
+
+def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
+    """Cancel an order, or all of one list, and store what the exchange says of them then.
+
+    Where no answer came it is asked for once more: our ids are used once, so a cancel may be
+    repeated. What may still be cancelled late is UNKNOWN until it was asked after.
+    """
+    symbol, ids = records[0].request.symbol, [one.client_order_id for one in records]
+    notes, unanswered = list[str](), False
+    for _ in range(CANCELS):
+        try:
+            desk.broker.cancel(symbol, ids[0])
+        except OutcomeUnknown as error:
+            unanswered = True
+            notes.append(f"{ids[0]}: cancel, {error}")
+            continue
+        except ExchangeUnavailable as error:
+            notes.append(f"{ids[0]}: cancel, {error}")
+            break
+        except ExchangeRejected as error:
+            notes.append(f"{ids[0]}: cancel, {error}")
+        unanswered = False
+        break
+    refresh_all(desk, ids)
+    if unanswered:
+        _doubt(desk, ids)
+    return notes
+
+
+def _doubt(desk: Desk, ids: Sequence[str]) -> None:
+    """Store that orders which still rested may be cancelled yet."""
+    for record in filter(None, map(desk.journal.order, ids)):
+        if not record.status.is_final:
+            why = "its cancel was not answered"
+            unknown = OrderStatus.UNKNOWN
+            desk.journal.change_order(record.client_order_id, desk.now, status=unknown, why=why)
 
 
 def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
@@ -285,7 +322,7 @@ def _refresh(desk: Desk, record: OrderRecord) -> None:
     """Store what the exchange says of an order now."""
     try:
         found = desk.broker.order(record.request.symbol, record.client_order_id)
-    except ExchangeUnavailable:
+    except (ExchangeUnavailable, ExchangeRejected):
         return  # the next tick asks again
     told = found and (found.status, found.quantity)
     if found is not None and told != (record.status, record.request.quantity):
