@@ -65,8 +65,8 @@ def send_all(
 def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     """Send one order; what protects a position is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
-    resting = resting_orders(desk, study.strategy, study.symbol)
-    if request.reduces and _is_swappable(desk, approved, resting):
+    resting = resting_orders(desk, study.strategy, study.symbol) if request.reduces else []
+    if resting and _is_swappable(desk, approved, resting):
         return _swap(desk, study, approved, resting)
     if request.reduces:
         notes += release(desk, study.strategy, study.symbol)
