@@ -25,7 +25,7 @@ from thunes_core.adapters.ledger import Ledger
 from thunes_core.adapters.stream.quoted import QuotedMarket
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.settings import Settings, load
-from thunes_core.trading import floor, look, trade
+from thunes_core.trading import enter, floor, look, trade
 from thunes_core.trading.journal import Journal
 from thunes_pipelines.resources import wiring
 
@@ -43,6 +43,7 @@ _PARTS: tuple[tuple[Any, str, str], ...] = (
     (trade, "facts_of", "facts for the gate"),
     (trade, "entry_facts", "facts for the gate"),
     (trade, "judge", "risk gate"),
+    (enter, "judge", "risk gate"),
     (floor, "_doubt", "doubts about the bars"),
     (trade, "_context", "fingerprint of the bars"),
     (trade, "watch_bars", "walk over the bars for an exit"),

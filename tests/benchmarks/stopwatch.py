@@ -6,11 +6,15 @@ Add here: how time is split. Keep out: which functions are which part.
 from __future__ import annotations
 
 import functools
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from time import perf_counter, thread_time
 from typing import Any
+
+Turn = tuple[str, float, float]
+"""Whose time begins, and when: by the clock, and by the CPU of the thread."""
 
 REST = "the rest of the tick's code"
 
@@ -24,48 +28,52 @@ class Split:
 
 
 class Stopwatch:
-    """Charges the time between `start` and `stop` to the innermost part that runs."""
+    """Charges the time between `start` and `stop` to the innermost part that runs.
+
+    While it runs it only notes moments; they are added up at the end, so that it costs what it
+    measures as little as may be.
+    """
 
     def __init__(self) -> None:
         self.splits: list[Split] = []
-        self._running: Split | None = None
-        self._inside: list[str] = []
-        self._at = (0.0, 0.0)
+        self._turns: list[Turn] = []
+        self._inside = [REST]
+        self._is_running = False
 
     def start(self) -> None:
         """Begin a stretch; one that never stopped is forgotten."""
-        self._running, self._at = Split(), _now()
+        self._is_running = True
+        self._turns = [(self._inside[-1], perf_counter(), thread_time())]
 
     def stop(self) -> None:
         """End the stretch and keep it; without one nothing happens."""
-        self._charge()
-        if self._running is not None:
-            self.splits.append(self._running)
-        self._running = None
+        self._turns.append((REST, perf_counter(), thread_time()))
+        if self._is_running:
+            self.splits.append(_added(self._turns))
+        self._is_running = False
 
     def part(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         """Return `work`, its time charged to `name` except where a part within it runs."""
 
         @functools.wraps(work)
         def timed(*given: Any, **named: Any) -> Any:
-            self._charge()
+            if not self._is_running:
+                return work(*given, **named)
             self._inside.append(name)
+            self._turns.append((name, perf_counter(), thread_time()))
             try:
                 return work(*given, **named)
             finally:
-                self._charge()
                 self._inside.pop()
+                self._turns.append((self._inside[-1], perf_counter(), thread_time()))
 
         return timed
 
-    def _charge(self) -> None:
-        now = _now()
-        if self._running is not None:
-            name = self._inside[-1] if self._inside else REST
-            self._running.wall[name] += now[0] - self._at[0]
-            self._running.cpu[name] += now[1] - self._at[1]
-        self._at = now
 
-
-def _now() -> tuple[float, float]:
-    return time.perf_counter(), time.thread_time()
+def _added(turns: Sequence[Turn]) -> Split:
+    """Add up what lies between the turns: each belongs to the part that its beginning names."""
+    split = Split()
+    for (name, wall, cpu), (_, next_wall, next_cpu) in pairwise(turns):
+        split.wall[name] += next_wall - wall
+        split.cpu[name] += next_cpu - cpu
+    return split

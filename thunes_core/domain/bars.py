@@ -262,6 +262,12 @@ def epoch_us(times: pl.Series) -> npt.NDArray[np.int64]:
     return times.to_numpy().astype("datetime64[us]", copy=False).view(np.int64)
 
 
+def count_until(times: pl.Series, moment: datetime) -> int:
+    """Return how many of the sorted `times` are at or before `moment`."""
+    wanted = (moment - _EPOCH) // timedelta(microseconds=1)
+    return int(epoch_us(times).searchsorted(wanted, side="right"))
+
+
 def fingerprint(bars: pl.DataFrame) -> str:
     """Return the SHA-256 of the bars' content: same bars, same text, on any machine."""
     digest = hashlib.sha256()

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints, runtime_checkable
 
+import numpy as np
 import polars as pl
 
 from thunes_core.domain.parameters import ParameterSet, ParameterSpace, Value
@@ -60,9 +61,21 @@ class FromColumns:
 
     def target_exposure(self, bars: pl.DataFrame) -> pl.Series:
         """Return `exposure` of a frame of bars as a series."""
-        if bars.is_empty():
-            return pl.Series("target", [], pl.Float64)
-        return pl.Series("target", self.exposure(columns_of(bars)))
+        return pl.Series("target", self.numbers(bars), pl.Float64)
+
+    def numbers(self, bars: pl.DataFrame) -> Line:
+        """Return `exposure` of a frame of bars as it is computed."""
+        return np.empty(0) if bars.is_empty() else self.exposure(columns_of(bars))
+
+
+def targets_of(strategy: Strategy, bars: pl.DataFrame) -> list[float]:
+    """Return the target exposure of every bar; a tick waits for it, so no series is made for it."""
+    found: list[float] = (
+        strategy.numbers(bars).tolist()
+        if isinstance(strategy, FromColumns)
+        else strategy.target_exposure(bars).to_list()
+    )
+    return found
 
 
 def require(holds: bool, expected: str, strategy: object) -> None:

@@ -66,11 +66,14 @@ def send_all(
 def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     """Send one order; what protects a position is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
-    resting = resting_orders(desk.journal, study.strategy, study.symbol)
-    if request.reduces and _is_swappable(desk, approved, resting):
+    book_of = desk.journal, study.strategy, study.symbol
+    resting = resting_orders(*book_of) if request.reduces else []
+    if resting and _is_swappable(desk, approved, resting):
         return _swap(desk, study, approved, resting)
     if request.reduces:
         notes += take_back(desk, resting)
+        if not resting:
+            book_new_fills(desk, [study.symbol])  # a stop may have sold already
         book = desk.journal.position(study.strategy, study.symbol)
         if book is None or book.quantity < request.quantity:
             why = "its protection sold it first"

@@ -39,7 +39,7 @@ def judged(
 ) -> list[Verdict]:
     """Judge the decision's order; an entry with its protection as one list where that may be."""
     alone = [judge(request, facts) for request in decision.orders]
-    if len(alone) != 1 or isinstance(alone[0], RefusedOrder):
+    if len(alone) != 1 or isinstance(alone[0], RefusedOrder) or alone[0].request.reduces:
         return alone
     together = _listed(
         floor, study, decision.orders[0], decision.position, bar, lambda one: judge(one, facts)

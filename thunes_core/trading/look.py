@@ -11,11 +11,11 @@ from decimal import Decimal
 
 import polars as pl
 
-from thunes_core.domain.bars import empty, fingerprint
+from thunes_core.domain.bars import count_until, empty, fingerprint
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
-from thunes_core.strategies.base import Strategy, build_from, require_in_space
+from thunes_core.strategies.base import Strategy, build_from, require_in_space, targets_of
 from thunes_core.trading.ports import Journal, ParameterSource
 from thunes_core.trading.world import Study, World
 
@@ -146,13 +146,13 @@ def closed_bars(
     bars = read(study.symbol, study.interval, end - count * step, end)
     if bars.is_empty():
         return empty()
-    return bars[: int((bars["open_time"] <= now - step).sum())]
+    return bars[: count_until(bars["open_time"], now - step)]
 
 
 def _targets(
     strategy: Strategy, bars: pl.DataFrame, last_bar: datetime | None
 ) -> tuple[float, ...]:
-    targets = strategy.target_exposure(bars).to_list()
-    times = bars["open_time"]
-    decided = int((times <= last_bar).sum()) if last_bar is not None else len(targets) - 1
-    return tuple(targets[max(min(decided, len(targets) - 1) - 1, 0) :])
+    targets = targets_of(strategy, bars)
+    newest = len(targets) - 1
+    decided = newest if last_bar is None else count_until(bars["open_time"], last_bar)
+    return tuple(targets[max(min(decided, newest) - 1, 0) :])

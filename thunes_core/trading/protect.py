@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from thunes_core.domain.bars import count_until
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.portfolio import Position
 from thunes_core.trading import rules
@@ -93,7 +94,7 @@ def _after(
 ) -> Iterator[tuple[datetime, float, float, float]]:
     """Return (open time, open, high, low) of the sorted `bars` after `since`, without a query."""
     times = bars["open_time"]
-    start = 0 if since is None else int((times <= since).sum())
+    start = 0 if since is None else count_until(times, since)
     prices = (bars[name][start:].to_list() for name in ("open", "high", "low"))
     return zip(times[start:].to_list(), *prices, strict=True)
 

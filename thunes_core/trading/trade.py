@@ -170,7 +170,8 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
     decided = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
-    decision = _signed(decided, sight)
+    parameters = sight.champion.parameters.fingerprint
+    decision = _signed(decided, parameters)
     free = sellable(journal.open_orders(), book)
     if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
         said = f"{study.key}: a sale is not settled yet; decided when it is"
@@ -180,7 +181,7 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
     verdicts = judged(floor, study, decision, bar, facts)
     decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
-    context = _context(study, sight, floor.desk.now)
+    context = _context(study, sight, parameters, floor.desk.now)
     records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
@@ -267,17 +268,16 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
 
 
-def _signed(decision: Decision, sight: Sight) -> Decision:
+def _signed(decision: Decision, parameters: str) -> Decision:
     """Name the parameter set that is in charge of the book from this decision on."""
-    parameters = sight.champion.parameters.fingerprint
     return replace(decision, position=replace(decision.position, parameters=parameters))
 
 
-def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:
+def _context(study: Study, sight: Sight, parameters: str, now: datetime) -> DecisionContext:
     champion = sight.champion
     return DecisionContext(
         interval=str(study.interval),
-        parameters=champion.parameters.fingerprint,
+        parameters=parameters,
         version=champion.version,
         run_id=champion.run_id,
         bars_fingerprint=sight.fingerprint,

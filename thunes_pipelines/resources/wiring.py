@@ -23,7 +23,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import study_key
 from thunes_core.errors import LeaseHeld, OutsideFailed, SettingsInvalid, ThunesError
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, Settings
-from thunes_pipelines.resources import arming
+from thunes_pipelines.resources import arming, garbage
 
 if TYPE_CHECKING:
     from thunes_core.adapters.bars.store import BarStore
@@ -313,12 +313,14 @@ def promoting(settings: Settings, journal: Ledger, given: MarketData | None = No
 def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
     """Hand out what runs a tick, its world kept open between them; for one thread.
 
+    No tick is interrupted by the collector of garbage.
     A reconciliation that was woken holds the lease for a moment only, so that is waited for.
     """
     patiently = stamina.retry(on=LeaseHeld, attempts=None, timeout=LEASE_PATIENCE)
     with closing(ledger(settings)) as journal:
         around = world(settings, journal)
-        yield patiently(lambda: _tick(settings, around, journal))
+        with garbage.between(lambda: _tick(settings, around, journal)) as run:
+            yield patiently(run)
 
 
 def tend(settings: Settings) -> Tended:

@@ -16,7 +16,14 @@ from thunes_core.domain.bars import empty
 from thunes_core.domain.parameters import Choice, FloatRange, ParameterSet
 from thunes_core.errors import ParametersInvalid
 from thunes_core.indicators.features import feature_names
-from thunes_core.strategies.base import Strategy, build, build_from, registered, strategy_class
+from thunes_core.strategies.base import (
+    Strategy,
+    build,
+    build_from,
+    registered,
+    strategy_class,
+    targets_of,
+)
 
 NAMES = sorted(registered())
 every_strategy = pytest.mark.parametrize("name", NAMES)
@@ -107,6 +114,23 @@ def test_exposure_is_a_fraction_for_every_bar_and_acts(name):
     assert target.dtype == pl.Float64 and len(target) == len(random_bars(3))
     assert target.null_count() == 0 and target.is_between(0, 1).all()
     assert target.min() == 0.0 and target.max() > 0.0
+
+
+@every_strategy
+def test_a_tick_is_told_the_very_exposure(name):
+    """The short way to the numbers is the series, number for number."""
+    for bars in (random_bars(3), empty()):
+        assert targets_of(quick(name), bars) == quick(name).target_exposure(bars).to_list()
+
+
+def test_a_strategy_that_answers_with_a_series_is_asked_for_it():
+    """Only what is computed on arrays goes the short way."""
+
+    class Held:
+        def target_exposure(self, bars):
+            return pl.Series([1.0] * bars.height)
+
+    assert targets_of(Held(), bars_of([100.0, 101.0])) == [1.0, 1.0]
 
 
 @every_strategy

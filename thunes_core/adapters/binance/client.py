@@ -23,7 +23,6 @@ from thunes_core.adapters.limiter import WeightLimiter
 
 if TYPE_CHECKING:
     from binance.client import Client
-    from requests import Session
 
 T = TypeVar("T")
 
@@ -68,6 +67,7 @@ def make_client(
     from binance.client import Client
 
     from thunes_core.adapters.binance.limited import LimitedAdapter
+    from thunes_core.adapters.binance.session import SteadySession
 
     async def build() -> Client:  # it asks for an event loop and would leave one open
         return Client(
@@ -79,22 +79,15 @@ def make_client(
         )
 
     client = run_apart(build)
-    client.session.max_redirects = 0  # another host would be sent the key, and the order again
     base = rest_url.rstrip("/")
+    client.session = SteadySession(base, client.session.headers)
+    client.session.max_redirects = 0  # another host would be sent the key, and the order again
     client.API_URL = f"{base}/api"
     client.MARGIN_API_URL = f"{base}/sapi"
     client.ws_api._url = _WS_API_HOSTS.get(base, f"ws{base.removeprefix('http')}/ws-api/v3")
-    _settle_environment(client.session, base)
     if limiter is not None or latest_ms is not None:
         client.session.mount(base, LimitedAdapter(limiter, latest_ms))
     return client
-
-
-def _settle_environment(session: Session, base: str) -> None:
-    """Read proxies and certificates of the environment now, not anew for every request."""
-    found = session.merge_environment_settings(base, {}, None, None, None)
-    session.proxies, session.verify = found["proxies"], found["verify"]
-    session.trust_env = False
 
 
 def read(request: Callable[[], T], *, what: str, attempts: int = READ_ATTEMPTS) -> T:

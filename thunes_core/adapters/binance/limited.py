@@ -5,6 +5,7 @@ Add here: the weight of an endpoint, as the exchange documents it. Keep out: the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,6 +42,7 @@ _ORDERS = {
     "orderList/otoco": 3,
     "orderList/opoco": 3,
 }
+_TIMESTAMP = re.compile(r"&timestamp=(\d+)&")
 WITHOUT_SYMBOL = {"openOrders": 80, "ticker/bookTicker": 4, "ticker/price": 4}
 
 
@@ -75,10 +77,8 @@ class LimitedAdapter(HTTPAdapter):
         if self._limiter is None or self._orders is None:
             return
         asked = parameters_of(request)
-        signed, buys = (
-            "signature" in asked,
-            "BUY" in asked.get("side", asked.get("workingSide", [])),
-        )
+        signed = "&signature=" in asked
+        buys = "&side=BUY&" in asked or "&workingSide=BUY&" in asked
         weight = weight_of(str(request.method), str(request.url))
         self._limiter.wait(weight, 1.0 if signed else 1.0 - RESERVE)
         if orders := orders_in(str(request.method), str(request.url)):
@@ -98,14 +98,17 @@ def require_in_time(request: PreparedRequest, latest: int | None) -> None:
 
 def timestamp_of(request: PreparedRequest) -> int | None:
     """Return the signed timestamp of a request, ms since 1970; None where it carries none."""
-    found = parameters_of(request).get("timestamp")
-    return int(found[0]) if found else None
+    found = _TIMESTAMP.search(parameters_of(request))
+    return int(found[1]) if found else None
 
 
-def parameters_of(request: PreparedRequest) -> dict[str, list[str]]:
-    """Return the parameters of a request, from its address and its body."""
+def parameters_of(request: PreparedRequest) -> str:
+    """Return the parameters of a request, from its address and its body: `&name=value&…&`.
+
+    Values are encoded, so that a name between `&` and `=` is no part of one.
+    """
     body = request.body if isinstance(request.body, str) else (request.body or b"").decode()
-    return parse_qs(f"{urlsplit(str(request.url)).query}&{body}")
+    return f"&{urlsplit(str(request.url)).query}&{body}&"
 
 
 def orders_in(method: str, url: str) -> int:
