@@ -200,6 +200,8 @@ def _put(
     if moved is not None:
         _refresh_list(desk, moved)
         book_new_fills(desk, [book.symbol])
+        if len(approved) == 2 and _never_left(desk, approved):
+            _doubt(desk, [one.client_order_id for one in of_one_list(desk.journal, moved)])
     notes += [note] if note else []
     return _Try(notes, again=_has_changed(desk, book) or _left_bare(desk, book, approved, moved))
 
@@ -221,10 +223,13 @@ def _left_bare(
     desk: Desk, book: Position, approved: Sequence[ApprovedOrder], moved: OrderRecord | None
 ) -> bool:
     """True when what was moved is gone, and what was to follow it never left."""
-    tried = desk.journal.order(approved[0].request.client_order_id)
-    never_left = tried is not None and tried.code == NEVER_LEFT
     resting = resting_orders(desk.journal, book.strategy, book.symbol)
-    return moved is not None and never_left and not resting
+    return moved is not None and _never_left(desk, approved) and not resting
+
+
+def _never_left(desk: Desk, approved: Sequence[ApprovedOrder]) -> bool:
+    tried = desk.journal.order(approved[0].request.client_order_id)
+    return tried is not None and tried.code == NEVER_LEFT
 
 
 def _has_changed(desk: Desk, book: Position) -> bool:

@@ -96,6 +96,7 @@ def test_a_stream_told_to_end_finishes_the_tick_in_flight(tmp_path):
 
 def test_a_command_that_is_interrupted_says_so_and_ends_with_one(monkeypatch, capsys):
     """SIGTERM anywhere is heard as Ctrl-C, even where Ctrl-C is ignored; no traceback."""
+    told_before = signal.getsignal(signal.SIGTERM)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     monkeypatch.setattr(sys, "argv", ["thunes", "status"])
     monkeypatch.setattr(trading, "load", lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -106,7 +107,7 @@ def test_a_command_that_is_interrupted_says_so_and_ends_with_one(monkeypatch, ca
         signal.signal(signal.SIGINT, before)
     assert ended.value.code == 1
     assert capsys.readouterr().err == "thunes: interrupted before it was done\n"
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == told_before
 
 
 def test_an_interrupted_tick_says_what_became_of_its_orders(monkeypatch, capsys):
