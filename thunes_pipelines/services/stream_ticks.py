@@ -12,8 +12,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 
+from thunes_core.adapters.binance.client import import_library
 from thunes_core.errors import ThunesError
 from thunes_core.settings import Settings
 from thunes_core.trading.world import TickReport
@@ -39,14 +41,18 @@ class WokenTicks:
         self._told = told
         self._awake = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ticks")
+        self._open = ExitStack()
 
     def wake(self, *_: object) -> None:
         """Ask for a tick; returns at once."""
         self._awake.set()
 
     def __enter__(self) -> WokenTicks:
+        """Open the world and begin."""
+        import_library()
+        tick = self._open.enter_context(wiring.ticks(self._settings))
         self.wake()
+        self._thread = threading.Thread(target=self._run, args=(tick,), name="ticks")
         self._thread.start()
         return self
 
@@ -60,18 +66,18 @@ class WokenTicks:
         self._over.set()
         self._awake.set()
         self._thread.join()
+        self._open.close()
 
-    def _run(self) -> None:
+    def _run(self, tick: Callable[[], TickReport]) -> None:
         patience: float | None = None
-        with wiring.ticks(self._settings) as tick:
-            while True:
-                self._awake.wait(patience)
-                self._awake.clear()
-                if self._over.is_set():
-                    return
-                said, is_done = _run_one(tick)
-                patience = None if is_done else self._again_seconds
-                self._told(said)
+        while True:
+            self._awake.wait(patience)
+            self._awake.clear()
+            if self._over.is_set():
+                return
+            said, is_done = _run_one(tick)
+            patience = None if is_done else self._again_seconds
+            self._told(said)
 
 
 def _run_one(tick: Callable[[], TickReport]) -> tuple[str, bool]:

@@ -41,6 +41,11 @@ _WS_API_HOSTS = {
 _log = logging.getLogger(__name__)
 
 
+def import_library() -> None:
+    """Import python-binance now; two threads that import it at once break what it stands on."""
+    import binance.client  # noqa: F401
+
+
 def _log_retry(details: RetryDetails) -> None:
     _log.info("read again in %.1f s after %r", details.wait_for, details.caused_by)
 
