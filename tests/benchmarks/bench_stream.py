@@ -10,12 +10,10 @@ them over, ticks when the core's `tick` is entered. Goal: at most 50 ms from fra
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.apart import in_another_process
 from tests.benchmarks.pages import replace_section
 from thunes_core.adapters.stream import link
 from thunes_core.adapters.stream.board import latest
@@ -50,20 +49,6 @@ def serve(pipe: Any) -> None:
     with serve_in_thread(market, clock=f"x{PACE}") as running:
         pipe.send(running.url)
         pipe.recv()
-
-
-@contextmanager
-def testnet() -> Iterator[str]:
-    """Yield the address of a testnet in another process."""
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=serve, args=(there,))
-    process.start()
-    try:
-        yield here.recv()
-    finally:
-        here.send("stop")
-        process.join()
 
 
 class Times:
@@ -120,7 +105,7 @@ def read_times_ms(board: Path) -> np.ndarray:
 def measure(bars: int) -> Times:
     """Follow the stream and trade on it for so many bars."""
     times = Times()
-    with testnet() as url, tempfile.TemporaryDirectory() as folder:
+    with in_another_process(serve) as (url, _), tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "THUNES_HOME": folder,
             "THUNES_INTERVAL": "1m",

@@ -8,7 +8,6 @@ Add here: another moment of a run. Keep out: what happens within the tick (`late
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -29,6 +28,7 @@ from dagster._core.origin import (
 )
 from dagster._grpc.types import ExecuteRunArgs
 
+from tests.benchmarks.apart import in_another_process
 from tests.benchmarks.latency_inside import (
     START,
     SYMBOLS,
@@ -120,15 +120,8 @@ def _serve(pipe: Any) -> None:
 @contextmanager
 def testnet() -> Iterator[Testnet]:
     """Yield a testnet that runs in another process."""
-    spawn = multiprocessing.get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(there,))
-    process.start()
-    try:
-        yield Testnet(here.recv(), here)
-    finally:
-        here.send("stop")
-        process.join()
+    with in_another_process(_serve) as (url, pipe):
+        yield Testnet(url, pipe)
 
 
 def measure_run(folder: Path, exchange: Testnet) -> RunTimes | None:

@@ -35,17 +35,22 @@ def kind(request, bench) -> str:  # noqa: F811 - the fixture
     return str(request.param)
 
 
-@pytest.mark.parametrize("count", [1, 2], ids=["stop", "pair"])
-def test_a_filled_buy_is_protected_in_the_same_request(bench, kind, count):  # noqa: F811
+def assert_legs_rest(bench, kind, count):  # noqa: F811
     """The legs rest, hold the coins once, and have the size of the list's kind."""
-    found = bench.broker.submit_entry(buy("101"), legs(count), kind)
-    assert found[0].status is OrderStatus.FILLED
     resting = bench.broker.open_orders("BTCUSDT")
     assert {o.client_order_id for o in resting} == set(["stop-1", "target-1"][:count])
     assert {o.status for o in resting} == {OrderStatus.NEW}
     sized = Decimal("1.998") if kind == "OPO" else Decimal("1.99")
     assert {o.quantity for o in resting} == {sized}
     assert bench.broker.account().balances["BTC"].locked == sized
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["stop", "pair"])
+def test_a_filled_buy_is_protected_in_the_same_request(bench, kind, count):  # noqa: F811
+    """The legs rest, hold the coins once, and have the size of the list's kind."""
+    found = bench.broker.submit_entry(buy("101"), legs(count), kind)
+    assert found[0].status is OrderStatus.FILLED
+    assert_legs_rest(bench, kind, count)
 
 
 def test_a_buy_that_cannot_fill_at_once_leaves_nothing(bench: Bench, kind):  # noqa: F811
@@ -91,12 +96,7 @@ def test_the_sells_of_a_buy_that_rests_wait_for_its_whole_fill(bench, kind, coun
     assert bench.broker.account().total("BTC") == 0
     bench.stand_at(1)
     assert status(bench, "th-1") is OrderStatus.FILLED
-    resting = bench.broker.open_orders("BTCUSDT")
-    assert {o.client_order_id for o in resting} == set(["stop-1", "target-1"][:count])
-    assert {o.status for o in resting} == {OrderStatus.NEW}
-    sized = Decimal("1.998") if kind == "OPO" else Decimal("1.99")
-    assert {o.quantity for o in resting} == {sized}
-    assert bench.broker.account().balances["BTC"].locked == sized
+    assert_legs_rest(bench, kind, count)
     assert bench.broker.fills("BTCUSDT")[-1].is_maker
 
 

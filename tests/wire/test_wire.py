@@ -113,7 +113,7 @@ def test_a_cancel_that_nobody_answers_is_shown_as_unknown_and_nothing_goes_besid
     stage = STAGES["release_of_pair"]
     trial.protection = stage.protection
     trial.tick(BUY_AT)
-    trial.wire.strike(Break.RESET_BEFORE, CANCEL, times=1)
+    trial.wire.strike(Break.RESET_BEFORE, CANCEL)
     trial.tick(stage.bar)
     assert trial.wire.over.wait(timeout=20)
     assert trial.wire.struck == [CANCEL]

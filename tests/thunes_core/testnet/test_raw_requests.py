@@ -9,7 +9,6 @@ import pytest
 from binance import Client
 from binance.exceptions import BinanceAPIException
 
-from tests.thunes_core.testnet.clients import make_client
 from tests.thunes_core.testnet.markets import RISING, market
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.limiter import WeightLimiter
@@ -28,14 +27,6 @@ def running() -> Iterator[RunningTestnet]:
         exchange = testnet.exchange
         exchange.limits = RateLimits(exchange.clock, raw=ALLOWED)
         yield testnet
-
-
-@pytest.fixture()
-def client(running: RunningTestnet) -> Iterator[Client]:
-    """Return an unmodified client."""
-    made = make_client(running.url)
-    yield made
-    made.close_connection()
 
 
 def refused(client: Client) -> BinanceAPIException:

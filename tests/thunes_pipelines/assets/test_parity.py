@@ -23,23 +23,29 @@ DAY = "2025-01-03"
 BARS = bars_of(wave())
 
 
-def test_each_order_of_the_day_is_shown_beside_the_backtest(tmp_path):
-    """Traded on paper, stored in the lake, compared by the asset."""
-    market = BarsMarket(BARS)
-    house = house_at(tmp_path, market)
+def compared(house, market, bars, plan):
+    """Trade the day on paper, store its bars, and return what the asset shows of it."""
     market.stand_at(100)
     hundred = {"start": START, "end": market.now, "observed_at": market.now}
-    house.bars().replace_window(BARS.head(100), symbol="BTCUSDT", interval=Interval.H1, **hundred)
-    broker = PaperBroker(tmp_path / "p.db", market, Costs(), 1000, resolution=Interval.H1)
+    house.bars().replace_window(bars.head(100), symbol="BTCUSDT", interval=Interval.H1, **hundred)
+    paper = house.settings().home / "p.db"
+    broker = PaperBroker(paper, market, Costs(), 1000, resolution=Interval.H1)
     with closing(house.ledger()) as ledger:
         world = World(market, broker, ledger, Champions())
         for bar in range(41, 75):
             market.stand_at(bar)
-            tick(world, TradingPlan((STUDY,)))
+            tick(world, plan)
     market.stand_at(100)
     done = dg.materialize([module.live_parity], resources={"house": house}, partition_key=DAY)
     (event,) = done.get_asset_materialization_events()
-    shown = event.materialization.metadata
+    return event.materialization.metadata
+
+
+def test_each_order_of_the_day_is_shown_beside_the_backtest(tmp_path):
+    """Traded on paper, stored in the lake, compared by the asset."""
+    market = BarsMarket(BARS)
+    house = house_at(tmp_path, market)
+    shown = compared(house, market, BARS, TradingPlan((STUDY,)))
     assert shown["orders"].value == shown["same"].value == 2
     assert shown["missing"].value == shown["extra"].value == 0
     assert [r.data["study"] for r in shown["differences"].records] == [STUDY, STUDY]
@@ -52,19 +58,7 @@ def test_limit_entries_are_compared_with_a_backtest_of_limit_entries(tmp_path):
     market, entry = BarsMarket(bars), LimitEntry(offset=0.02, timeout_bars=3)
     waiting = {"entry": "limit", "entry_limit_offset": 0.02, "entry_timeout_bars": 3}
     house = house_at(tmp_path, market, **waiting)
-    market.stand_at(100)
-    hundred = {"start": START, "end": market.now, "observed_at": market.now}
-    house.bars().replace_window(bars.head(100), symbol="BTCUSDT", interval=Interval.H1, **hundred)
-    broker = PaperBroker(tmp_path / "p.db", market, Costs(), 1000, resolution=Interval.H1)
-    with closing(house.ledger()) as ledger:
-        world = World(market, broker, ledger, Champions())
-        for bar in range(41, 75):
-            market.stand_at(bar)
-            tick(world, TradingPlan((STUDY,), entry=entry))
-    market.stand_at(100)
-    done = dg.materialize([module.live_parity], resources={"house": house}, partition_key=DAY)
-    (event,) = done.get_asset_materialization_events()
-    shown = event.materialization.metadata
+    shown = compared(house, market, bars, TradingPlan((STUDY,), entry=entry))
     assert shown["same"].value == shown["orders"].value == 2
     bought = shown["differences"].records[0].data
     assert bought["live_price"] == bought["backtest_price"]
