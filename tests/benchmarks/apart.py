@@ -21,6 +21,7 @@ def in_another_process(serve: Callable[[Any], None]) -> Iterator[tuple[str, Any]
     here, there = spawn.Pipe()
     process = spawn.Process(target=serve, args=(there,))
     process.start()
+    there.close()  # so that a process that dies is heard of
     try:
         yield here.recv(), here
     finally:

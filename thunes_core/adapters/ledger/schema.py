@@ -107,6 +107,8 @@ orders = _table(
     Column("rested_at", Moment),
     Column("trailing_delta", Whole),
     Index("ix_orders_exchange", "symbol", "exchange_order_id"),
+    Index("ix_orders_book", "strategy", "symbol", "bar"),
+    Index("ix_orders_newest", "strategy", "symbol", "updated_at", "intended_at"),
 )
 
 fills = _table(

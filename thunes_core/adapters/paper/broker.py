@@ -189,8 +189,7 @@ class PaperBroker:
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None."""
         with self._judged(symbol) as connection:
-            found = store.read_orders(connection, symbol, client_order_id)
-        return found[-1] if found else None
+            return store.read_order(connection, symbol, client_order_id)
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
         """Return all open orders."""

@@ -27,7 +27,9 @@ from thunes_core.errors import StoreFailed
 
 BUSY_SECONDS = 30
 _OPEN = "('NEW', 'PARTIALLY_FILLED', 'PENDING_NEW')"
-_SCHEMA = """
+_OPEN_ONES = "orders INDEXED BY orders_open"
+"""The few that are open are found among the many that ended by an index of their own."""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS balances (
     asset TEXT PRIMARY KEY, free TEXT NOT NULL, locked TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS orders (
@@ -42,6 +44,9 @@ CREATE TABLE IF NOT EXISTS fills (
     client_order_id TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL,
     quantity TEXT NOT NULL, fee TEXT NOT NULL, fee_asset TEXT NOT NULL,
     is_maker INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS orders_open ON orders (symbol) WHERE status IN {_OPEN};
+CREATE INDEX IF NOT EXISTS orders_sent ON orders (symbol, sent);
+CREATE INDEX IF NOT EXISTS fills_by_symbol ON fills (symbol);
 """
 
 
@@ -178,7 +183,7 @@ def pending(connection: sqlite3.Connection, order: Order) -> list[Order]:
 
 def _beside(connection: sqlite3.Connection, order: Order) -> list[Order]:
     rows = connection.execute(
-        "SELECT * FROM orders WHERE list_id <> '' AND id <> ?"
+        f"SELECT * FROM {_OPEN_ONES} WHERE list_id <> '' AND id <> ?"
         " AND list_id = (SELECT list_id FROM orders WHERE id = ?)"
         f" AND status IN {_OPEN} ORDER BY id",
         (int(order.exchange_order_id),) * 2,
@@ -212,24 +217,20 @@ def orders_since(connection: sqlite3.Connection, symbol: str, since: datetime) -
     return [_order(row) for row in rows]
 
 
-def read_orders(
-    connection: sqlite3.Connection, symbol: str | None = None, client_order_id: str | None = None
-) -> list[Order]:
-    """Return orders, oldest first."""
-    rows = connection.execute(
-        "SELECT * FROM orders WHERE symbol = COALESCE(?, symbol)"
-        " AND client_order_id = COALESCE(?, client_order_id) ORDER BY id",
+def read_order(connection: sqlite3.Connection, symbol: str, client_order_id: str) -> Order | None:
+    """Return the newest order with that id, or None."""
+    row = connection.execute(
+        "SELECT * FROM orders WHERE symbol = ? AND client_order_id = ? ORDER BY id DESC LIMIT 1",
         (symbol, client_order_id),
-    )
-    return [_order(row) for row in rows]
+    ).fetchone()
+    return _order(row) if row else None
 
 
 def open_orders(connection: sqlite3.Connection, symbol: str | None = None) -> list[Order]:
     """Return open orders, oldest first."""
+    of_symbol, given = ("symbol = ? AND ", (symbol,)) if symbol else ("", ())
     rows = connection.execute(
-        "SELECT * FROM orders WHERE symbol = COALESCE(?, symbol)"
-        f" AND status IN {_OPEN} ORDER BY id",
-        (symbol,),
+        f"SELECT * FROM {_OPEN_ONES} WHERE {of_symbol}status IN {_OPEN} ORDER BY id", given
     )
     return [_order(row) for row in rows]
 
