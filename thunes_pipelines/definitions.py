@@ -5,6 +5,9 @@ Add here: nothing. Keep out: everything (see `build.py`).
 
 from __future__ import annotations
 
-from thunes_pipelines.build import build_definitions
+from thunes_pipelines.resources.garbage import loading
 
-defs = build_definitions()
+with loading():
+    from thunes_pipelines.build import build_definitions
+
+    defs = build_definitions()

@@ -1,7 +1,8 @@
 """From the launch of a Dagster run of `trade` to its order at the testnet, a process a run.
 
 A run is launched as Dagster's own launchers do, by `dagster api execute_run` in a fresh process.
-The daemon's queue, which looks once a second (`dagster.yaml`), comes on top.
+The daemon's queue, which looks once a second (`dagster.yaml`), comes on top. The project's byte
+code is there, as after any first run; a process that may not write it would compile it each time.
 
 Add here: another moment of a run. Keep out: what happens within the tick (`latency_inside`).
 """
@@ -131,13 +132,14 @@ def measure_run(folder: Path, exchange: Testnet) -> RunTimes | None:
     settings = trading_settings(folder, exchange.url)
     remember_champions(settings)
     given = {f"THUNES_{k.upper()}": v for k, v in environment(folder, exchange.url).items()}
+    given |= {"PYTHONDONTWRITEBYTECODE": "", "DAGSTER_HOME": str(folder)}
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         run, command = _created(instance)
         exchange.heard()
         launched = time.time()
         process = subprocess.Popen(
             command,
-            env=os.environ | given | {"DAGSTER_HOME": str(folder)},
+            env=os.environ | given,
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ its metadata (beside this file).
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -86,10 +87,12 @@ def bars_dep() -> dg.AssetDep:
     return dg.AssetDep(bars_key(configured_interval()), partition_mapping=every)
 
 
+@cache
 def configured_interval() -> Interval:
     """Return the interval of the settings, or the default one while the settings are faulty.
 
     The code location then still loads, and the first run says what is wrong with the settings.
+    They are read once: the assets of a process are of one interval.
     """
     try:
         return load().interval

@@ -1,5 +1,7 @@
 """Garbage is collected between ticks, never within one: a full collection can take half a second.
 
+Nor while the code location loads: what is imported there stays for the life of the process.
+
 Add here: another rule for the collector. Keep out: ticks.
 """
 
@@ -23,6 +25,14 @@ def put_off() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Let nothing be collected until the block ends, nor ever look again at what is alive then."""
+    with put_off():
+        yield
+        gc.freeze()
 
 
 @contextmanager

@@ -43,3 +43,14 @@ def test_what_is_alive_at_the_second_time_is_set_aside_until_the_end():
         assert work() == before
         assert work() > before + 1000
     assert gc.get_freeze_count() == 0
+
+
+def test_what_was_loaded_is_not_looked_at_again():
+    """Modules stay for the life of the process: nothing is collected while they are imported."""
+    try:
+        with garbage.loading():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
