@@ -1,7 +1,7 @@
 """Whether an order passes the exchange's filters: a check for each, in Decimal, by Binance's name.
 
-ICEBERG_PARTS and the limits on iceberg orders and amendments are not here: no such order is built.
-Nor is MAX_ASSET, which the exchange tells an account alone: its refusal names it.
+Every filter that can bind an `OrderRequest`. Left out are ICEBERG_PARTS, the counts of iceberg
+orders and MAX_NUM_ORDER_AMENDS: a request has no visible part, and none is ever amended.
 
 Add here: the check of a filter that the exchange documents. Keep out: its figures (`instrument`).
 """
@@ -16,6 +16,7 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
+    MaxAsset,
     MaxOpen,
     MaxPosition,
     Notional,
@@ -82,6 +83,7 @@ def broken_filter(
         _market_lot(request, instrument),
         _notional(request, instrument, reference_price),
         _percent_price(request, instrument, reference_price),
+        _max_asset(request, instrument, reference_price),
         _trailing(request, instrument),
         _counts(request, instrument, standing),
         _max_position(request, instrument, standing),
@@ -144,6 +146,20 @@ def _percent_price(
     up, down = (rule.bid_up, rule.bid_down) if is_buy else (rule.ask_up, rule.ask_down)
     if request.price > reference_price * up or request.price < reference_price * down:
         return f"{rule.name}: {request.price} is too far from {reference_price}"
+    return None
+
+
+def _max_asset(
+    request: OrderRequest, instrument: Instrument, reference_price: Decimal
+) -> str | None:
+    moved = {
+        instrument.base_asset: request.quantity,
+        instrument.quote_asset: (request.price or reference_price) * request.quantity,
+    }
+    for rule in instrument.filters:
+        if isinstance(rule, MaxAsset) and moved.get(rule.asset, ZERO) > rule.limit:
+            amount = f"{moved[rule.asset]} {rule.asset}"
+            return f"MAX_ASSET: {amount} is above the {rule.limit} of one order"
     return None
 
 

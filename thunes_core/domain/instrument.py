@@ -82,6 +82,17 @@ class MaxPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class MaxAsset:
+    """MAX_ASSET: how much of an asset this account may move in one order, in its own units.
+
+    Of a symbol's base asset it limits the quantity, of its quote asset price × quantity.
+    """
+
+    asset: str
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class TrailingDelta:
     """TRAILING_DELTA: bounds of a trailing stop's distance, basis points, above and below."""
 
@@ -99,17 +110,21 @@ Filter = (
     | PercentPrice
     | MaxOpen
     | MaxPosition
+    | MaxAsset
     | TrailingDelta
 )
 
 F = TypeVar("F", bound=Filter)
+VALUE_ROOM = Decimal("0.01")
+"""How much dearer than expected an order may be valued that must not be refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """A tradable symbol: its assets, status and filters.
 
-    Filters are one of a kind at most, but for `MaxOpen`: one of a name. `order_types` names the
+    Filters are one of a kind, but for `MaxOpen` (one of a name) and `MaxAsset` (one of an asset);
+    those of the account alone stand first, and bind beside the public ones. `order_types` names the
     types the exchange takes; empty where it did not say. `list_types` names the order lists it
     takes (OCO, OTO, OPO); `follows_price` says that it takes trailing stops, `replaces` that it
     cancels and places in one request.
@@ -160,10 +175,20 @@ class Instrument:
         return found.min_notional if found else ZERO
 
 
-def largest(instrument: Instrument) -> list[Decimal]:
-    """Return the largest quantities that one order at the market may have; empty when unlimited."""
+def largest(instrument: Instrument, highest_price: Decimal) -> list[Decimal]:
+    """Return the largest quantities that one order at the market may have; empty when unlimited.
+
+    `highest_price`: what the exchange may value it at, in quote units; a limit in the quote asset
+    (MAX_ASSET) is shared out with `VALUE_ROOM` for a price that moves meanwhile.
+    """
     lots = (instrument.find(LotSize), instrument.find(MarketLotSize))
-    return [rule.max_quantity for rule in lots if rule and rule.max_quantity]
+    sizes = [rule.max_quantity for rule in lots if rule and rule.max_quantity]
+    most = {rule.asset: rule.limit for rule in instrument.filters if isinstance(rule, MaxAsset)}
+    if instrument.base_asset in most:
+        sizes.append(most[instrument.base_asset])
+    if instrument.quote_asset in most and highest_price > 0:
+        sizes.append(most[instrument.quote_asset] / (highest_price * (1 + VALUE_ROOM)))
+    return sizes
 
 
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from thunes_core.domain.orders import OrderType, Side
@@ -150,7 +150,7 @@ def _max_iceberg_orders(order: NewOrder, rule: Rule, now: Situation) -> bool:
 def _iceberg_parts(order: NewOrder, rule: Rule, _: Situation) -> bool:
     if not order.iceberg_quantity or order.quantity is None:
         return True
-    parts = -(-order.quantity // order.iceberg_quantity)
+    parts = (order.quantity / order.iceberg_quantity).to_integral_value(ROUND_CEILING)
     return parts <= _number(rule, "limit")
 
 

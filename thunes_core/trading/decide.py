@@ -62,7 +62,12 @@ def decide(position: Position, view: View) -> Decision:
 
 
 def exit_request(
-    position: Position, bar: datetime, instrument: Instrument, reason: str, attempt: int = 0
+    position: Position,
+    bar: datetime,
+    instrument: Instrument,
+    reason: str,
+    price: Decimal,
+    attempt: int = 0,
 ) -> OrderRequest:
     """Return the order that sells all of a book at once, or as much as one market order may.
 
@@ -70,7 +75,7 @@ def exit_request(
     moves with the volume, must not be refused whole.
     """
     leg = Leg.EXIT if reason == rules.REASONS[rules.SIGNAL] else Leg.STOP
-    sold = min([position.quantity, *largest(instrument)])
+    sold = min([position.quantity, *largest(instrument, price)])
     quantity = floor_to_step(sold, instrument.step_size)
     return _market(position, bar, Side.SELL, quantity, leg, reason, 0.0, attempt)
 
@@ -103,9 +108,10 @@ def _desired(position: Position, target: float, view: View) -> float:
 def _request(position: Position, desired: float, view: View) -> tuple[OrderRequest | None, str]:
     if position.is_open and desired == 0.0:
         reason = rules.REASONS[rules.SIGNAL]
-        return exit_request(position, view.bar, view.instrument, reason), "target 0: sell all"
+        leave = exit_request(position, view.bar, view.instrument, reason, view.price)
+        return leave, "target 0: sell all"
     if position.is_open and view.exit_reason:
-        leave = exit_request(position, view.bar, view.instrument, view.exit_reason)
+        leave = exit_request(position, view.bar, view.instrument, view.exit_reason, view.price)
         return leave, f"{view.exit_reason}: sell all"
     if desired > position.level:
         return _increase(position, desired, view), f"target {desired:g}: buy up to it"

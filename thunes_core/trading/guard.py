@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from thunes_core.domain.orders import (
     ZERO,
@@ -262,7 +263,9 @@ def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> li
     bar, instrument = fresh.last_bar or desk.now, desk.instruments[book.symbol]
     attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
     free = sellable(desk.journal.open_orders(), fresh)
-    verdict = judge(within(exit_request(fresh, bar, instrument, reason, attempt), free, instrument))
+    highest = Decimal(repr(fresh.high_water))
+    sale = exit_request(fresh, bar, instrument, reason, highest, attempt)
+    verdict = judge(within(sale, free, instrument))
     desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
     if isinstance(verdict, RefusedOrder):
         return [f"{ALARM} {book.symbol}: {why}, and so is its sale: {verdict.why}"]

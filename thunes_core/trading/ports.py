@@ -8,7 +8,7 @@ Add here: a question the core must ask. Keep out: implementations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -16,7 +16,7 @@ from typing import Protocol
 import polars as pl
 
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.instrument import Filter, Instrument
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Account
@@ -142,6 +142,14 @@ class Broker(Protocol):
 
     def account(self) -> Account:
         """Return the balances."""
+        ...
+
+    def own_filters(self, symbols: Sequence[str]) -> Mapping[str, tuple[Filter, ...]]:
+        """Return the filters that the exchange sets this account, by symbol, as far as it tells.
+
+        Never raises: an exchange that tells none, or cannot be asked, refuses by itself. What it
+        told is remembered for about an hour.
+        """
         ...
 
 

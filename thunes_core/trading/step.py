@@ -7,14 +7,14 @@ Add here: a step that the whole account shares. Keep out: what one study does (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from thunes_core.domain.bars import Interval
-from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.instrument import Filter, Instrument
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.errors import (
     AskedToWait,
@@ -130,6 +130,7 @@ def open_desk(world: World, plan: TradingPlan, journal: Journal, studies: Sequen
     asked = {record.request.symbol for record in journal.open_orders()}
     symbols = sorted({study.symbol for study in studies} | held | asked)
     instruments, missing = _listed(world.market, symbols)
+    instruments = _bound(instruments, world.broker.own_filters(list(instruments)))
     return Desk(
         market=world.market,
         broker=world.broker,
@@ -158,6 +159,19 @@ def _listed(
         except UnknownName as error:
             missing[symbol] = f"{symbol}: {error}"
     return found, missing
+
+
+def _bound(
+    instruments: Mapping[str, Instrument], own: Mapping[str, Sequence[Filter]]
+) -> dict[str, Instrument]:
+    """Return the instruments with what binds this account alone, first among their filters."""
+    found = dict(instruments)
+    for symbol, rules in own.items():
+        public = instruments[symbol].filters
+        alone = tuple(rule for rule in rules if rule not in public)
+        if alone:
+            found[symbol] = replace(instruments[symbol], filters=(*alone, *public))
+    return found
 
 
 def prices_of(desk: Desk) -> Prices:

@@ -71,9 +71,11 @@ def wanted(
 
     `native`: once the trail sets the stop, the exchange itself follows with it, where it can.
     """
-    quantity = floor_to_step(min([position.quantity, *largest(instrument)]), instrument.step_size)
     stop, is_trail, target = levels(position, protection)
     legs = (_price(stop, instrument), _price(target, instrument))
+    highest = max(Decimal(repr(position.high_water)), legs[1] or ZERO)
+    most = min([position.quantity, *largest(instrument, highest)])
+    quantity = floor_to_step(most, instrument.step_size)
     if quantity <= 0 or legs == (None, None):
         return None
     reason = rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]

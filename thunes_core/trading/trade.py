@@ -242,7 +242,8 @@ def _between_bars(
     free = sellable(desk.journal.open_orders(), book)
     if free <= 0:
         return Outcome()
-    request = exit_request(book, bar, instrument, reason, attempt=len(records))
+    price = floor.prices[study.symbol]
+    request = exit_request(book, bar, instrument, reason, price, attempt=len(records))
     verdict = judge(within(request, free, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()

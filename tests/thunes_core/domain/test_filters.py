@@ -12,12 +12,14 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
+    MaxAsset,
     MaxOpen,
     MaxPosition,
     Notional,
     PercentPrice,
     PriceFilter,
     TrailingDelta,
+    largest,
 )
 from thunes_core.domain.orders import Leg, OrderRequest, OrderType, Side
 
@@ -106,6 +108,26 @@ CASES: list[tuple[Any, dict[str, Any], dict[str, Any], str]] = [
         {"side": SELL, "price": D("49.99")},
         "PERCENT_PRICE_BY_SIDE",
     ),
+    (MaxAsset("A", D(2)), {"quantity": D(2)}, {"quantity": D("2.001")}, "MAX_ASSET"),
+    (MaxAsset("B", D(200)), {"quantity": D(2)}, {"quantity": D("2.001")}, "MAX_ASSET"),
+    (
+        MaxAsset("B", D(200)),
+        {"side": SELL, "type": MARKET, "quantity": D(2)},
+        {"side": SELL, "type": MARKET, "quantity": D("2.001")},
+        "MAX_ASSET",
+    ),
+    (
+        MaxAsset("B", D(200)),
+        {"price": D(10), "quantity": D(20)},
+        {"price": D("10.01"), "quantity": D(20)},
+        "MAX_ASSET",
+    ),
+    (
+        DELTAS,
+        {"side": SELL, "type": OrderType.TAKE_PROFIT, "trailing_delta": 2000},
+        {"side": SELL, "type": OrderType.TAKE_PROFIT, "trailing_delta": 2001},
+        "TRAILING_DELTA",
+    ),
     (
         DELTAS,
         {"side": SELL, "type": STOP, "trailing_delta": 20},
@@ -131,7 +153,7 @@ def asked(**changed: Any) -> OrderRequest:
     """Return a limit buy of one at 100, changed."""
     given: dict[str, Any] = {"type": LIMIT, "side": BUY, "quantity": D(1), "price": D(100)}
     given |= changed
-    if given["type"] in (MARKET, STOP):
+    if given["type"] in (MARKET, STOP, OrderType.TAKE_PROFIT):
         given["price"] = None
     kind, side, quantity = (given.pop(name) for name in ("type", "side", "quantity"))
     return OrderRequest("X", side, kind, quantity, "id", Leg.ENTRY, **given)
@@ -193,6 +215,27 @@ def test_counts_of_stops_and_lists_bind_only_those(scope):
     for name in ("MAX_NUM_ALGO_ORDERS", "MAX_NUM_ORDER_LISTS"):
         assert broken_filter(asked(), listed(MaxOpen(scope + name, 1)), D(100), crowded) is None
     assert broken_filter(asked(side=SELL), listed(MaxPosition(D(1))), D(100), crowded) is None
+
+
+def test_a_limit_of_another_asset_binds_no_order():
+    """MAX_ASSET is of an asset, not of a symbol; each of two binds by itself."""
+    assert broken_filter(asked(), listed(MaxAsset("C", D(0))), D(100)) is None
+    both = Instrument("X", "A", "B", filters=(MaxAsset("A", D(1)), MaxAsset("B", D(99))))
+    assert broken_filter(asked(), both, D(100)) == ("MAX_ASSET: 100 B is above the 99 of one order")
+
+
+@pytest.mark.parametrize(
+    ("rules", "most"),
+    [
+        ((), []),
+        ((MaxAsset("A", D(3)), LOTS), [D(9), D(3)]),
+        ((MaxAsset("B", D(303)),), [D(3)]),
+        ((MaxAsset("C", D(1)),), []),
+    ],
+)
+def test_the_largest_order_keeps_room_where_its_value_is_limited(rules, most):
+    """Of the quote asset one per cent is kept, for a price that moves before it arrives."""
+    assert largest(Instrument("X", "A", "B", filters=rules), D(100)) == most
 
 
 @pytest.mark.parametrize(

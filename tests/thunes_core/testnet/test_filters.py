@@ -22,6 +22,11 @@ LIMIT_EDGES = [
     ("NOTIONAL", {"price": "50.00", "quantity": "0.1"}, {"price": "49.99", "quantity": "0.1"}),
     ("LOT_SIZE", {"quantity": "0.07"}, {"quantity": "900000.00001"}),
     ("ICEBERG_PARTS", {"icebergQty": "0.1"}, {"icebergQty": "0.09"}),
+    (
+        "ICEBERG_PARTS",
+        {"icebergQty": "0.1", "quantity": "0.99999"},
+        {"icebergQty": "0.1", "quantity": "1.00001"},
+    ),
 ]
 
 
@@ -58,6 +63,19 @@ def test_open_orders_are_counted() -> None:
         order(on, "BUY", "LIMIT", price="90.00", quantity="0.1", **GTC)
     last = order(on, "BUY", "LIMIT", price="90.00", quantity="0.1", **GTC)
     assert last["msg"] == "Filter failure: MAX_NUM_ORDERS"
+
+
+def test_icebergs_are_counted_apart_from_other_orders() -> None:
+    """MAX_NUM_ICEBERG_ORDERS: the third is refused, an order without parts is not."""
+    on = exchange(RISING)
+    rule = {"filterType": "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders": 2}
+    on.market.listing("BTCUSDT").filters["MAX_NUM_ICEBERG_ORDERS"] = rule
+    form = {"price": "90.00", "quantity": "1", **GTC}
+    for _ in range(2):
+        assert "orderId" in order(on, "BUY", "LIMIT", icebergQty="0.5", **form)
+    third = order(on, "BUY", "LIMIT", icebergQty="0.5", **form)
+    assert third == {"code": -1013, "msg": "Filter failure: MAX_NUM_ICEBERG_ORDERS"}
+    assert "orderId" in order(on, "BUY", "LIMIT", **form)
 
 
 def test_position_limit_counts_what_is_held_and_ordered() -> None:

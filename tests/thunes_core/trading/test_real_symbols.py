@@ -53,7 +53,7 @@ def built(instrument: Instrument, price: Decimal, cash: Decimal) -> Iterator[Ord
     protected = wanted(held, BOTH, instrument)
     if protected is not None:
         yield from requests_for(protected, held, START, instrument, 0)
-    yield exit_request(held, START, instrument, "signal")
+    yield exit_request(held, START, instrument, "signal", price)
 
 
 def as_asked(request: OrderRequest) -> NewOrder:

@@ -10,11 +10,10 @@ Add here: a private request the core needs. Keep out: decisions, retries of orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,8 +30,11 @@ from thunes_core.adapters.binance.messages import (
     parse_order,
     replace_parameters,
 )
+from thunes_core.adapters.binance.own_filters import OwnFilters, account_file
+from thunes_core.adapters.binance.pairs import pair_only_after, require_executed
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import SystemClock, from_millis, monotonic_seconds, to_millis
+from thunes_core.domain.instrument import Filter
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderStatus
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
@@ -84,6 +86,7 @@ class BinanceBroker:
         self._synced_at = float("-inf")
         self._latest_ms: int | None = None
         self._client_ids: dict[tuple[str, str], str] = {}
+        self._own = OwnFilters(listings.beside(account_file(api_key)) if listings else None)
 
     @cached_property
     def client(self) -> Client:
@@ -227,6 +230,10 @@ class BinanceBroker:
         """Return the balances that are not zero."""
         return parse_account(self._read(self.client.get_account, "account"))
 
+    def own_filters(self, symbols: Sequence[str]) -> dict[str, tuple[Filter, ...]]:
+        """Return the filters of this account by symbol, asked for once while they are believed."""
+        return self._own.of(symbols, self._my_filters)
+
     @property
     def ws_api_url(self) -> str:
         """Address of the WebSocket API that belongs to this host."""
@@ -247,6 +254,11 @@ class BinanceBroker:
             return None
         told: dict[str, Any] = self._read(self.client.get_account_api_permissions, "key rights")
         return told
+
+    def _my_filters(self, symbol: str) -> Any:
+        self._sync()
+        ask = partial(self.client._get, "myFilters", True, data={"symbol": symbol})
+        return read(ask, what=f"filters of the account on {symbol}", attempts=1)
 
     def _trades(self, symbol: str, start: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._read(
@@ -289,7 +301,10 @@ class BinanceBroker:
     def _heed(self, code: int) -> None:
         if code == WRONG_TIMESTAMP:
             self._synced_at = float("-inf")
-        if code in FILTER_ERRORS and self._listings is not None:
+        if code not in FILTER_ERRORS:
+            return
+        self._own.forget()
+        if self._listings is not None:
             self._listings.forget()
 
     def _read(self, request: Callable[[], T], what: str) -> T:
@@ -316,24 +331,6 @@ class BinanceBroker:
         answer = read(self.client.get_server_time, what="server time")
         self.client.timestamp_offset = answer["serverTime"] - to_millis(SystemClock().now())
         self._synced_at = monotonic_seconds()
-
-
-@contextmanager
-def pair_only_after(list_id: str) -> Iterator[None]:
-    """Turn whatever fails in a cancel into the proof that the pair after it never left."""
-    try:
-        yield
-    except (ExchangeRejected, OutcomeUnknown) as error:
-        raise ExchangeUnavailable(f"pair {list_id}: not sent; {error}") from error
-
-
-def require_executed(told: Sequence[Decimal], expected: Decimal) -> None:
-    """Raise `ExchangeUnavailable` when the orders that a cancel ended executed more meanwhile."""
-    if sum(told) != expected:
-        raise ExchangeUnavailable(
-            f"expected {expected} to be executed of what was cancelled; it was {sum(told)}; "
-            "the pair was not sent, its size is decided anew"
-        )
 
 
 def _cancelled(raw: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Turn Binance's `exchangeInfo` document into instruments.
+"""Turn Binance's `exchangeInfo` document into instruments, and `myFilters` into their filters.
 
 Add here: a filter or field of that document the domain has a type for. Keep out: requests.
 """
@@ -14,6 +14,7 @@ from thunes_core.domain.instrument import (
     Instrument,
     LotSize,
     MarketLotSize,
+    MaxAsset,
     MaxOpen,
     MaxPosition,
     Notional,
@@ -43,18 +44,22 @@ def weight_per_minute(document: Raw) -> int | None:
     return None
 
 
-def _instrument(raw: Raw, everywhere: Iterable[Raw]) -> Instrument:
-    known = (
+def parse_filters(rows: Iterable[Raw]) -> tuple[Filter, ...]:
+    """Return the filters of `rows` that the domain knows, in that order."""
+    return tuple(
         _FILTERS[f["filterType"]](f)
-        for f in (*raw["filters"], *everywhere)
+        for f in rows
         if f["filterType"] in _FILTERS and _KEYS.get(f["filterType"], "filterType") in f
     )
+
+
+def _instrument(raw: Raw, everywhere: Iterable[Raw]) -> Instrument:
     return Instrument(
         symbol=raw["symbol"],
         base_asset=raw["baseAsset"],
         quote_asset=raw["quoteAsset"],
         status=raw["status"],
-        filters=tuple(known),
+        filters=parse_filters((*raw["filters"], *everywhere)),
         base_precision=int(raw["baseAssetPrecision"]),
         quote_precision=int(raw.get("quoteAssetPrecision", raw.get("quotePrecision", 8))),
         order_types=tuple(raw.get("orderTypes", ())),
@@ -141,6 +146,7 @@ _FILTERS: dict[str, Callable[[Raw], Filter]] = {
     "PERCENT_PRICE": _percent_price,
     "PERCENT_PRICE_BY_SIDE": _percent_price_by_side,
     **{scope + kind: _max_open for kind in _MOST for scope in ("", "EXCHANGE_")},
+    "MAX_ASSET": lambda raw: MaxAsset(raw["asset"], Decimal(raw["limit"])),
     "MAX_POSITION": lambda raw: MaxPosition(Decimal(raw["maxPosition"])),
     "TRAILING_DELTA": _trailing,
 }

@@ -24,6 +24,7 @@ WEIGHTS = {
     "avgPrice": 2,
     "exchangeInfo": 20,
     "klines": KLINES_WEIGHT,
+    "myFilters": 40,
     "myTrades": 20,
     "openOrderList": 6,
     "openOrders": 6,

@@ -55,6 +55,11 @@ class Listings:
         beside.write_bytes(orjson.dumps({**self._load(), **fresh}))
         beside.replace(self.path)
 
+    def beside(self, name: str) -> Listings:
+        """Return what remembers something else in the same folder, for as long."""
+        lifetime = timedelta(milliseconds=self._lifetime_ms)
+        return Listings(self.path.with_name(name), lifetime=lifetime, clock=self._clock)
+
     def forget(self) -> None:
         """Make the next reader ask the exchange."""
         self.path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ Add here: a private request the core needs. Keep out: decisions, retries of orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -29,18 +29,18 @@ from thunes_core.adapters.binance.broker import (
     SYNC_SECONDS,
     WITHOUT_SAPI,
     WRONG_TIMESTAMP,
-    pair_only_after,
-    require_executed,
 )
 from thunes_core.adapters.binance.classify import code_of_new_order, never_left, proved
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
+from thunes_core.adapters.binance.pairs import pair_only_after, require_executed
 from thunes_core.adapters.ccxt.client import Connection, Keys, connect
 from thunes_core.adapters.ccxt.exact import require_exact
 from thunes_core.adapters.ccxt.markets import Markets
 from thunes_core.adapters.ccxt.messages import parse_account, parse_fill, parse_order, unify
 from thunes_core.adapters.limiter import WeightLimiter
 from thunes_core.clock import from_millis, monotonic_seconds, to_millis
+from thunes_core.domain.instrument import Filter
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.portfolio import Account
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
@@ -242,6 +242,10 @@ class CcxtBroker:
     def account(self) -> Account:
         """Return the balances that are not zero."""
         return self._read(lambda: parse_account(self._exchange.fetch_balance()), "account")
+
+    def own_filters(self, _symbols: Sequence[str]) -> Mapping[str, tuple[Filter, ...]]:
+        """Return none: CCXT has no word for them, a refusal by the exchange names one."""
+        return {}
 
     def key_permissions(self) -> dict[str, Any] | None:
         """Return what the key may do; None at a host that does not tell (test networks)."""

@@ -10,7 +10,7 @@ Add here: a request that paper answers. Keep out: decisions, the ledger, stores,
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from thunes_core.adapters.paper.purse import REFUSED, Purse
 from thunes_core.adapters.paper.resting import LIMITS, STOPS, Hit, Move, first_stops, hit
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.filters import broken_filter
-from thunes_core.domain.instrument import Instrument, floor_to_step
+from thunes_core.domain.instrument import Filter, Instrument, floor_to_step
 from thunes_core.domain.limits import Costs
 from thunes_core.domain.orders import (
     ZERO,
@@ -44,7 +44,6 @@ NO_SUCH_ORDER = -2011
 BROKEN_FILTER = -1013
 CANCEL_FAILED = -2022
 SIZED_BY_FILL = "OPO"
-QUOTE_ASSET = "USDT"
 LATE = timedelta(seconds=60)
 _INSIDE = timedelta(milliseconds=1)
 
@@ -54,8 +53,7 @@ class PaperBroker:
 
     `cash` is what a new account begins with, in `quote_asset`. `fee_in` says which asset a buy's
     fee is taken from. `resolution` is the interval of the bars that resting orders are judged on;
-    a bar that was under way for more than a minute when an order was sent is left out for it.
-    `synchronous` is SQLite's pragma.
+    a bar under way for over a minute when an order came is left out. `synchronous` is a pragma.
     """
 
     settle_time = timedelta(0)
@@ -69,7 +67,7 @@ class PaperBroker:
         costs: Costs,
         cash: Decimal,
         *,
-        quote_asset: str = QUOTE_ASSET,
+        quote_asset: str = "USDT",
         fee_in: Literal["base", "quote"] = "base",
         resolution: Interval = Interval.M1,
         synchronous: str = "FULL",
@@ -211,6 +209,10 @@ class PaperBroker:
         """Return the balances."""
         with self._judged(None) as connection:
             return store.read_account(connection)
+
+    def own_filters(self, _symbols: Sequence[str]) -> Mapping[str, tuple[Filter, ...]]:
+        """Return none: nobody sets limits to an account of our own."""
+        return {}
 
     @contextmanager
     def _judged(self, symbol: str | None) -> Iterator[sqlite3.Connection]:
