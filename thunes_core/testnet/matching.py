@@ -153,11 +153,8 @@ class Exchange:
         if not order.waits:
             self._work(order, price, time_ms)
             return
-        stop = order.asked.stop_price
-        if order.asked.trailing_delta is not None:
-            order.activates_falling = stop is not None and stop < price
-            if stop is None:
-                self._begin_trail(order, price, time_ms)
+        if order.asked.trailing_delta is not None and order.asked.stop_price is None:
+            self._begin_trail(order, price, time_ms)
         if is_past_stop(order.asked, price):
             self._reach(order, Crossing(time_ms, float(price)))
         else:
@@ -191,7 +188,7 @@ class Exchange:
         price = traded.price(self.present_ms)
         for order in self.records.open_orders(symbol):
             order.checked_ms = self.present_ms
-            waiting = order.waits and is_past_stop(order.asked, price)
+            waiting = order.waits and not order.trails and is_past_stop(order.asked, price)
             resting = not order.waits and crosses(order.asked, price)
             if order.status is not Status.PENDING_NEW and (waiting or resting):
                 self._reach(order, Crossing(self.present_ms, float(price)))
@@ -251,7 +248,7 @@ class Exchange:
         if crossing.jump is not None:
             price = Decimal(str(round(crossing.jump, 8)))
         self._event_price[order.symbol] = price
-        if order.waits and order.asked.trailing_delta is not None and order.trail_extreme is None:
+        if order.waits and order.asked.trailing_delta is not None and not order.trails:
             self._begin_trail(order, price, time_ms)
             self._watch(order)
             return

@@ -109,7 +109,7 @@ class NewOrder:
 
     @property
     def triggers_falling(self) -> bool:
-        """True when a falling price sets the stop off."""
+        """True when a falling price meets the stop price, which sets it off or lets it trail."""
         return (self.side is Side.SELL) == (self.type in STOP_LOSSES)
 
 
@@ -155,8 +155,6 @@ class ExchangeOrder:
     held: Decimal = ZERO
     resume_ms: int = NEVER_MS
     """When a thinly filled order may fill again."""
-    activates_falling: bool = False
-    """A trailing stop with a stop price begins when the price falls (or rises) to it."""
     trail_extreme: Decimal | None = None
     """Best price since a trailing stop began to trail; None before."""
     trailing_ms: int = NEVER_MS
@@ -189,6 +187,11 @@ class ExchangeOrder:
     def is_limit(self) -> bool:
         """True when it executes at its price or better."""
         return self.asked.type in LIMITS
+
+    @property
+    def trails(self) -> bool:
+        """True when a trailing stop has begun to follow the price."""
+        return self.trail_extreme is not None
 
     @property
     def limit_price(self) -> Decimal:

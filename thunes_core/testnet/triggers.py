@@ -48,13 +48,18 @@ def _resumed(order: ExchangeOrder, traded: Traded, until_ms: int) -> Crossing | 
 
 
 def _trailed(order: ExchangeOrder, traded: Traded, until_ms: int) -> Crossing | None:
+    """Find where a trailing stop begins, by its stop price; then where it goes off.
+
+    A sell trails the highest price and goes off below it, a buy the lowest, whatever the type:
+    https://github.com/binance/binance-spot-api-docs/blob/master/faqs/trailing-stop-faq.md
+    """
     asked = order.asked
     if order.trail_extreme is None:
         return traded.first_crossing(
             order.checked_ms,
             until_ms,
             asked.stop_price or Decimal(0),
-            falling=order.activates_falling,
+            falling=asked.triggers_falling,
             touch=True,
         )
     found, extreme = traded.series_until(until_ms).trail(
@@ -62,7 +67,7 @@ def _trailed(order: ExchangeOrder, traded: Traded, until_ms: int) -> Crossing | 
         until_ms,
         float(order.trail_extreme),
         float((asked.trailing_delta or 0) * BASIS_POINT),
-        falling=asked.triggers_falling,
+        falling=not order.is_buy,
     )
     order.trail_extreme = Decimal(str(round(extreme, 8)))
     return found
@@ -76,7 +81,7 @@ def crosses(asked: NewOrder, last: Decimal) -> bool:
 
 
 def is_past_stop(asked: NewOrder, last: Decimal) -> bool:
-    """True when a stop would go off at once while the last price is `last`."""
-    if asked.stop_price is None or asked.trailing_delta is not None:
+    """True when a stop would go off, or begin to trail, at once while the last price is `last`."""
+    if asked.stop_price is None:
         return False
     return last <= asked.stop_price if asked.triggers_falling else last >= asked.stop_price

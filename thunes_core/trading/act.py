@@ -13,13 +13,15 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.trading.guard import in_doubt, refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import drop
+from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
 from thunes_core.trading.resting import resting_orders
 from thunes_core.trading.send import deliver, send
 from thunes_core.trading.world import Study
 
 Verdict = ApprovedOrder | RefusedOrder
 SOLD_ALREADY, HELD_BACK = "sold_already", "held_back"
+NEVER_CAME = (NEVER_LEFT, NOT_EXECUTED, HELD_BACK)
+"""Codes of orders that never reached the exchange, and never will."""
 MOST_SWAPS = 2
 """How often an exit is asked for together with the cancel of what protects, before one by one."""
 
@@ -68,8 +70,9 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     request, notes = approved.request, list[str]()
     book_of = desk.journal, study.strategy, study.symbol
     resting = resting_orders(*book_of) if request.reduces else []
-    if resting and _is_swappable(desk, approved, resting):
-        return _swap(desk, study, approved, resting)
+    swapped = _swappable(desk, approved, resting) if resting else None
+    if swapped is not None:
+        return _swap(desk, study, approved, resting, swapped)
     if request.reduces:
         notes += take_back(desk, resting)
         if not resting:
@@ -88,29 +91,40 @@ def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
     return [*notes, note] if note else notes
 
 
-def _is_swappable(desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRecord]) -> bool:
-    """True when one request can cancel what rests and sell; not after it was refused twice."""
+def _swappable(
+    desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRecord]
+) -> OrderRecord | None:
+    """Return the order that one request can cancel, with its list, and sell; None: one by one.
+
+    What is known to rest before what may rest: the sale of that request is made only where its
+    cancel succeeds, so that nothing is sold while the coins are still another's. Not after it was
+    refused twice.
+    """
     record = desk.journal.order(approved.request.client_order_id)
     if record is None or not desk.instruments[approved.request.symbol].replaces:
-        return False
-    known = any(one.status in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED} for one in resting)
-    lists = {one.request.list_id or one.client_order_id for one in resting}
+        return None
+    known = [one for one in resting if not one.status.is_in_flight] or list(resting)
+    lists = {one.request.list_id or one.client_order_id for one in known}
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
-    refused = [one for one in before if one.request.reduces and not one.request.rests]
-    tried = sum(one.status is OrderStatus.REJECTED for one in refused)
-    return known and len(lists) == 1 and tried < MOST_SWAPS
+    sales = [one for one in before if one.request.reduces and not one.request.rests]
+    refused = [one for one in sales if one.status is OrderStatus.REJECTED]
+    tried = sum(one.code not in NEVER_CAME for one in refused)
+    return known[0] if len(lists) == 1 and tried < MOST_SWAPS else None
 
 
 def _swap(
-    desk: Desk, study: Study, approved: ApprovedOrder, resting: Sequence[OrderRecord]
+    desk: Desk,
+    study: Study,
+    approved: ApprovedOrder,
+    resting: Sequence[OrderRecord],
+    swapped: OrderRecord,
 ) -> list[str]:
     """Cancel what protects and sell in one request, so that nothing stands bare in between."""
-    open_one = next(one for one in resting if not one.status.is_in_flight)
     note = deliver(
         desk.broker,
         desk.journal,
         [approved],
-        lambda: [desk.broker.replace(open_one.client_order_id, approved)],
+        lambda: [desk.broker.replace(swapped.client_order_id, approved)],
     )
     refresh_all(desk, [one.client_order_id for one in resting])
     book_new_fills(desk, [study.symbol])

@@ -21,7 +21,7 @@ from thunes_core.trading.guard import is_bare, leave
 from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.stops import Protected, requests_for
-from thunes_core.trading.trade import protect, wanted_now
+from thunes_core.trading.trade import leave_again, protect, wanted_now
 from thunes_core.trading.world import Study
 
 PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 3, *[5] * 14))
@@ -84,6 +84,7 @@ def _look_again(floor: Floor, studies: Sequence[Study], now: datetime) -> list[s
     notes = resolve(desk.broker, desk.journal, now)
     book_new_fills(desk, _symbols(studies))
     notes += drop_lost(desk.broker, desk.journal, now)
+    notes += [note for study in studies for note in leave_again(floor, study)]
     return [*notes, *(note for study in studies for note in protect(floor, study))]
 
 

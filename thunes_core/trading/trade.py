@@ -30,7 +30,7 @@ from thunes_core.errors import (
     NoChampion,
 )
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import Outcome, Verdict, send_all
+from thunes_core.trading.act import NEVER_CAME, Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
@@ -150,6 +150,20 @@ def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
         refused=(*done.refused, *then.refused),
         notes=(*done.notes, *then.notes),
     )
+
+
+def leave_again(floor: Floor, study: Study) -> Sequence[str]:
+    """Make an exit anew that provably never came to the exchange, as it was decided."""
+    journal = floor.desk.journal
+    book = journal.position(study.strategy, study.symbol)
+    if book is None or not book.is_open or book.last_bar is None:
+        return ()
+    asked = journal.orders_of(study.strategy, study.symbol, book.last_bar)
+    at_once = [one for one in asked if not one.request.rests]
+    if not at_once or at_once[-1].request.level or at_once[-1].code not in NEVER_CAME:
+        return ()
+    done = _between_bars(floor, study, book, book.last_bar)
+    return [f"{one.client_order_id}: sold anew" for one in done.orders] + [*done.notes]
 
 
 def _is_refused_exit(order: OrderRecord) -> bool:

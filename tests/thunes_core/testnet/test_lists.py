@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.thunes_core.testnet.calls import order, send_signed, signed
-from tests.thunes_core.testnet.markets import HOUR_MS, RISING, START_MS, Ohlc, exchange, step
+from tests.thunes_core.testnet.markets import (
+    HOUR_MS,
+    RISING,
+    START_MS,
+    Ohlc,
+    exchange,
+    market,
+    step,
+)
 from tests.thunes_core.testnet.shapes import differences, example
 from thunes_core.domain.limits import Costs
+from thunes_core.testnet.clock import SteppedClock
 from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.options import Options
+from thunes_core.testnet.series import PathOrder
 from thunes_core.testnet.settlement import terms_of
 
 D = Decimal
@@ -429,9 +440,87 @@ def test_trailing_does_not_depend_on_how_often_anybody_looks() -> None:
 def test_trailing_with_a_stop_price_begins_there() -> None:
     """It begins at 108; one percent below the later high of 110 is 108.90."""
     on = long(TRAILS)
-    order(on, "SELL", "STOP_LOSS", trailingDelta=100, stopPrice="108.00", quantity="1")
+    order(on, "SELL", "TAKE_PROFIT", trailingDelta=100, stopPrice="108.00", quantity="1")
     step(on, 3)
     assert signed(on, "GET", "myTrades", **MINE)[0]["price"] == "108.90000000"
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "price"),
+    [
+        ("STOP_LOSS", "SELL", "108.00"),
+        ("TAKE_PROFIT", "SELL", "92.00"),
+        ("STOP_LOSS", "BUY", "92.00"),
+        ("TAKE_PROFIT", "BUY", "108.00"),
+    ],
+)
+def test_trailing_from_a_price_that_was_passed_already_is_refused(
+    kind: str, side: str, price: str
+) -> None:
+    """The rules of trigger prices bind trailing orders too: above or below the market by type."""
+    on = long(TRAILS)
+    answer = order(on, side, kind, trailingDelta=100, stopPrice=price, quantity="0.5")
+    assert (answer["code"], answer["msg"]) == (-2010, "Order would trigger immediately.")
+
+
+# The scenarios of Binance's FAQ on trailing stops, a candle for each straight line of trades:
+# https://github.com/binance/binance-spot-api-docs/blob/master/faqs/trailing-stop-faq.md
+D_PATH = "41500 39000 45000 44000 46500 43012.5"
+SCENARIOS = {
+    "A": ("BUY", "STOP_LOSS_LIMIT", 44_000, 500, 45_000, "37000 46000 42000 44100"),
+    "B": ("SELL", "STOP_LOSS_LIMIT", 39_000, 1000, 38_000, "41500 37000 41000 36900"),
+    "C": ("BUY", "TAKE_PROFIT_LIMIT", 38_000, 850, 38_500, "42000 37000 39000 38000 40145"),
+    "D": ("SELL", "TAKE_PROFIT_LIMIT", 42_000, 750, 41_000, D_PATH),
+    "E": ("SELL", "STOP_LOSS_LIMIT", None, 700, 39_000, "42000 39500 45500 42315"),
+}
+HALFWAY = 0.66
+"""Of a candle in one colour: until two thirds of its time the path has not come to its end."""
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_scenarios_of_the_faq_on_trailing_stops(name: str) -> None:
+    """It waits until the very last trade of each, which sets it off."""
+    side, kind, stop, delta, price, path = SCENARIOS[name]
+    turns = [40_000.0, *map(float, path.split())]
+    rows = [(a, max(a, b), min(a, b), b) for a, b in pairwise(turns)]
+    balances = {"BTC": D(1), "USDT": D(99_000)}
+    options = Options(balances=balances, terms=FREE.terms)
+    venue = market(rows, PathOrder.COLOUR)
+    on = Exchange(venue, SteppedClock(START_MS), options)
+    begin = {} if stop is None else {"stopPrice": str(stop)}
+    order(on, side, kind, trailingDelta=delta, price=str(price), quantity="1", **GTC, **begin)
+    (asked,) = on.records.open_orders()
+    step(on, len(rows) - 1 + HALFWAY)
+    assert asked.waits
+    step(on, 1 - HALFWAY)
+    assert not asked.waits
+    assert START_MS + (len(rows) - 1 + HALFWAY) * HOUR_MS < asked.working_ms
+
+
+def test_a_pair_may_take_the_profit_by_a_trail_above_and_a_stop_below() -> None:
+    """The trail that begins leaves the stop in force; the one that goes off ends the other."""
+    pair = {
+        **{name: OCO[name] for name in ("symbol", "side", "quantity")},
+        "aboveType": "TAKE_PROFIT",
+        "aboveStopPrice": "108.00",
+        "aboveTrailingDelta": 200,
+        "belowType": "STOP_LOSS",
+        "belowStopPrice": "95.00",
+    }
+    on = long(TRAILS)
+    assert "orderReports" in place_list(on, "oco", **pair)
+    step(on, 2)
+    assert statuses(on) == ["NEW", "NEW"]
+    above = next(o for o in on.records.open_orders() if str(o.asked.type) == "TAKE_PROFIT")
+    assert above.trails
+    step(on, 1)
+    assert sorted(statuses(on)) == ["EXPIRED", "FILLED"]
+    assert signed(on, "GET", "myTrades", **MINE)[0]["price"] == "107.80000000"
+    on = long(FALLING)
+    place_list(on, "oco", **pair)
+    step(on, 2)
+    assert sorted(statuses(on)) == ["EXPIRED", "FILLED"]
+    assert signed(on, "GET", "myTrades", **MINE)[0]["price"] == "95.00000000"
 
 
 def test_trailing_leapt_over_by_an_open_fills_there() -> None:
