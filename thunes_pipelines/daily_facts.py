@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from thunes_core.reporting.facts import (
     RiskFact,
     TradeFact,
 )
+from thunes_pipelines.partitions import day_edges
 from thunes_pipelines.promises import Promises
 
 if TYPE_CHECKING:
@@ -74,12 +75,6 @@ def daily_facts(
         band=around.promises.band,
         bar_interval=settings.interval.duration,
     )
-
-
-def day_edges(day: date) -> tuple[datetime, datetime]:
-    """Return start and end (excluded) of a UTC day."""
-    start = datetime.combine(day, time(), UTC)
-    return start, start + timedelta(days=1)
 
 
 def _equity_before(ledger: Ledger, marks: pl.DataFrame, start: datetime) -> Decimal | None:

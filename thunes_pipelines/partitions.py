@@ -8,7 +8,7 @@ Add here: a partitioning that two assets share. Keep out: what is done in a part
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -62,6 +62,12 @@ def month_window(month: str) -> tuple[datetime, datetime]:
     """
     start = datetime.strptime(month, MONTH_FORMAT).replace(tzinfo=UTC)
     return start, (start + timedelta(days=32)).replace(day=1)
+
+
+def day_edges(day: date) -> tuple[datetime, datetime]:
+    """Return start and end (excluded) of a UTC day."""
+    start = datetime.combine(day, time(), UTC)
+    return start, start + timedelta(days=1)
 
 
 def months_due(now: datetime) -> list[str]:

@@ -15,7 +15,6 @@ from thunes_core.settings import Settings
 from thunes_core.trading.world import Study
 from thunes_pipelines import partitions, policies
 from thunes_pipelines.assets.market import bars_key, configured_interval
-from thunes_pipelines.daily_facts import day_edges
 from thunes_pipelines.failures import told_plainly
 from thunes_pipelines.resources.house import House
 
@@ -35,7 +34,7 @@ from thunes_pipelines.resources.house import House
 )
 def live_parity(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
     """Compare the day of the partition, study by study; differences are shown, not raised."""
-    day = day_edges(date.fromisoformat(context.partition_key))
+    day = partitions.day_edges(date.fromisoformat(context.partition_key))
     with told_plainly():
         rows = _rows(house, day)
     promised = {"promise": _promise(house.settings())}

@@ -1,40 +1,15 @@
 """The daily report as an asset: written as files, shown in the UI with its plot.
 
-A report is also written while the exchange, or MLflow, is out of reach: what it does not know, it
-says.
-
-Add here: an asset that tells people. Keep out: facts (`daily_facts`), wording and plots (core).
+Add here: an asset that tells people. Keep out: what it does (`thunes_pipelines.daily_writing`).
 """
 
-import base64
-import logging
-from contextlib import closing
-from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
 import dagster as dg
 
-from thunes_core.adapters.report_files import ReportPaths, write_report
-from thunes_core.clock import SystemClock
-from thunes_core.domain.parameters import study_key
-from thunes_core.errors import OutsideFailed, ThunesError
-from thunes_core.reporting.alerts import Alert, Severity
-from thunes_core.reporting.daily import DailyReport, attention, headline
-from thunes_core.reporting.daily import daily_report as write
-from thunes_core.reporting.facts import DailyFacts
-from thunes_core.settings import Settings
 from thunes_pipelines import partitions, policies
-from thunes_pipelines.daily_facts import Surroundings, daily_facts, day_edges
-from thunes_pipelines.failures import told_plainly
-from thunes_pipelines.promises import promises
-from thunes_pipelines.resources import wiring
 from thunes_pipelines.resources.house import House
-
-if TYPE_CHECKING:
-    from thunes_core.adapters.ledger import Ledger
-
-_log = logging.getLogger(__name__)
 
 
 @dg.multi_asset(
@@ -59,99 +34,11 @@ _log = logging.getLogger(__name__)
 )
 def daily_report(context: dg.AssetExecutionContext, house: House) -> dg.MaterializeResult[Any]:
     """Gather the day's facts, write the report and leave it where people find it."""
-    from thunes_core.adapters.ledger.export import export_new
+    from thunes_pipelines.daily_writing import write_day  # what no tick needs
 
-    day = date.fromisoformat(context.partition_key)
-    settings = house.settings()
-    with told_plainly(), closing(house.ledger()) as ledger:
-        studies = partitions.configured_studies(settings)
-        around = _surroundings(context, house, ledger, settings, day)
-        facts = daily_facts(ledger, day, settings, studies, around)
-        report = write(facts)
-        paths = write_report(settings.reports_root, day, report)
-        exported = export_new(ledger, settings.home / "audit")
-        wiring.alerts(settings).send(_message(facts, report))
-    context.log.info(report.text)
-    return dg.MaterializeResult(
-        metadata={**_metadata(facts, report, paths), "audit_lines_exported": exported}
-    )
-
-
-def _surroundings(
-    context: dg.AssetExecutionContext, house: House, ledger: "Ledger", settings: Settings, day: date
-) -> Surroundings:
-    now, quote_asset, prices = _exchange_says(house, settings)
-    studies, until = partitions.configured_studies(settings), min(now, day_edges(day)[1])
-    return Surroundings(
-        now=now,
-        quote_asset=quote_asset,
-        prices=prices,
-        evidence=_evidence(house),
-        failures=_failed_ticks(context.instance, day),
-        promises=promises(ledger, house.bars(), settings, studies, until),
-    )
-
-
-def _exchange_says(house: House, settings: Settings) -> tuple[datetime, str, dict[str, Decimal]]:
-    """Return the exchange's clock, quote asset and prices; the machine's clock when it is dead."""
-    try:
-        market = house.market()
-        now = market.server_time()
-        listed = market.instruments(settings.symbols)
-        prices = {symbol: market.price(symbol) for symbol in settings.symbols}
-        return now, listed[settings.symbols[0]].quote_asset, prices
-    except OutsideFailed as error:
-        _log.warning("the report is written without the exchange: %s", error)
-        return SystemClock().now(), "quote", {}
-
-
-def _evidence(house: House) -> dict[str, dict[str, float]]:
-    """Return the figures of each champion's evidence by study; empty when MLflow is down."""
-    try:
-        versions = house.registry().versions()
-    except ThunesError as error:
-        _log.warning("the report is written without evidence: %s", error)
-        return {}
-    return {
-        study_key(v["strategy"], v["symbol"], v["interval"]): dict(v["evidence"])
-        for v in versions
-        if "champion" in v["aliases"]
-    }
-
-
-def _failed_ticks(instance: dg.DagsterInstance, day: date) -> int:
-    """Count runs of the job `trade` that failed on that day of the machine's clock."""
-    start, end = day_edges(day)
-    failed = dg.RunsFilter(
-        job_name="trade",
-        statuses=[dg.DagsterRunStatus.FAILURE],
-        created_after=start,
-        created_before=end,
-    )
-    return instance.get_runs_count(failed)
-
-
-def _message(facts: DailyFacts, report: DailyReport) -> Alert:
-    """Return the summary that goes to people; a warning when somebody must look."""
-    severity = Severity.WARNING if attention(facts) else Severity.INFO
-    return Alert(facts.now, "daily_report", severity, headline(facts), report.text)
-
-
-def _metadata(facts: DailyFacts, report: DailyReport, paths: ReportPaths) -> dict[str, Any]:
-    picture = base64.b64encode(report.plot).decode()
-    return {
-        "headline": headline(facts),
-        "plot": dg.MetadataValue.md(f"![equity and drawdown](data:image/png;base64,{picture})"),
-        "report": dg.MetadataValue.md(report.markdown),
-        "path": dg.MetadataValue.path(paths.html),
-        "pnl": float(facts.pnl) if facts.pnl is not None else None,
-        "equity": float(facts.equity_after) if facts.equity_after is not None else None,
-        "closed_trades": len(facts.closed),
-        "win_rate": facts.win_rate,
-        "ticks": facts.health.ticks,
-        "trading_state": str(facts.risk.state),
-        "audit_head": facts.audit.head,
-    }
+    told = write_day(context.instance, house, date.fromisoformat(context.partition_key))
+    context.log.info(told.text)
+    return dg.MaterializeResult(metadata=told.metadata)
 
 
 ASSETS = [daily_report]
