@@ -161,6 +161,7 @@ def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge)
         notes += tried.notes
         if tried.again or not _was_refused(desk, book, approved[0]):
             return _Try(notes, tried.again)
+        protected = protected.without_activation() if protected.activation else protected
     reason = approved[0].request.reason
     return _Try([*notes, *leave(desk, book, reason, judge, "protection was refused")])
 

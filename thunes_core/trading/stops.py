@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from thunes_core.domain.instrument import Instrument, TrailingDelta, floor_to_step, largest
 from thunes_core.domain.limits import Protection
@@ -42,8 +42,10 @@ _TRAILS = rules.REASONS[rules.TRAILING_STOP]
 class Protected:
     """What rests: quantity in base units, prices in quote units; None where there is no such leg.
 
-    `trail` is the distance, in basis points, at which the exchange itself lets the stop follow.
-    Two are equal when quantity, prices and trail are; the stop's reason is only told.
+    `trail` is the distance, in basis points, at which the exchange itself lets a stop follow. Where
+    there is an `activation` that is another order, above the market: it follows once the price has
+    been there, and until it goes off the stop stays beside it. Two are equal when quantity, prices
+    and trail are; the stop's reason is only told.
     """
 
     quantity: Decimal
@@ -51,6 +53,16 @@ class Protected:
     target: Decimal | None
     stop_reason: str = field(default="stop_loss", compare=False)
     trail: int | None = None
+    activation: Decimal | None = None
+
+    @property
+    def upper(self) -> Decimal | None:
+        """What stands above the market: the target, or where a trail begins."""
+        return self.target or self.activation
+
+    def without_activation(self) -> Protected:
+        """Return what rests where the price has passed the activation: the stop, else the trail."""
+        return replace(self, activation=None, trail=None if self.stop else self.trail)
 
 
 def trail_of(protection: Protection, instrument: Instrument) -> int | None:
@@ -65,22 +77,49 @@ def trail_of(protection: Protection, instrument: Instrument) -> int | None:
 
 
 def wanted(
-    position: Position, protection: Protection, instrument: Instrument, *, native: bool = False
+    position: Position,
+    protection: Protection,
+    instrument: Instrument,
+    *,
+    native: bool = False,
+    price: Decimal = ZERO,
 ) -> Protected | None:
     """Return what should rest for `position`; None when it is flat or nothing is switched on.
 
-    `native`: once the trail sets the stop, the exchange itself follows with it, where it can.
+    `native`: the exchange itself follows with the trail, where it can: from the latest traded
+    `price` on once the trail sets the stop, or from where it will.
     """
-    stop, is_trail, target = levels(position, protection)
+    trail = trail_of(protection, instrument) if native else None
+    seen = position.high_water if trail is None else max(position.high_water, float(price))
+    stop, is_trail, target = levels(replace(position, high_water=seen), protection)
     legs = (_price(stop, instrument), _price(target, instrument))
+    above = None if is_trail or legs[1] else _activation(position, protection, trail, instrument)
     highest = max(Decimal(repr(position.high_water)), legs[1] or ZERO)
     most = min([position.quantity, *largest(instrument, highest)])
     quantity = floor_to_step(most, instrument.step_size)
-    if quantity <= 0 or legs == (None, None):
+    if quantity <= 0 or (legs == (None, None) and above is None):
         return None
-    reason = rules.REASONS[rules.TRAILING_STOP if is_trail else rules.STOP_LOSS]
-    trail = trail_of(protection, instrument) if native and is_trail else None
-    return Protected(quantity, *legs, reason, trail)
+    reason = _TRAILS if is_trail else rules.REASONS[rules.STOP_LOSS]
+    return Protected(quantity, *legs, reason, trail if is_trail or above else None, above)
+
+
+def _activation(
+    position: Position, protection: Protection, trail: int | None, instrument: Instrument
+) -> Decimal | None:
+    """Return the price from which a trail of the exchange's sets the stop; None where it cannot.
+
+    It is the first at which the trail is armed and not below the fixed stop, up to the next tick.
+    """
+    rule = instrument.find(TrailingDelta)
+    taken = rule is None or (trail is not None and rule.min_above <= trail <= rule.max_above)
+    if trail is None or not taken or not instrument.takes(OrderType.TAKE_PROFIT):
+        return None
+    entry = float(position.average_price)
+    armed = entry * (1.0 + protection.trailing_activation)
+    fixed = entry * (1.0 - protection.stop_loss) if protection.stop_loss else 0.0
+    begins = max(armed, fixed / (1.0 - trail / BASIS_POINTS))
+    tick = instrument.tick_size or Decimal("1e-8")
+    return (Decimal(repr(begins)) / tick).to_integral_value(ROUND_CEILING) * tick
 
 
 def resting(records: Iterable[OrderRecord]) -> Protected | None:
@@ -90,11 +129,13 @@ def resting(records: Iterable[OrderRecord]) -> Protected | None:
         return None
     stop, target = legs.get(Leg.STOP), legs.get(Leg.TARGET)
     quantity = min(record.request.quantity - record.executed_quantity for record in legs.values())
+    deltas = [record.request.trailing_delta for record in legs.values()]
     return Protected(
         quantity,
         stop.request.stop_price if stop else None,
         target.request.price if target else None,
-        trail=stop.request.trailing_delta if stop else None,
+        trail=next((delta for delta in deltas if delta is not None), None),
+        activation=target.request.stop_price if target else None,
     )
 
 
@@ -104,22 +145,44 @@ def fits(rests: Protected | None, desired: Protected | None, instrument: Instrum
     A pair cannot be moved in one request. So one that came with an entry, and stands where the
     expected price had it instead of the price really paid, stays within `PAIR_ROOM`; and so does
     one that leaves out less than an order of its own could sell. What trails is moved, but for a
-    trail of the exchange's own, which stands where it likes.
+    trail of the exchange's own, which stands where it likes. A fixed stop is not taken away for one
+    that begins later: it is replaced, in one request, once the trail sets the stop.
     """
     if rests == desired:
         return True
     if rests is None or desired is None:
         return False
-    if desired.trail is not None:
-        return replace(rests, stop=None) == replace(desired, stop=None)
-    if desired.stop_reason == _TRAILS:
+    if rests.activation and desired.activation and rests.trail == desired.trail:
+        return _stands_near(rests, desired, instrument)
+    if desired.trail is not None and rests.trail is not None:
+        return _anywhere(rests) == _anywhere(desired)
+    if desired.activation is not None:
+        return rests == replace(desired, trail=None, activation=None)
+    if desired.stop_reason == _TRAILS or not (rests.stop and rests.target and desired.target):
         return False
-    if not (rests.stop and rests.target and desired.stop and desired.target):
-        return False
-    near = abs(rests.stop - desired.stop) <= PAIR_ROOM * desired.stop
-    near = near and abs(rests.target - desired.target) <= PAIR_ROOM * desired.target
-    left_out = desired.quantity - rests.quantity
-    return near and left_out >= ZERO and _is_too_small(left_out, desired.stop, instrument)
+    return _stands_near(rests, desired, instrument)
+
+
+def _stands_near(rests: Protected, desired: Protected, instrument: Instrument) -> bool:
+    """True when the orders of one list stand within `PAIR_ROOM` of where they should."""
+    pairs = ((rests.stop, desired.stop), (rests.upper, desired.upper))
+    left_out, lowest = desired.quantity - rests.quantity, desired.stop or desired.upper or ZERO
+    return (
+        all(_is_near(*pair) for pair in pairs)
+        and left_out >= ZERO
+        and (not left_out or _is_too_small(left_out, lowest, instrument))
+    )
+
+
+def _anywhere(trail: Protected) -> Protected:
+    """Return a trail of the exchange's without where it stands."""
+    return replace(trail, stop=None, activation=None)
+
+
+def _is_near(stands: Decimal | None, should: Decimal | None) -> bool:
+    if stands is None or should is None:
+        return stands is should
+    return abs(stands - should) <= PAIR_ROOM * should
 
 
 def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
@@ -130,9 +193,9 @@ def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> 
 def requests_for(
     protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
 ) -> tuple[OrderRequest, ...]:
-    """Return the orders that make up `protected`: a stop, a target, or a pair of both."""
+    """Return the orders that make up `protected`: a stop, what stands above, or a pair of both."""
     stop = _stop(protected, position, bar, instrument, attempt) if protected.stop else None
-    target = _target(protected, position, bar, attempt) if protected.target else None
+    target = _above(protected, position, bar, attempt) if protected.upper else None
     if stop is None or target is None:
         return tuple(request for request in (stop, target) if request is not None)
     pair = client_order_id(position.strategy, position.symbol, bar, Leg.TARGET, attempt)
@@ -143,6 +206,7 @@ def _stop(
     protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
 ) -> OrderRequest:
     at_market = instrument.takes(OrderType.STOP_LOSS)
+    trail = protected.trail if protected.activation is None else None
     room = (protected.stop or ZERO) * (1 - LIMIT_ROOM)
     return OrderRequest(
         symbol=position.symbol,
@@ -153,25 +217,29 @@ def _stop(
         leg=Leg.STOP,
         reason=protected.stop_reason,
         price=None if at_market else floor_to_step(room, instrument.tick_size),
-        stop_price=protected.stop if protected.trail is None else None,
-        trailing_delta=protected.trail,
+        stop_price=protected.stop if trail is None else None,
+        trailing_delta=trail,
         time_in_force=None if at_market else TimeInForce.GTC,
         reduces=True,
     )
 
 
-def _target(protected: Protected, position: Position, bar: datetime, attempt: int) -> OrderRequest:
+def _above(protected: Protected, position: Position, bar: datetime, attempt: int) -> OrderRequest:
+    """Return the target, or the trail that begins at its activation."""
+    trails = protected.activation is not None
     return OrderRequest(
         symbol=position.symbol,
         side=Side.SELL,
-        type=OrderType.LIMIT_MAKER,
+        type=OrderType.TAKE_PROFIT if trails else OrderType.LIMIT_MAKER,
         quantity=protected.quantity,
         client_order_id=client_order_id(
             position.strategy, position.symbol, bar, Leg.TARGET, attempt
         ),
         leg=Leg.TARGET,
-        reason=rules.REASONS[rules.TAKE_PROFIT],
+        reason=_TRAILS if trails else rules.REASONS[rules.TAKE_PROFIT],
         price=protected.target,
+        stop_price=protected.activation,
+        trailing_delta=protected.trail if trails else None,
         reduces=True,
     )
 

@@ -15,6 +15,7 @@ from functools import partial
 import polars as pl
 
 from thunes_core.domain.orders import (
+    ZERO,
     OrderRequest,
     OrderStatus,
     RefusedOrder,
@@ -131,7 +132,9 @@ def wanted_now(floor: Floor, book: Position) -> Protected | None:
     """Return what should rest for a book, as far as no sale under way may have taken it."""
     free = replace(book, quantity=sellable(floor.desk.journal.open_orders(), book))
     instrument = floor.desk.instruments[book.symbol]
-    return wanted(free, floor.plan.protection, instrument, native=floor.native_trail)
+    price = floor.prices.get(book.symbol, ZERO)
+    native = floor.native_trail
+    return wanted(free, floor.plan.protection, instrument, native=native, price=price)
 
 
 def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:

@@ -23,6 +23,7 @@ from thunes_core.domain.orders import ApprovedOrder, Refusal, RefusedOrder
 from thunes_core.risk.gate import judge
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
+from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.market import replayed_market
 from thunes_core.trading.step import tick
 from thunes_core.trading.stops import Protected, fits, requests_for, trail_of, wanted
@@ -32,6 +33,7 @@ from thunes_pipelines.cli.trading_view import cover_facts
 ENTERED = 49
 TRAIL = Protection(trailing_stop=0.04)
 BESIDE_TARGET = Protection(trailing_stop=0.04, take_profit=0.5)
+FRESH = replace(LONG, average_price=Decimal(100), high_water=100.0)
 LATER = Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02)
 FOLLOWS = replace(
     TICK, filters=(*TICK.filters, TrailingDelta(10, 2000, 10, 2000)), follows_price=True
@@ -45,16 +47,26 @@ def spiking() -> pl.DataFrame:
 
 
 @contextmanager
-def stood(tmp_path, protection: Protection, bars: pl.DataFrame | None = None) -> Iterator[Stand]:
-    """Hold a position that was entered at `ENTERED`."""
+def stood(
+    tmp_path,
+    protection: Protection,
+    bars: pl.DataFrame | None = None,
+    *,
+    kinds: tuple[str, ...] = (),
+    entered: bool = True,
+) -> Iterator[Stand]:
+    """Hold a position that was entered at `ENTERED`; the symbol takes only `kinds` of orders."""
     market = replayed_market([bars_of(wave()) if bars is None else bars], start=START)
     with serve_in_thread(market, cash=2000) as net:
+        if kinds:
+            net.exchange.market.listing("BTCUSDT").order_types = kinds
         public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
         ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
         plan = TradingPlan((STUDY,), Decimal(1000), WIDE, protection, native_trail=True)
         stand = Stand(net, World(public, broker, ledger, Champions()), plan)
         stand.tick_at(ENTERED - 1)
-        stand.tick_at(ENTERED)
+        if entered:
+            stand.tick_at(ENTERED)
         yield stand
         for one in (public, broker, ledger):
             one.close()
@@ -95,9 +107,84 @@ def test_it_follows_the_trades_inside_a_bar(tmp_path, protection):
         assert stand.world.journal.open_orders() == []
 
 
-def test_until_it_is_armed_the_fixed_stop_rests(tmp_path):
-    """Two per cent above the entry the trail takes its place, in one request, and stays."""
+def test_a_trail_that_begins_later_rests_above_the_fixed_stop_from_the_entry_on(tmp_path):
+    """One list holds both; bars that arm the trail send nothing, nothing is bare, nothing moves."""
     with stood(tmp_path, LATER) as stand:
+        both = [("STOP_LOSS", None), ("TAKE_PROFIT", 300)]
+        assert resting(stand) == both
+        (book,) = stand.world.journal.positions()
+        stops = {o.asked.stop_price for o in stand.net.exchange.records.open_orders()}
+        paid = float(book.average_price)
+        assert sorted(map(float, stops)) == pytest.approx([paid * 0.95, paid * 1.02], rel=1e-3)
+        sent = len(stand.net.exchange.records.orders("BTCUSDT"))
+        for bar in range(ENTERED + 1, ENTERED + 7):
+            assert stand.tick_at(bar).notes == ()
+        (book,) = stand.world.journal.positions()
+        assert book.high_water >= paid * 1.02
+        assert resting(stand) == both
+        assert len(stand.net.exchange.records.orders("BTCUSDT")) == sent
+        found = cover_facts(stand.world.journal, stand.tick_at(ENTERED + 7).server_time)
+        assert (found["moves"], found["unprotected_seconds"]) == (0, 0.0)
+
+
+@pytest.mark.parametrize("stop_loss", [0.05, 0.0], ids=["beside a stop", "alone"])
+def test_it_begins_and_goes_off_inside_one_bar(tmp_path, stop_loss):
+    """The bar that arms it rises to 120: sold three per cent below, the fixed stop ends with it."""
+    protection = replace(LATER, stop_loss=stop_loss)
+    with stood(tmp_path, protection, spiking()) as stand:
+        for bar in (ENTERED + 1, ENTERED + 2, ENTERED + 3):
+            stand.tick_at(bar)
+        (trade,) = stand.world.journal.trades().to_dicts()
+        assert trade["reason"] == "trailing_stop"
+        assert trade["exit_price"] == pytest.approx(120 * 0.97 * 0.9995)
+        assert resting(stand) == []
+        assert stand.world.journal.open_orders() == []
+
+
+def test_the_fixed_stop_of_the_pair_sells_where_it_never_begins(tmp_path):
+    """Five per cent below the entry, with its own reason; the trail above ends with it."""
+    at = pl.col("open_time") == START + (ENTERED + 1) * HOUR
+    falls = bars_of(wave()).with_columns(low=pl.when(at).then(90.0).otherwise("low"))
+    with stood(tmp_path, replace(LATER, trailing_activation=0.1), falls) as stand:
+        stand.tick_at(ENTERED + 2)
+        (trade,) = stand.world.journal.trades().to_dicts()
+        assert trade["reason"] == "stop_loss"
+        assert resting(stand) == []
+
+
+def test_switched_off_it_gives_way_to_the_stop_in_one_request(tmp_path):
+    """The whole list is cancelled by the request that places the stop."""
+    with stood(tmp_path, LATER) as stand:
+        stand.plan = replace(stand.plan, native_trail=False)
+        stand.tick_at(ENTERED, minute=1)
+        assert resting(stand) == [("STOP_LOSS", None)]
+        found = cover_facts(stand.world.journal, stand.tick_at(ENTERED, minute=2).server_time)
+        assert (found["moves"], found["unprotected_seconds"]) == (1, 0.0)
+
+
+def test_a_pair_that_is_refused_leaves_the_fixed_stop_and_is_not_tried_again(tmp_path):
+    """A price that passed the activation meanwhile: the stop rests, then the trail alone."""
+    with stood(tmp_path, LATER, entered=False) as stand:
+        faults = stand.net.exchange.faults
+        faults.add(Fault(FaultKind.REFUSE, on="POST /api/v3/orderList/o", times=3))
+        report = stand.tick_at(ENTERED)
+        assert len(faults.document()["happened"]) == 3
+        assert [note for note in report.notes if "ALARM" in note] == []
+        assert resting(stand) == [("STOP_LOSS", None)]
+        first = stand.net.exchange.records.open_orders()[0].order_id
+        stand.tick_at(ENTERED, minute=1)
+        assert stand.net.exchange.records.open_orders()[0].order_id == first
+        for bar in range(ENTERED + 1, ENTERED + 7):
+            stand.tick_at(bar)
+        assert resting(stand) == [("STOP_LOSS", 300)]
+        found = cover_facts(stand.world.journal, stand.tick_at(ENTERED + 7).server_time)
+        assert (found["moves"], found["moving_unprotected_seconds"]) == (1, 0.0)
+
+
+def test_without_such_orders_the_fixed_stop_rests_until_it_is_armed(tmp_path):
+    """A symbol without TAKE_PROFIT: the trail takes the stop's place, in one request, and stays."""
+    kinds = ("LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS")
+    with stood(tmp_path, LATER, kinds=kinds) as stand:
         assert resting(stand) == [("STOP_LOSS", None)]
         bar = ENTERED
         while resting(stand) == [("STOP_LOSS", None)] and bar < ENTERED + 9:
@@ -177,3 +264,64 @@ def test_a_trail_that_rests_fits_wherever_it_stands_by_now():
     assert not fits(replace(rests, target=None), wished, FOLLOWS)
     assert not fits(replace(rests, trail=300), wished, FOLLOWS)
     assert not fits(None, wished, FOLLOWS)
+
+
+@pytest.mark.parametrize(
+    ("stop_loss", "trail", "activation", "begins"),
+    [
+        (0.05, 0.03, 0.02, "102"),
+        (0.01, 0.04, 0.0, "103.13"),
+        (0.0, 0.04, 0.0201, "102.01"),
+        (0.0, 0.04, 0.02012, "102.02"),
+    ],
+)
+def test_it_begins_where_it_is_armed_and_not_below_the_fixed_stop(
+    stop_loss, trail, activation, begins
+):
+    """At the next tick above: armed by the entry's price, or level with the stop."""
+    protection = Protection(stop_loss, trailing_stop=trail, trailing_activation=activation)
+    found = wanted(FRESH, protection, FOLLOWS, native=True, price=Decimal(100))
+    fixed = Decimal(100) * (1 - Decimal(str(stop_loss))) if stop_loss else None
+    assert (found.stop, found.target) == (fixed, None)
+    assert (found.activation, found.trail) == (Decimal(begins), round(trail * 10_000))
+
+
+def test_once_the_price_has_been_there_the_trail_alone_is_wanted():
+    """Inside the bar already: the latest trade counts where the exchange follows trades."""
+    later = wanted(FRESH, LATER, FOLLOWS, native=True, price=Decimal("101.99"))
+    now = wanted(FRESH, LATER, FOLLOWS, native=True, price=Decimal(102))
+    assert (later.activation, now.activation) == (Decimal(102), None)
+    assert (now.trail, now.stop_reason) == (300, "trailing_stop")
+    behind = wanted(FRESH, LATER, FOLLOWS, price=Decimal(110))
+    assert (behind.stop, behind.trail, behind.activation) == (Decimal(95), None, None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "takes"),
+    [((300, 2000, 10, 2000), True), ((301, 2000, 10, 2000), False), ((10, 299, 10, 2000), False)],
+)
+def test_above_the_market_the_filter_has_its_own_bounds(rule, takes):
+    """TRAILING_DELTA binds a TAKE_PROFIT sell by the bounds above."""
+    bound = replace(FOLLOWS, filters=(*TICK.filters, TrailingDelta(*rule)))
+    found = wanted(FRESH, LATER, bound, native=True, price=Decimal(100))
+    assert (found.activation is not None) is takes
+    assert (found.trail is not None) is takes
+
+
+def test_what_rests_of_a_trail_is_taken_away_only_for_what_protects_better():
+    """A pair, a trail that began, a fixed stop that waits for it: each stays for its time."""
+    pair = wanted(FRESH, LATER, FOLLOWS, native=True, price=Decimal(100))
+    begun = wanted(FRESH, LATER, FOLLOWS, native=True, price=Decimal(110))
+    fixed = wanted(FRESH, LATER, FOLLOWS)
+    assert pair.activation and begun.trail and fixed.stop
+    for rests in (pair, replace(begun, stop=None)):
+        assert fits(rests, pair, FOLLOWS)
+        assert fits(rests, begun, FOLLOWS)
+        assert not fits(replace(rests, trail=200), pair, FOLLOWS)
+        assert not fits(replace(rests, quantity=Decimal("0.5")), pair, FOLLOWS)
+    assert fits(fixed, pair, FOLLOWS)
+    assert not fits(fixed, begun, FOLLOWS)
+    assert not fits(pair, fixed, FOLLOWS)
+    assert not fits(replace(pair, stop=Decimal(94)), pair, FOLLOWS)
+    assert not fits(replace(pair, activation=Decimal(103)), pair, FOLLOWS)
+    assert fits(replace(pair, activation=Decimal("102.1")), pair, FOLLOWS)

@@ -30,6 +30,8 @@ _STATUS = {
     "PENDING_CANCEL": OrderStatus.NEW,
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
 }
+_ABOVE = {OrderType.LIMIT_MAKER, OrderType.TAKE_PROFIT}
+"""What of a pair of sells stands above the market."""
 _RESTS = {OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
 
 
@@ -62,11 +64,8 @@ def pair_parameters(stop: OrderRequest, target: OrderRequest) -> dict[str, str]:
         "quantity": plain(stop.quantity),
         "listClientOrderId": stop.list_id,
         "newOrderRespType": "RESULT",
-        "aboveType": str(target.type),
-        "aboveClientOrderId": target.client_order_id,
-        "abovePrice": plain(target.price or ZERO),
     }
-    return parameters | _leg_parameters(stop, "below")
+    return parameters | _leg_parameters(target, "above") | _leg_parameters(stop, "below")
 
 
 def entry_parameters(
@@ -92,7 +91,7 @@ def entry_parameters(
     if not sized_by_fill:
         parameters["pendingQuantity"] = plain(legs[0].quantity)
     for leg in legs:
-        place = "" if len(legs) == 1 else "Above" if leg.type is OrderType.LIMIT_MAKER else "Below"
+        place = "" if len(legs) == 1 else "Above" if leg.type in _ABOVE else "Below"
         parameters |= _leg_parameters(leg, f"pending{place}")
     return parameters
 
