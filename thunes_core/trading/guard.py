@@ -104,6 +104,8 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
     if not records and _unanswered(desk, book) >= MOST_UNANSWERED:
         why = f"protection was not answered {MOST_UNANSWERED} times"
         return _Try(leave(desk, book, protected.stop_reason, judge, why))
+    if (part or records) and protected.stop:
+        protected = protected.without_activation()  # one request: the trail takes its place later
     return _place(desk, book, protected, judge)
 
 
@@ -161,7 +163,7 @@ def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge)
         notes += tried.notes
         if tried.again or not _was_refused(desk, book, approved[0]):
             return _Try(notes, tried.again)
-        protected = protected.without_activation() if protected.activation else protected
+        protected = protected.without_activation()
     reason = approved[0].request.reason
     return _Try([*notes, *leave(desk, book, reason, judge, "protection was refused")])
 

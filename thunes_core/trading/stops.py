@@ -61,7 +61,9 @@ class Protected:
         return self.target or self.activation
 
     def without_activation(self) -> Protected:
-        """Return what rests where the price has passed the activation: the stop, else the trail."""
+        """Return what does without a trail that begins later: the stop, else the trail at once."""
+        if self.activation is None:
+            return self
         return replace(self, activation=None, trail=None if self.stop else self.trail)
 
 

@@ -162,6 +162,25 @@ def test_switched_off_it_gives_way_to_the_stop_in_one_request(tmp_path):
         assert (found["moves"], found["unprotected_seconds"]) == (1, 0.0)
 
 
+def test_a_pair_that_stands_too_far_off_becomes_the_stop_in_one_request(tmp_path):
+    """Nothing is bare for it: the trail takes the stop's place once it is armed."""
+    with stood(tmp_path, LATER) as stand:
+        (book,) = stand.world.journal.positions()
+        dearer = book.average_price * Decimal("1.004")
+        stand.world.journal.save_position(replace(book, average_price=dearer))
+        stand.tick_at(ENTERED, minute=1)
+        (stop,) = stand.net.exchange.records.open_orders()
+        assert stop.asked.trailing_delta is None
+        assert float(stop.asked.stop_price) == pytest.approx(float(dearer) * 0.95, abs=0.01)
+        for bar in range(ENTERED + 1, ENTERED + 7):
+            stand.tick_at(bar)
+        assert resting(stand) == [("STOP_LOSS", 300)]
+        found = cover_facts(stand.world.journal, stand.tick_at(ENTERED + 7).server_time)
+        assert (found["moves"], found["moving_unprotected_seconds"]) == (2, 0.0)
+        oco = [o for o in stand.net.exchange.lists.all() if o.working is None]
+        assert oco == []
+
+
 def test_a_pair_that_is_refused_leaves_the_fixed_stop_and_is_not_tried_again(tmp_path):
     """A price that passed the activation meanwhile: the stop rests, then the trail alone."""
     with stood(tmp_path, LATER, entered=False) as stand:
