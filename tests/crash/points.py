@@ -153,6 +153,7 @@ READS = frozenset(
         "interval_of",
         "is_decided",
         "last_exit",
+        "own_filters",
         "open_orders",
         "order",
         "order_by_exchange_id",
