@@ -1,11 +1,13 @@
 """What every test run leaves behind: byte code, and nothing else.
 
 Hundreds of tests start processes that import the project; compiled anew by each, it would cost a
-third of a second every time.
+third of a second every time. Garbage is collected more seldom than usual: beside what Dagster and
+MLflow import, to look at everything for a few objects more took a tenth of the time.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -13,6 +15,7 @@ from tests import postgres
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+gc.set_threshold(20_000, 10, 20)
 
 
 def pytest_unconfigure() -> None:

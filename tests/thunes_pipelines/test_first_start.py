@@ -9,6 +9,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from tests.thunes_pipelines.houses import DeadMarket, StillMarket
+from tests.thunes_pipelines.instances import instance_at
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.errors import NoChampion, RegistryUnavailable
 from thunes_pipelines.first_start import Stage, first_start
@@ -46,9 +47,9 @@ def house(tmp_path, champions, market=None):
 
 
 @pytest.fixture
-def instance():
+def instance(tmp_path):
     """A Dagster instance of its own."""
-    with dg.instance_for_test() as made:
+    with instance_at(tmp_path / "dagster") as made:
         yield made
 
 

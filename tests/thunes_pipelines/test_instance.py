@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
+from tests.thunes_pipelines.instances import blank_stores
 from thunes_pipelines import policies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def instance(tmp_path, monkeypatch):
     """The instance as the daemon opens it."""
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", blank_stores(tmp_path))
     with dg.DagsterInstance.get() as made:
         yield made
 

@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from types import SimpleNamespace
 
 import dagster as dg
@@ -13,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.planted import Planted, market
-from tests.registries import blank_registry
+from tests.registries import blank_registry, drawn_once
 from tests.thunes_pipelines.houses import house_at
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.orders import Fill, Leg, OrderRequest, OrderStatus, OrderType, Side
@@ -30,6 +31,7 @@ from thunes_pipelines.assets import lineage as asset
 from thunes_pipelines.cli import why
 from thunes_pipelines.resources import wiring
 
+__all__ = ["drawn_once"]  # a fixture
 STUDY = "sma_crossover.BTCUSDT.1h"
 BARS = market(Planted(4.0), 2500, seed=1).with_columns(symbol=pl.lit("BTCUSDT"))
 BAR = BARS["open_time"][-1]
@@ -62,8 +64,9 @@ def store(settings, bars):
     )
 
 
-def promoted(settings):
-    """Walk, register and promote."""
+@lru_cache(maxsize=1)
+def walked():
+    """Walk the bars and judge the result: the same for every test."""
     result = walk_forward(
         BARS,
         strategy="sma_crossover",
@@ -71,7 +74,12 @@ def promoted(settings):
         interval="1h",
         options=WalkForwardOptions(folds=2, trials=5, purge_bars=0),
     )
-    evidence = judge(result, BARS)
+    return result, judge(result, BARS)
+
+
+def promoted(settings):
+    """Register and promote what was walked."""
+    result, evidence = walked()
     registry = wiring.registry(settings)
     registry.log_candidate(
         result,

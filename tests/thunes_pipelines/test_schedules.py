@@ -9,6 +9,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from tests.thunes_pipelines.houses import NOON, DeadMarket, StillMarket, house_at
+from tests.thunes_pipelines.instances import instance_at
 from thunes_core.clock import SystemClock
 from thunes_pipelines import partitions, policies
 from thunes_pipelines.build import build_definitions
@@ -26,9 +27,9 @@ from thunes_pipelines.schedules import (
 
 
 @pytest.fixture
-def instance():
+def instance(tmp_path):
     """A Dagster instance of its own, on disk: schedules reopen it by reference."""
-    with dg.instance_for_test() as made:
+    with instance_at(tmp_path / "dagster") as made:
         yield made
 
 

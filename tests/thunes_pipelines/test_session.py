@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
+from tests.thunes_pipelines.instances import blank_stores
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.errors import ExchangeUnavailable
 from thunes_pipelines import policies
@@ -52,7 +53,7 @@ DEFS = dg.Definitions(
 @pytest.fixture
 def instance(tmp_path):
     """An instance on disk with the project's own configuration."""
-    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", blank_stores(tmp_path))
     with open_instance(tmp_path) as made:
         yield made
 

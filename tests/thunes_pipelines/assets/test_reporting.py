@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from tests.thunes_pipelines.houses import DeadMarket
+from tests.thunes_pipelines.instances import instance_at
 from thunes_core.domain.records import EquityMark
 from thunes_core.errors import RegistryUnavailable
 from thunes_pipelines.assets.reporting import daily_report
@@ -120,7 +121,7 @@ def test_failed_ticks_of_the_machines_day_are_counted(tmp_path, monkeypatch, job
     """Runs of other jobs are no ticks."""
     from dagster._core.test_utils import create_run_for_test, freeze_time
 
-    with dg.instance_for_test() as instance:
+    with instance_at(tmp_path / "dagster") as instance:
         with freeze_time(NOON):
             create_run_for_test(instance, job_name=job, status=dg.DagsterRunStatus.FAILURE)
         report = metadata(run(house(tmp_path), instance))["report"]

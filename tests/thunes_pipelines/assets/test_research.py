@@ -11,6 +11,7 @@ import pytest
 from tests.planted import NOISE, Planted, market
 from tests.registries import blank_registry
 from tests.thunes_pipelines.houses import NOON, house_at
+from tests.thunes_pipelines.instances import instance_at
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.records import ShadowDecision
 from thunes_core.errors import NoChampion, PromotionRefused
@@ -28,7 +29,7 @@ SETTINGS = {"symbols": "TESTUSDT", "trials": 8, "folds": 3, "history_days": 1100
 @pytest.fixture
 def home(tmp_path):
     """A home whose lake can be filled, and an instance that knows the study."""
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+    with instance_at(tmp_path) as instance:
         instance.add_dynamic_partitions("study", [STUDY])
         blank_registry(tmp_path)
         yield tmp_path, instance

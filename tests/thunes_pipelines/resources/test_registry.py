@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.planted import Planted, market
-from tests.registries import KEY, blank_registry
+from tests.registries import KEY, blank_registry, drawn_once
 from thunes_core.domain.results import Evidence, Finding
 from thunes_core.errors import NoChampion, ParametersInvalid, PromotionRefused, RegistryUnavailable
 from thunes_core.research.promotion import Outcome, PromotionPolicy, rule
@@ -15,6 +15,7 @@ from thunes_core.research.walk_forward import WalkForwardOptions, walk_forward
 from thunes_pipelines.resources.champions import champion_source
 from thunes_pipelines.resources.registry import Registry
 
+__all__ = ["drawn_once"]  # a fixture
 STUDY = "sma_crossover.TESTUSDT.1h"
 FIGURES = {"sharpe": 1.5, "dsr": 0.97, "pbo": 0.2, "trials": 15.0, "efficiency": float("nan")}
 GOOD = Evidence(FIGURES, (Finding("dsr", 0.97, 0.95, True, "not luck"),))
