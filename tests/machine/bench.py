@@ -79,6 +79,9 @@ class Bench:
         closes: list[float],
         entry: LimitEntry | None = None,
         depth: Depth | None = None,
+        *,
+        native: bool = False,
+        apart: bool = False,
     ) -> None:
         Dictated.wanted.clear()
         self._folder = tempfile.TemporaryDirectory()
@@ -88,11 +91,13 @@ class Bench:
             replayed_market([bars_of(closes)], start=START + FIRST_BAR * HOUR),
             options=Options(cash=CASH + IDLE, depth=depth),
         )
+        self.exchange.market.listing(SYMBOL).extra = {"cancelReplaceAllowed": not apart}
         self.clock.advance(FIRST_BAR * HOUR)
         self.bar = FIRST_BAR
         self.last_bar = len(closes) - 2
         studies = (f"{Dictated.name}.{SYMBOL}.1h",)
-        self.plan = TradingPlan(studies, CASH, WIDE, protection, entry=entry)
+        terms = {"entry": entry, "native_trail": native}
+        self.plan = TradingPlan(studies, CASH, WIDE, protection, **terms)
         self.level = 0.0
         stamina.set_testing(True, attempts=2)
         self.ledger = open_ledger(url, clock=self.clock, synchronous="OFF")

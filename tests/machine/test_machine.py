@@ -75,6 +75,7 @@ PROTECTIONS = (
     Protection(trailing_stop=0.03, stop_loss=0.05),
     Protection(stop_loss=0.04, take_profit=0.06, cooldown_minutes=60),
     Protection(stop_loss=0.05, take_profit=0.3, trailing_stop=0.03),
+    Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02),
 )
 ENTRIES = (None, LimitEntry(offset=0.01, timeout_bars=3), LimitEntry(timeout_bars=2))
 THIN = Depth(seed=3, pause_ms=8 * 60_000)
@@ -89,16 +90,19 @@ class Trading(RuleBasedStateMachine):
     entries: ClassVar[tuple[LimitEntry | None, ...]] = ENTRIES
 
     @initialize(
-        number=st.integers(0, 4),
+        number=st.integers(0, len(PROTECTIONS) - 1),
         period=st.sampled_from((8, 14, 30)),
         waits=st.integers(0, 2),
         thin=st.booleans(),
+        native=st.booleans(),
+        apart=st.booleans(),
     )
-    def begin(self, number, period, waits, thin):
+    def begin(self, number, period, waits, thin, native, apart):
         protection = self.protections[number % len(self.protections)]
         entry = self.entries[waits % len(self.entries)]
         depth = THIN if thin and entry is not None else None
-        self.bench = Bench(protection, wave(period=period, bars=80), entry, depth)
+        closes = wave(period=period, bars=80)
+        self.bench = Bench(protection, closes, entry, depth, native=native, apart=apart)
         self.bench.tick()
 
     @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
