@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,13 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def imported(tree):
-    """Yield the first name of every import of a module, those for types alone left out."""
+@cache
+def imported(path):
+    """Return the first name of every import of a module, those for types alone left out."""
+    return frozenset(_imported(ast.parse(path.read_text())))
+
+
+def _imported(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = []
@@ -99,7 +105,7 @@ def test_each_heavy_library_has_one_door(library):
     outside = [
         name_of(path)
         for path in MODULES
-        if library in imported(ast.parse(path.read_text()))
+        if library in imported(path)
         and not name_of(path).startswith(DOORS[library] or ("nowhere",))
     ]
     assert outside == []
