@@ -2,7 +2,8 @@
 
 Hundreds of tests start processes that import the project; compiled anew by each, it would cost a
 third of a second every time. Garbage is collected more seldom than usual: beside what Dagster and
-MLflow import, to look at everything for a few objects more took a tenth of the time.
+MLflow import, to look at everything for a few objects more took a tenth of the time. Hypothesis
+asks nothing about time: a busy machine is no fault of the code.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import gc
 import os
 import sys
 
+from hypothesis import settings
+
 from tests import postgres
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 gc.set_threshold(20_000, 10, 20)
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 def pytest_unconfigure() -> None:
