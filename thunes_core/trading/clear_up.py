@@ -115,7 +115,8 @@ def _missing(
     bar, instrument = book.last_bar or floor.desk.now, floor.desk.instruments[book.symbol]
     ask = judge_of(floor, study)
     asked = [ask(one) for one in requests_for(protected, book, bar, instrument, 0)]
-    return None if any(isinstance(one, RefusedOrder) for one in asked) else protected
+    refused = any(isinstance(one, RefusedOrder) for one in asked)
+    return None if refused or not asked else protected
 
 
 def _give_up(floor: Floor, study: Study) -> list[str]:

@@ -81,7 +81,8 @@ def _legs(
     """Return the protection of what the buy will have received, at the price expected."""
     received = request.quantity * (1 - Decimal(repr(terms.costs.taker_fee)))
     filled = replace(book, quantity=received, average_price=expected, high_water=float(expected))
-    protected = wanted(filled, terms.protection, terms.instrument, native=terms.native)
+    native = terms.native
+    protected = wanted(filled, terms.protection, terms.instrument, native=native, price=expected)
     if protected is None:
         return ()
     return requests_for(protected, filled, terms.bar, terms.instrument, terms.attempt)

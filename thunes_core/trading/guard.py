@@ -153,6 +153,8 @@ def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge)
     for _ in range(TRIES):
         attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
         requests = stops.requests_for(protected, book, bar, desk.instruments[book.symbol], attempt)
+        if not requests:
+            return _Try(notes)
         verdicts = [judge(request) for request in requests]
         refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
         if refused:

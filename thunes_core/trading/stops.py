@@ -64,7 +64,13 @@ class Protected:
         """Return what does without a trail that begins later: the stop, else the trail at once."""
         if self.activation is None:
             return self
-        return replace(self, activation=None, trail=None if self.stop else self.trail)
+        if self.stop is None:
+            return replace(self, stop=self.activation, activation=None)
+        return self.without_trail()
+
+    def without_trail(self) -> Protected:
+        """Return what rests while no trail of the exchange's does."""
+        return replace(self, trail=None, activation=None)
 
 
 def trail_of(protection: Protection, instrument: Instrument) -> int | None:
@@ -88,40 +94,50 @@ def wanted(
 ) -> Protected | None:
     """Return what should rest for `position`; None when it is flat or nothing is switched on.
 
-    `native`: the exchange itself follows with the trail, where it can: from the latest traded
-    `price` on once the trail sets the stop, or from where it will.
+    `native`: the exchange itself follows with the trail, where it can. It follows each trade from
+    the latest traded `price` on, so it takes the place of the fixed stop only from where it is not
+    below it (the `activation`): until then the fixed stop rests, the trail beside it where it may.
     """
     trail = trail_of(protection, instrument) if native else None
-    seen = position.high_water if trail is None else max(position.high_water, float(price))
-    stop, is_trail, target = levels(replace(position, high_water=seen), protection)
+    judged = protection if trail is None else replace(protection, trailing_stop=0.0)
+    stop, is_trail, target = levels(position, judged)
     legs = (_price(stop, instrument), _price(target, instrument))
-    above = None if is_trail or legs[1] else _activation(position, protection, trail, instrument)
     highest = max(Decimal(repr(position.high_water)), legs[1] or ZERO)
     most = min([position.quantity, *largest(instrument, highest)])
     quantity = floor_to_step(most, instrument.step_size)
-    if quantity <= 0 or (legs == (None, None) and above is None):
+    if quantity <= 0 or (legs == (None, None) and trail is None):
         return None
     reason = _TRAILS if is_trail else rules.REASONS[rules.STOP_LOSS]
-    return Protected(quantity, *legs, reason, trail if is_trail or above else None, above)
+    if trail is None:
+        return Protected(quantity, *legs, reason)
+    begins = _activation(position, protection, trail, price, instrument)
+    if price < begins:
+        return Protected(quantity, *legs, reason, trail, begins)
+    return Protected(quantity, legs[0] or highest, legs[1], _TRAILS, trail)
 
 
 def _activation(
-    position: Position, protection: Protection, trail: int | None, instrument: Instrument
-) -> Decimal | None:
-    """Return the price from which a trail of the exchange's sets the stop; None where it cannot.
+    position: Position, protection: Protection, trail: int, price: Decimal, instrument: Instrument
+) -> Decimal:
+    """Return the price from which a trail of the exchange's sets the stop; 0 for any price.
 
     It is the first at which the trail is armed and not below the fixed stop, up to the next tick.
     """
-    rule = instrument.find(TrailingDelta)
-    taken = rule is None or (trail is not None and rule.min_above <= trail <= rule.max_above)
-    if trail is None or not taken or not instrument.takes(OrderType.TAKE_PROFIT):
-        return None
-    entry = float(position.average_price)
-    armed = entry * (1.0 + protection.trailing_activation)
+    entry, seen = float(position.average_price), max(position.high_water, float(price))
+    activation = protection.trailing_activation
+    _, is_armed = rules.stop_level(entry, seen, 0.0, protection.trailing_stop, activation)
+    armed = 0.0 if is_armed else entry * (1.0 + activation)
     fixed = entry * (1.0 - protection.stop_loss) if protection.stop_loss else 0.0
     begins = max(armed, fixed / (1.0 - trail / BASIS_POINTS))
     tick = instrument.tick_size or Decimal("1e-8")
     return (Decimal(repr(begins)) / tick).to_integral_value(ROUND_CEILING) * tick
+
+
+def _waits_above(protected: Protected, instrument: Instrument) -> bool:
+    """True when the exchange takes a trail that begins above the market, and nothing else rests."""
+    trail, rule = protected.trail or 0, instrument.find(TrailingDelta)
+    taken = rule is None or rule.min_above <= trail <= rule.max_above
+    return taken and protected.target is None and instrument.takes(OrderType.TAKE_PROFIT)
 
 
 def resting(records: Iterable[OrderRecord]) -> Protected | None:
@@ -159,7 +175,7 @@ def fits(rests: Protected | None, desired: Protected | None, instrument: Instrum
     if desired.trail is not None and rests.trail is not None:
         return _anywhere(rests) == _anywhere(desired)
     if desired.activation is not None:
-        return rests == replace(desired, trail=None, activation=None)
+        return fits(rests, desired.without_trail(), instrument)
     if desired.stop_reason == _TRAILS or not (rests.stop and rests.target and desired.target):
         return False
     return _stands_near(rests, desired, instrument)
@@ -195,7 +211,12 @@ def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> 
 def requests_for(
     protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
 ) -> tuple[OrderRequest, ...]:
-    """Return the orders that make up `protected`: a stop, what stands above, or a pair of both."""
+    """Return the orders that make up `protected`: a stop, what stands above, or a pair of both.
+
+    None where that is a trail alone which the exchange does not let wait.
+    """
+    if protected.activation is not None and not _waits_above(protected, instrument):
+        protected = protected.without_trail()
     stop = _stop(protected, position, bar, instrument, attempt) if protected.stop else None
     target = _above(protected, position, bar, attempt) if protected.upper else None
     if stop is None or target is None:

@@ -19,7 +19,7 @@ from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.domain.instrument import TrailingDelta
 from thunes_core.domain.limits import Protection
-from thunes_core.domain.orders import ApprovedOrder, Refusal, RefusedOrder
+from thunes_core.domain.orders import ApprovedOrder, OrderType, Refusal, RefusedOrder
 from thunes_core.risk.gate import judge
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
@@ -323,8 +323,48 @@ def test_above_the_market_the_filter_has_its_own_bounds(rule, takes):
     """TRAILING_DELTA binds a TAKE_PROFIT sell by the bounds above."""
     bound = replace(FOLLOWS, filters=(*TICK.filters, TrailingDelta(*rule)))
     found = wanted(FRESH, LATER, bound, native=True, price=Decimal(100))
-    assert (found.activation is not None) is takes
-    assert (found.trail is not None) is takes
+    requests = requests_for(found, FRESH, START, bound, 0)
+    assert [one.trailing_delta for one in requests] == ([None, 300] if takes else [None])
+
+
+def test_nothing_is_placed_for_a_trail_alone_that_may_not_wait():
+    """No fixed stop, and no order that begins above: closed bars arm it, then it rests."""
+    protection, kinds = replace(LATER, stop_loss=0.0), ("STOP_LOSS", "LIMIT", "MARKET")
+    plain = replace(FOLLOWS, order_types=kinds)
+    found = wanted(FRESH, protection, plain, native=True, price=Decimal(100))
+    assert requests_for(found, FRESH, START, plain, 0) == ()
+    armed = wanted(FRESH, protection, plain, native=True, price=Decimal(102))
+    (request,) = requests_for(armed, FRESH, START, plain, 0)
+    assert (request.trailing_delta, request.stop_price) == (300, None)
+    assert fits(replace(armed, stop=None), found, plain)
+
+
+def test_an_armed_trail_does_not_take_a_fixed_stop_away_that_is_nearer():
+    """The exchange's trail begins at the price of now: below the fixed stop it waits above."""
+    near, armed = replace(LATER, stop_loss=0.02), replace(FRESH, high_water=102.1)
+    fallen = wanted(armed, near, FOLLOWS, native=True, price=Decimal("99.20"))
+    assert (fallen.stop, fallen.trail) == (Decimal(98), 300)
+    assert fallen.activation == Decimal("101.04")
+    again = wanted(armed, near, FOLLOWS, native=True, price=Decimal("101.04"))
+    assert (again.trail, again.activation) == (300, None)
+    assert fits(replace(again, stop=None), fallen, FOLLOWS)
+
+
+def test_beside_a_target_the_fixed_stop_stays_until_the_trail_is_above_it():
+    """A pair has no third leg: stop and target rest, within a thousandth of where they should."""
+    three = replace(LATER, take_profit=0.5)
+    found = wanted(FRESH, three, FOLLOWS, native=True, price=Decimal(100))
+    stop, target = requests_for(found, FRESH, START, FOLLOWS, 0)
+    assert (stop.stop_price, stop.trailing_delta) == (Decimal(95), None)
+    assert (target.type, target.price) == (OrderType.LIMIT_MAKER, Decimal(150))
+    rests = replace(found.without_trail(), stop=Decimal("95.05"))
+    assert fits(rests, found, FOLLOWS)
+    begun = wanted(FRESH, three, FOLLOWS, native=True, price=Decimal(102))
+    assert not fits(rests, begun, FOLLOWS)
+    assert [one.trailing_delta for one in requests_for(begun, FRESH, START, FOLLOWS, 0)] == [
+        300,
+        None,
+    ]
 
 
 def test_what_rests_of_a_trail_is_taken_away_only_for_what_protects_better():
