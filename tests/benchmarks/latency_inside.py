@@ -38,7 +38,7 @@ APART = (COMMITS, ASKED, WAITED)
 """Parts that wait for a disk or for the exchange, shown apart from the goal."""
 
 _PARTS: tuple[tuple[Any, str, str], ...] = (
-    (look, "_targets", "strategy"),
+    (look, "targets_of", "strategy"),
     (trade, "decide", "decision"),
     (trade, "facts_of", "facts for the gate"),
     (trade, "entry_facts", "facts for the gate"),

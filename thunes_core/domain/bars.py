@@ -262,17 +262,22 @@ def epoch_us(times: pl.Series) -> npt.NDArray[np.int64]:
     return times.to_numpy().astype("datetime64[us]", copy=False).view(np.int64)
 
 
-def count_until(times: pl.Series, moment: datetime) -> int:
-    """Return how many of the sorted `times` are at or before `moment`."""
-    wanted = (moment - _EPOCH) // timedelta(microseconds=1)
-    return int(epoch_us(times).searchsorted(wanted, side="right"))
+def micros(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(us: int) -> datetime:
+    """Return the moment, UTC, that is `us` microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=us)
 
 
 def fingerprint(bars: pl.DataFrame) -> str:
     """Return the SHA-256 of the bars' content: same bars, same text, on any machine."""
     digest = hashlib.sha256()
+    columns = {column.name: column for column in bars.get_columns()}
     for name, kind in SCHEMA.items():
-        column = bars[name]
+        column = columns[name]
         if kind == pl.String():
             digest.update("\x1f".join(column.to_list()).encode())
         elif kind == TIME:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from thunes_core.domain.bars import epoch_us, parse_interval
+from thunes_core.domain.bars import epoch_us, micros, parse_interval
 from thunes_core.indicators.averages import Line, RunningSum, running_sum, window_mean
 
 MEMORY_BYTES = 48 * 2**20
@@ -40,6 +41,10 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.close)
+
+    def count_until(self, moment: datetime) -> int:
+        """Return how many bars opened at or before `moment`."""
+        return int(self.open_time.searchsorted(micros(moment), side="right"))
 
     @property
     def bar_minutes(self) -> int:

@@ -68,10 +68,13 @@ class FromColumns:
         return np.empty(0) if bars.is_empty() else self.exposure(columns_of(bars))
 
 
-def targets_of(strategy: Strategy, bars: pl.DataFrame) -> list[float]:
-    """Return the target exposure of every bar; a tick waits for it, so no series is made for it."""
+def targets_of(strategy: Strategy, bars: pl.DataFrame, columns: Columns) -> list[float]:
+    """Return the target exposure of every one of `bars`, which `columns` hold too.
+
+    A tick waits for it, so no series is made for it where the strategy needs none.
+    """
     found: list[float] = (
-        strategy.numbers(bars).tolist()
+        strategy.exposure(columns).tolist()
         if isinstance(strategy, FromColumns)
         else strategy.target_exposure(bars).to_list()
     )

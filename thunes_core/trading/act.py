@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from thunes_core.domain.orders import ApprovedOrder, OrderStatus, RefusedOrder
+from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.trading.guard import in_doubt, refresh_all, take_back
@@ -42,10 +42,12 @@ def send_all(
     verdicts: Sequence[Verdict],
     decision: Decision | None = None,
     kind: str = "",
+    resting: Sequence[OrderRecord] | None = None,
 ) -> Outcome:
     """Send every approved order whose intent is durable; return what became of all.
 
     Orders that begin with a buy and share a list go as that list, of `kind` or the preferred one.
+    `resting` is what protects the book, where the caller knows.
     """
     approved = [verdict for verdict in verdicts if isinstance(verdict, ApprovedOrder)]
     notes = list[str]()
@@ -54,7 +56,7 @@ def send_all(
             desk, study, approved[0], approved[1:], kind or lists_for(desk, study.symbol)[0]
         )
     else:
-        notes += [note for one in approved for note in _send_one(desk, study, one)]
+        notes += [note for one in approved for note in _send_one(desk, study, one, resting)]
     ids = [verdict.request.client_order_id for verdict in verdicts]
     known = [desk.journal.order(client_order_id) for client_order_id in ids]
     return Outcome(
@@ -65,30 +67,45 @@ def send_all(
     )
 
 
-def _send_one(desk: Desk, study: Study, approved: ApprovedOrder) -> list[str]:
+def _send_one(
+    desk: Desk,
+    study: Study,
+    approved: ApprovedOrder,
+    resting: Sequence[OrderRecord] | None,
+) -> list[str]:
     """Send one order; what protects a position is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
-    book_of = desk.journal, study.strategy, study.symbol
-    resting = resting_orders(*book_of) if request.reduces else []
-    swapped = _swappable(desk, approved, resting) if resting else None
-    if swapped is not None:
-        return _swap(desk, study, approved, resting, swapped)
     if request.reduces:
-        notes += take_back(desk, resting)
-        if not resting:
-            book_new_fills(desk, [study.symbol])  # a stop may have sold already
-        book = desk.journal.position(study.strategy, study.symbol)
-        if book is None or book.quantity < request.quantity:
-            why = "its protection sold it first"
-            drop(desk.journal, request.client_order_id, desk.now, SOLD_ALREADY, why)
-            return [*notes, f"{request.client_order_id}: {why}"]
-        if in_doubt(desk, study.strategy, study.symbol):
-            why = "its protection may still rest; it sells when that is known"
-            drop(desk.journal, request.client_order_id, desk.now, HELD_BACK, why)
+        if resting is None:
+            resting = resting_orders(desk.journal, study.strategy, study.symbol)
+        swapped = _swappable(desk, approved, resting) if resting else None
+        if swapped is not None:
+            return _swap(desk, study, approved, resting, swapped)
+        notes, code, why = _released(desk, study, request, resting)
+        if code:
+            drop(desk.journal, request.client_order_id, desk.now, code, why)
             return [*notes, f"{request.client_order_id}: {why}"]
     note = send(desk.broker, desk.journal, approved)
     book_new_fills(desk, [study.symbol])
     return [*notes, note] if note else notes
+
+
+def _released(
+    desk: Desk, study: Study, request: OrderRequest, resting: Sequence[OrderRecord]
+) -> tuple[list[str], str, str]:
+    """Release what protects a book for its sale; return notes, and why it must not be sent yet."""
+    booked = len(desk.booked)
+    notes = take_back(desk, resting)
+    if not resting:
+        book_new_fills(desk, [study.symbol])  # a stop may have sold already
+        if len(desk.booked) == booked:
+            return notes, "", ""
+    book = desk.journal.position(study.strategy, study.symbol)
+    if book is None or book.quantity < request.quantity:
+        return notes, SOLD_ALREADY, "its protection sold it first"
+    if in_doubt(desk, study.strategy, study.symbol):
+        return notes, HELD_BACK, "its protection may still rest; it sells when that is known"
+    return notes, "", ""
 
 
 def _swappable(

@@ -21,7 +21,6 @@ from thunes_core.domain.orders import (
 )
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
-from thunes_core.domain.signal import Decision
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
@@ -35,20 +34,32 @@ from thunes_core.trading.world import Study
 
 
 def judged(
-    floor: Floor, study: Study, decision: Decision, bar: datetime, facts: RiskFacts
+    floor: Floor,
+    study: Study,
+    asked: Sequence[OrderRequest],
+    book: Position,
+    bar: datetime,
+    facts: RiskFacts,
 ) -> list[Verdict]:
-    """Judge the decision's order; an entry with its protection as one list where that may be."""
-    alone = [judge(request, facts) for request in decision.orders]
+    """Judge the first orders of a bar; an entry with its protection as one list where that may be.
+
+    `book` is what the position is until they are filled.
+    """
+    alone = [judge(request, facts) for request in asked]
     if len(alone) != 1 or isinstance(alone[0], RefusedOrder) or alone[0].request.reduces:
         return alone
-    together = _listed(
-        floor, study, decision.orders[0], decision.position, bar, lambda one: judge(one, facts)
-    )
+    together = _listed(floor, study, asked[0], book, bar, lambda one: judge(one, facts))
     return alone if any(isinstance(one, RefusedOrder) for one in together) else together
 
 
 def _listed(
-    floor: Floor, study: Study, request: OrderRequest, book: Position, bar: datetime, ask: Judge
+    floor: Floor,
+    study: Study,
+    request: OrderRequest,
+    book: Position,
+    bar: datetime,
+    ask: Judge,
+    attempt: int = 0,
 ) -> list[Verdict]:
     """Judge an entry with its protection as one list, or alone where no list may be."""
     instrument = floor.desk.instruments[study.symbol]
@@ -61,7 +72,7 @@ def _listed(
         protection=floor.plan.protection,
         lists=lists_for(floor.desk, study.symbol),
         native=floor.native_trail,
-        attempt=len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar)),
+        attempt=attempt,
     )
     return [ask(one) for one in protected_entry(request, book, terms)]
 
@@ -80,8 +91,8 @@ def enter_again(
     for kind in lists_for(floor.desk, study.symbol)[1:]:
         if done.orders[-1].status is not OrderStatus.REJECTED:
             break
-        request = _anew(floor, study, bar, done)
-        verdicts = _listed(floor, study, request, book, bar, judge_of(floor, study))
+        request, attempt = _anew(floor, study, bar, done), _attempts(floor, study, bar)
+        verdicts = _listed(floor, study, request, book, bar, judge_of(floor, study), attempt)
         if len(verdicts) < 2:
             break
         done = _sent_too(floor, study, book, bar, done, verdicts, kind)
@@ -91,13 +102,18 @@ def enter_again(
     return _sent_too(floor, study, book, bar, done, [verdict])
 
 
+def _attempts(floor: Floor, study: Study, bar: datetime) -> int:
+    """Return how many orders of that bar there are; their ids count from it."""
+    return len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar))
+
+
 def _anew(floor: Floor, study: Study, bar: datetime, done: Outcome) -> OrderRequest:
     """Return the entry that was tried first as an order of its own, with an id of its own.
 
     One that was to fill at once becomes a market order, one that was to rest keeps its limit.
     """
     asked = done.orders[0].request
-    attempt = len(floor.desk.journal.orders_of(study.strategy, study.symbol, bar))
+    attempt = _attempts(floor, study, bar)
     rests = asked.time_in_force is TimeInForce.GTC
     return replace(
         asked,
@@ -136,8 +152,7 @@ def go_on(floor: Floor, study: Study, part: OrderRecord) -> Sequence[str]:
     journal = floor.desk.journal
     record = journal.order(part.client_order_id) or part
     book = journal.position(study.strategy, study.symbol)
-    attempt = len(journal.orders_of(study.strategy, study.symbol, part.bar))
-    rest = rest_of(record, attempt)
+    rest = rest_of(record, _attempts(floor, study, part.bar))
     if rest is None or book is None or not book.is_open:
         return ()
     fresh = replace(floor, account=floor.desk.broker.account())

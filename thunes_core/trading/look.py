@@ -11,10 +11,11 @@ from decimal import Decimal
 
 import polars as pl
 
-from thunes_core.domain.bars import count_until, empty, fingerprint
+from thunes_core.domain.bars import fingerprint, moment_of
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
 from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
+from thunes_core.indicators.columns import Columns, columns_of
 from thunes_core.strategies.base import Strategy, build_from, require_in_space, targets_of
 from thunes_core.trading.ports import Journal, ParameterSource
 from thunes_core.trading.world import Study, World
@@ -27,11 +28,14 @@ MAX_MISSED_BARS = 1000
 class Sight:
     """The champion, the closed bars read and the targets from the last decided bar on.
 
+    `parameters` is the fingerprint of the champion's set, `columns` are the same bars as arrays.
     `bar` is the open time of the newest closed bar, UTC; None where there are no bars.
     """
 
     champion: Champion
+    parameters: str
     bars: pl.DataFrame
+    columns: Columns
     targets: tuple[float, ...] = ()
     bar: datetime | None = None
     note: str = ""
@@ -39,7 +43,7 @@ class Sight:
     @property
     def close(self) -> Decimal:
         """The close decided on; there must be a bar."""
-        return Decimal(repr(self.bars["close"][-1]))
+        return Decimal(repr(float(self.columns.close[-1])))
 
     @property
     def fingerprint(self) -> str:
@@ -63,12 +67,21 @@ def look(
     champion, kept = in_charge(journal, newest, book, now, takeover)
     note = "; ".join(filter(None, (said, kept)))
     require_in_space(champion.parameters)
-    strategy = build_from(champion.parameters)
+    strategy, parameters = build_from(champion.parameters), champion.parameters.fingerprint
     bars = closed_bars(world, study, strategy, book.last_bar, now)
-    if bars.is_empty():
-        return Sight(champion, bars, note=note)
-    targets = _targets(strategy, bars, book.last_bar)
-    return Sight(champion, bars, targets, bars["open_time"][-1], note)
+    columns = columns_of(bars)
+    if not len(columns):
+        return Sight(champion, parameters, bars, columns, note=note)
+    targets = targets_of(strategy, bars, columns)[_first_shown(columns, book.last_bar) :]
+    bar = moment_of(int(columns.open_time[-1]))
+    return Sight(champion, parameters, bars, columns, tuple(targets), bar, note)
+
+
+def _first_shown(columns: Columns, last_bar: datetime | None) -> int:
+    """Return which bar comes before the first undecided one; the one before the newest at most."""
+    newest = len(columns) - 1
+    decided = newest if last_bar is None else columns.count_until(last_bar)
+    return max(min(decided, newest) - 1, 0)
 
 
 def find_champion(
@@ -143,16 +156,4 @@ def closed_bars(
     missed = (end - last_bar) // step if last_bar else 0
     count = strategy.warmup_bars + SPARE_BARS + min(max(missed, 0), MAX_MISSED_BARS)
     read = world.bars or world.market.klines
-    bars = read(study.symbol, study.interval, end - count * step, end)
-    if bars.is_empty():
-        return empty()
-    return bars[: count_until(bars["open_time"], now - step)]
-
-
-def _targets(
-    strategy: Strategy, bars: pl.DataFrame, last_bar: datetime | None
-) -> tuple[float, ...]:
-    targets = targets_of(strategy, bars)
-    newest = len(targets) - 1
-    decided = newest if last_bar is None else count_until(bars["open_time"], last_bar)
-    return tuple(targets[max(min(decided, newest) - 1, 0) :])
+    return read(study.symbol, study.interval, end - count * step, end)

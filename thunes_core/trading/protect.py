@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import polars as pl
-
-from thunes_core.domain.bars import count_until
+from thunes_core.domain.bars import moment_of
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.portfolio import Position
+from thunes_core.indicators.columns import Columns
 from thunes_core.trading import rules
 
 NO_EXIT = ""
@@ -32,7 +31,7 @@ class Watch:
 
 
 def watch_bars(
-    position: Position, bars: pl.DataFrame, protection: Protection, late: timedelta = LATE
+    position: Position, bars: Columns, protection: Protection, late: timedelta = LATE
 ) -> Watch:
     """Walk the closed `bars` after `position.last_bar`: raise the high water or find the exit.
 
@@ -89,20 +88,17 @@ def _inside(
     return rules.REASONS[rules.TAKE_PROFIT] if hit == rules.TARGET_HIT else NO_EXIT
 
 
-def _after(
-    bars: pl.DataFrame, since: datetime | None
-) -> Iterator[tuple[datetime, float, float, float]]:
-    """Return (open time, open, high, low) of the sorted `bars` after `since`, without a query."""
-    times = bars["open_time"]
-    start = 0 if since is None else count_until(times, since)
-    prices = (bars[name][start:].to_list() for name in ("open", "high", "low"))
-    return zip(times[start:].to_list(), *prices, strict=True)
+def _after(bars: Columns, since: datetime | None) -> Iterator[tuple[datetime, float, float, float]]:
+    """Yield (open time, open, high, low) of the sorted `bars` after `since`."""
+    start = 0 if since is None else bars.count_until(since)
+    columns = (bars.open_time, bars.open, bars.high, bars.low)
+    for us, *prices in zip(*(column[start:].tolist() for column in columns), strict=True):
+        yield moment_of(us), *prices
 
 
-def _step(bars: pl.DataFrame) -> timedelta:
+def _step(bars: Columns) -> timedelta:
     """Length of one bar, from the content; zero for less than two bars."""
-    if bars.height < 2:
+    if len(bars) < 2:
         return timedelta(0)
-    times = bars["open_time"]
-    length: timedelta = times[-1] - times[-2]
-    return length
+    newest, before = int(bars.open_time[-1]), int(bars.open_time[-2])
+    return timedelta(microseconds=newest - before)

@@ -5,6 +5,8 @@ Add here: a question about resting orders. Keep out: asking the exchange, placin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thunes_core.domain.orders import ZERO, Leg, OrderStatus, TimeInForce
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.ports import Journal
@@ -15,9 +17,14 @@ def resting_orders(journal: Journal, strategy: str, symbol: str) -> list[OrderRe
 
     Sells that wait for the whole fill of their buy protect nothing yet and are not among them.
     """
+    return resting_among(journal.open_orders(), strategy, symbol)
+
+
+def resting_among(records: Sequence[OrderRecord], strategy: str, symbol: str) -> list[OrderRecord]:
+    """Return `resting_orders` of what is not settled."""
     return [
         record
-        for record in _open_ones(journal, strategy, symbol)
+        for record in _open_among(records, strategy, symbol)
         if record.request.rests and record.status is not OrderStatus.PENDING_NEW
     ]
 
@@ -50,9 +57,13 @@ def of_one_list(journal: Journal, record: OrderRecord) -> list[OrderRecord]:
 
 def _open_ones(journal: Journal, strategy: str, symbol: str) -> list[OrderRecord]:
     """Return the orders of a book that are not final, oldest first."""
+    return _open_among(journal.open_orders(), strategy, symbol)
+
+
+def _open_among(records: Sequence[OrderRecord], strategy: str, symbol: str) -> list[OrderRecord]:
     return [
         record
-        for record in journal.open_orders()
+        for record in records
         if (record.strategy, record.request.symbol) == (strategy, symbol)
         and not record.status.is_final
     ]

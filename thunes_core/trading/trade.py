@@ -12,8 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-import polars as pl
-
 from thunes_core.domain.orders import (
     ZERO,
     OrderRequest,
@@ -30,6 +28,7 @@ from thunes_core.errors import (
     ExchangeUnavailable,
     NoChampion,
 )
+from thunes_core.indicators.columns import Columns, columns_of
 from thunes_core.risk.gate import judge
 from thunes_core.trading.act import NEVER_CAME, Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
@@ -40,10 +39,10 @@ from thunes_core.trading.guard import guard, take_back
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.resolve import NEVER_LEFT
-from thunes_core.trading.resting import entry_in_part, resting_orders, waiting_entry
+from thunes_core.trading.resting import entry_in_part, resting_among, resting_orders, waiting_entry
 from thunes_core.trading.send import intents_of
 from thunes_core.trading.stops import Protected, trail_of, wanted
-from thunes_core.trading.waiting import at_new_bar, entered
+from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
@@ -176,33 +175,34 @@ def _is_refused_exit(order: OrderRecord) -> bool:
 
 def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
     journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
-    watch = _walk(floor, book, sight.bars)
+    watch = _walk(floor, book, sight.columns)
     changed = sight.targets[-1] != book.last_target or bool(watch.reason)
     waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, ends=changed)
     if waits.freed:
         floor = replace(floor, account=floor.desk.broker.account())
-    seen, book = book, journal.position(study.strategy, study.symbol) or book
-    watch = watch if book == seen else _walk(floor, book, sight.bars)
+    if waits is not Waits.NOT:
+        book = journal.position(study.strategy, study.symbol) or book
+        watch = _walk(floor, book, sight.columns)
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
     view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
-    decided = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
-    parameters = sight.champion.parameters.fingerprint
-    decision = _signed(decided, parameters)
-    free = sellable(journal.open_orders(), book)
+    decision = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
+    unsettled = journal.open_orders()
+    free = sellable(unsettled, book)
     if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
         said = f"{study.key}: a sale is not settled yet; decided when it is"
         return Outcome(notes=(*notes, said))
-    decision = replace(decision, orders=tuple(_cut(one, free, floor) for one in decision.orders))
-    increases = any(not request.reduces for request in decision.orders)
+    asked = [_cut(request, free, floor) for request in decision.orders]
+    increases = any(not request.reduces for request in asked)
     facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
-    verdicts = judged(floor, study, decision, bar, facts)
-    decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
-    context = _context(study, sight, parameters, floor.desk.now)
+    verdicts = judged(floor, study, asked, decision.position, bar, facts)
+    decision = _settled(decision, verdicts, sight.parameters)
+    context = _context(study, sight, floor.desk.now)
     records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
-    done = send_all(floor.desk, study, verdicts, decision)
+    resting = resting_among(unsettled, study.strategy, study.symbol)
+    done = send_all(floor.desk, study, verdicts, decision, resting=resting)
     done = replace(done, notes=(*notes, *done.notes))
     if not any(ended_unfilled(order) for order in done.orders):
         return done
@@ -234,10 +234,10 @@ def _watched(floor: Floor, study: Study, book: Position, last_bar: datetime) -> 
         bars = floor.desk.market.klines(study.symbol, study.interval, start, end)
     except (BadInput, ExchangeRejected, ExchangeUnavailable):
         return Watch(book)
-    return _walk(floor, book, bars)
+    return _walk(floor, book, columns_of(bars))
 
 
-def _walk(floor: Floor, book: Position, bars: pl.DataFrame) -> Watch:
+def _walk(floor: Floor, book: Position, bars: Columns) -> Watch:
     late = LATE if floor.plan.entry is None else AT_OPEN
     return watch_bars(book, bars, floor.plan.protection, late)
 
@@ -286,16 +286,19 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
 
 
-def _signed(decision: Decision, parameters: str) -> Decision:
-    """Name the parameter set that is in charge of the book from this decision on."""
-    return replace(decision, position=replace(decision.position, parameters=parameters))
+def _settled(decision: Decision, verdicts: Sequence[Verdict], parameters: str) -> Decision:
+    """Return the decision with what was judged, naming the parameter set now in charge."""
+    orders = tuple(verdict.request for verdict in verdicts)
+    return replace(
+        decision, orders=orders, position=replace(decision.position, parameters=parameters)
+    )
 
 
-def _context(study: Study, sight: Sight, parameters: str, now: datetime) -> DecisionContext:
+def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:
     champion = sight.champion
     return DecisionContext(
         interval=str(study.interval),
-        parameters=parameters,
+        parameters=sight.parameters,
         version=champion.version,
         run_id=champion.run_id,
         bars_fingerprint=sight.fingerprint,

@@ -15,6 +15,7 @@ from tests.thunes_core.strategies.frames import bars_of, random_bars, real_bars
 from thunes_core.domain.bars import empty
 from thunes_core.domain.parameters import Choice, FloatRange, ParameterSet
 from thunes_core.errors import ParametersInvalid
+from thunes_core.indicators.columns import columns_of
 from thunes_core.indicators.features import feature_names
 from thunes_core.strategies.base import (
     Strategy,
@@ -119,8 +120,8 @@ def test_exposure_is_a_fraction_for_every_bar_and_acts(name):
 @every_strategy
 def test_a_tick_is_told_the_very_exposure(name):
     """The short way to the numbers is the series, number for number."""
-    for bars in (random_bars(3), empty()):
-        assert targets_of(quick(name), bars) == quick(name).target_exposure(bars).to_list()
+    bars, strategy = random_bars(3), quick(name)
+    assert targets_of(strategy, bars, columns_of(bars)) == strategy.target_exposure(bars).to_list()
 
 
 def test_a_strategy_that_answers_with_a_series_is_asked_for_it():
@@ -130,7 +131,8 @@ def test_a_strategy_that_answers_with_a_series_is_asked_for_it():
         def target_exposure(self, bars):
             return pl.Series([1.0] * bars.height)
 
-    assert targets_of(Held(), bars_of([100.0, 101.0])) == [1.0, 1.0]
+    bars = bars_of([100.0, 101.0])
+    assert targets_of(Held(), bars, columns_of(bars)) == [1.0, 1.0]
 
 
 @every_strategy
