@@ -39,7 +39,7 @@ def sockets(
     made.daemon = True
     made.start()
     yield made
-    end(made, running)
+    end(made, running, client)
     left = asyncio.all_tasks(loop)
     if left:
         loop.run_until_complete(asyncio.wait(left, timeout=BOUND_SECONDS))
@@ -47,16 +47,19 @@ def sockets(
     loop.close()
 
 
-def end(sockets: ThreadedWebsocketManager, running: RunningTestnet) -> None:
+def end(sockets: ThreadedWebsocketManager, running: RunningTestnet, client: Client) -> None:
     """End the sockets, then their thread, in the order in which it ends at all.
 
-    Cutting the line meanwhile spares the ten seconds that a reader of the library waits.
+    A reader of the library looks whether it shall end when a message came, or ten seconds passed:
+    candles and fills spare the wait, and so does cutting the line at last.
     """
     for name in list(sockets._socket_running):
         sockets.stop_socket(name)
     for _ in range(LOOKS):
         if not sockets._socket_running:
             break
+        step(running, 1 / 60)
+        client.order_market_buy(symbol="BTCUSDT", quantity="0.2")
         sleep(LOOK_SECONDS)
     cut = Timer(3 * LOOK_SECONDS, running.exchange.conditions.drop_streams)
     cut.start()
