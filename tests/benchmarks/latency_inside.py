@@ -31,6 +31,7 @@ from thunes_pipelines.resources import wiring
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 START = datetime(2024, 1, 1, tzinfo=UTC)
+CHOSEN = ParameterSet("sma_crossover", {"fast": 5, "slow": 20})
 COMMITS, WAITED = "ledger: commits", "waiting for the exchange's answers"
 ASKED = "questions to the exchange (its clock; fills before a sale)"
 READS = "ledger: reads"
@@ -81,11 +82,10 @@ def environment(home: Path, url: str) -> dict[str, str]:
 
 def remember_champions(settings: Settings) -> None:
     """Give every study parameters that cross often."""
-    chosen = ParameterSet("sma_crossover", {"fast": 5, "slow": 20})
     with closing(wiring.ledger(settings)) as ledger:
         for symbol in SYMBOLS:
-            study = f"sma_crossover.{symbol}.1m"
-            ledger.remember_champion(Champion(study, chosen, "1", "run"), START)
+            study = f"{CHOSEN.strategy}.{symbol}.1m"
+            ledger.remember_champion(Champion(study, CHOSEN, "1", "run"), START)
 
 
 @contextmanager

@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
 import pytest
 
-from tests.benchmarks import latency_inside
+from tests.benchmarks import latency_alone, latency_inside
 from tests.benchmarks.bench_latency import HEADS, RUN_HEADS, inside_rows, run_rows
 from tests.benchmarks.latency_runs import RunTimes
-from tests.benchmarks.stopwatch import REST, Stopwatch
+from tests.benchmarks.stopwatch import REST, Split, Stopwatch
 from thunes_core.domain.bars import Interval
-from thunes_core.testnet.app import serve_in_thread
+from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.market import generated_market
+from thunes_pipelines.resources import wiring
+
+OWN = {"strategy", "decision", "risk gate", latency_inside.READS}
+"""Parts that every order has, however it is measured."""
 
 
-def test_orders_of_real_ticks_are_split_into_their_parts(tmp_path):
-    """Each stretch saw the strategy, the ledger, the exchange's clock and python-binance."""
+@pytest.fixture()
+def running() -> Iterator[RunningTestnet]:
+    """A stepped market of minutes with a day of history."""
     market = generated_market(
         list(latency_inside.SYMBOLS),
         start=latency_inside.START,
         interval=Interval.M1,
         history_days=1,
     )
-    with serve_in_thread(market, clock="stepped") as running:
+    with serve_in_thread(market, clock="stepped") as served:
+        yield served
 
-        def step() -> None:
-            running.exchange.clock.move_to(running.exchange.clock.now_ms() + 60_000)
-            running.exchange.advance()
 
-        settings = latency_inside.trading_settings(tmp_path, running.url)
-        splits = latency_inside.measure(settings, step, orders=1, warm_up=0)
-    assert len(splits) == 1
-    needed = {"strategy", "decision", "risk gate", latency_inside.READS, *latency_inside.APART}
-    for split in splits:
-        assert needed <= set(split.wall)
-        assert any(name.startswith("python-binance") for name in split.wall)
+def parts_of(splits: Sequence[Split]) -> set[str]:
+    """Return the parts of the only stretch, the client's among them."""
+    (split,) = splits
+    assert any(name.startswith("python-binance") for name in split.wall)
+    return set(split.wall)
+
+
+def test_orders_of_real_ticks_are_split_into_their_parts(tmp_path, running):
+    """The stretch saw the strategy, the ledger, the exchange's clock and python-binance."""
+
+    def step() -> None:
+        running.exchange.clock.move_to(running.exchange.clock.now_ms() + 60_000)
+        running.exchange.advance()
+
+    settings = latency_inside.trading_settings(tmp_path, running.url)
+    splits = latency_inside.measure(settings, step, orders=1, warm_up=0)
+    assert {*OWN, *latency_inside.APART} <= parts_of(splits)
     rows = inside_rows(splits)
     assert {len(row) for row in rows} == {len(HEADS)}
     assert float(rows[0][1]) <= float(rows[2][1])
+
+
+def test_the_path_alone_writes_nothing_and_sends_nothing(tmp_path, running):
+    """It has every part of its own, and leaves ledger and exchange as they were."""
+    settings = latency_inside.trading_settings(tmp_path, running.url)
+    parts = parts_of(latency_alone.measure(settings, orders=1, warm_up=0))
+    assert parts >= OWN
+    assert not {latency_inside.COMMITS, latency_inside.WAITED} & parts
+    assert not running.exchange.records.open_orders()
+    with closing(wiring.ledger(settings)) as ledger:
+        assert ledger.orders().is_empty() and ledger.decisions().is_empty()
 
 
 def test_every_moment_of_a_run_has_its_row():

@@ -8,13 +8,17 @@ Add here: a doubt that the bars themselves raise. Keep out: doubts that need a s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from thunes_core.domain.bars import PRICES, Interval
+from thunes_core.domain.bars import PRICES, Interval, epoch_us, moment_of
 from thunes_core.domain.spikes import CLEARING_BARS, LEAST_BARS, SPIKE_FACTOR, TRAILING_BARS
+
+Line = npt.NDArray[np.float64]
 
 
 def why_wait(
@@ -25,14 +29,16 @@ def why_wait(
     `bars`: those a decision reads, sorted, of one symbol and interval. `cleared_until`: a person
     cleared spikes up to and including this open time.
     """
-    broken = _broken(bars)
+    prices = [bars[name].to_numpy() for name in PRICES]
+    broken = _broken(prices, bars["volume"].to_numpy())
     if broken:
         return f"{broken} of the {bars.height} bars read are broken; look at the quarantine"
-    times = bars["open_time"].tail(CLEARING_BARS)
-    span = (times[-1] - times[0]) // interval.duration + 1 if len(times) else 0
+    times: list[int] = epoch_us(bars["open_time"])[-CLEARING_BARS:].tolist()
+    span = (times[-1] - times[0]) // (interval.minutes * 60_000_000) + 1 if times else 0
     if span > len(times):
         return f"{span - len(times)} of the last {span} bars are missing"
-    spike = _last_spike(bars)
+    back = _last_spike(prices[-1])
+    spike = moment_of(times[-back]) if back else None
     if spike is None or (cleared_until is not None and spike <= cleared_until):
         return None
     return (
@@ -41,20 +47,18 @@ def why_wait(
     )
 
 
-def _broken(bars: pl.DataFrame) -> int:
+def _broken(prices: Sequence[Line], volume: Line) -> int:
     """Count bars whose prices or volume break semantics §1; null and NaN count as broken."""
-    prices = [bars[name].to_numpy() for name in PRICES]
     low, high = np.minimum.reduce(prices), np.maximum.reduce(prices)
     sound = (low > 0) & np.isfinite(high) & (prices[1] >= high) & (prices[2] <= low)
-    return int((~(sound & (bars["volume"].to_numpy() >= 0))).sum())
+    return int((~(sound & (volume >= 0))).sum())
 
 
-def _last_spike(bars: pl.DataFrame) -> datetime | None:
-    """Return the open time of the newest spike among the last `CLEARING_BARS` bars."""
-    moves = np.abs(np.diff(bars["close"].to_numpy()))
+def _last_spike(closes: Line) -> int:
+    """Return how many bars back the newest spike among the last `CLEARING_BARS` is; 0 for none."""
+    moves = np.abs(np.diff(closes))
     for back in range(1, min(CLEARING_BARS, len(moves)) + 1):
         usual = moves[:-back][-TRAILING_BARS:]
         if len(usual) >= LEAST_BARS and moves[-back] > SPIKE_FACTOR * usual.mean():
-            when: datetime = bars["open_time"][-back]
-            return when
-    return None
+            return back
+    return 0

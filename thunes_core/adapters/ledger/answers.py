@@ -10,13 +10,18 @@ Add here: how questions are asked. Keep out: SQL, which questions there are (`re
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from threading import Lock
 from typing import Any, TypeVar, TypeVarTuple, cast
 
 from sqlalchemy import Connection, Engine, QueuePool
 
-from thunes_core.adapters.ledger.connect import reading, standing, store_errors
+from thunes_core.adapters.ledger.connect import (
+    DATABASE_ERRORS,
+    failure,
+    reading,
+    standing,
+    store_errors,
+)
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
@@ -24,12 +29,18 @@ _NOT_ASKED = object()
 
 
 class Answers:
-    """What the database answers; any thread may ask. Raises `StoreFailed`."""
+    """What the database answers; any thread may ask. Raises `StoreFailed`.
+
+    A tick asks some twenty times between a bar and its order: an answer that still holds costs
+    little more than the question whether it does.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # SQLite in a file, where our own writes too come over other connections
+        self._tells_changes = engine.dialect.name == "sqlite" and isinstance(engine.pool, QueuePool)
         self._lock = Lock()
-        self._standing: Connection | None = None
+        self._standing: tuple[Connection, Any] | None = None
         self._version = 0
         self._known: dict[tuple[Any, ...], Any] = {}
 
@@ -38,14 +49,17 @@ class Answers:
 
         A list, set or mapping is the caller's own; what is in it is shared and frozen.
         """
-        with store_errors():
-            if not self._tells_changes:
-                with reading(self._engine).connect() as connection:
-                    return question(connection, *given)
-            with self._lock, ExitStack() as failing:
-                failing.callback(self._drop)
+        if not self._tells_changes:
+            with store_errors(), reading(self._engine).connect() as connection:
+                return question(connection, *given)
+        with self._lock:
+            try:
                 found = self._answer(question, given)
-                failing.pop_all()
+            except BaseException as error:
+                self._drop()
+                if isinstance(error, DATABASE_ERRORS):
+                    raise failure(error) from error
+                raise
         return cast(T, found.copy()) if isinstance(found, list | set | dict) else found
 
     def close(self) -> None:
@@ -53,29 +67,26 @@ class Answers:
         with self._lock:
             self._drop()
 
-    @property
-    def _tells_changes(self) -> bool:
-        """True for SQLite in a file: there our own writes come over other connections too."""
-        return self._engine.dialect.name == "sqlite" and isinstance(self._engine.pool, QueuePool)
-
     def _answer(self, question: Callable[[Connection, *Given], T], given: tuple[*Given]) -> T:
-        connection = self._standing = self._standing or standing(self._engine)
-        self._forget_if_changed(connection)
+        if self._standing is None:
+            opened = standing(self._engine)
+            self._standing = opened, opened.connection.dbapi_connection
+        connection, driver = self._standing
+        self._forget_if_changed(driver)
         found = self._known.get((question, given), _NOT_ASKED)
         if found is _NOT_ASKED:
             found = self._known[question, given] = question(connection, *given)
         return cast(T, found)
 
-    def _forget_if_changed(self, connection: Connection) -> None:
+    def _forget_if_changed(self, driver: Any) -> None:
         """Forget every answer when another connection committed since the last question."""
-        driver = connection.connection.dbapi_connection
-        (version,) = driver.execute("PRAGMA data_version").fetchone()  # type: ignore[union-attr] # SQLite's own shortcut
+        (version,) = driver.execute("PRAGMA data_version").fetchone()
         if version != self._version:
             self._known.clear()
         self._version = version
 
     def _drop(self) -> None:
         if self._standing is not None:
-            self._standing.close()
+            self._standing[0].close()
         self._standing = None
         self._known.clear()

@@ -26,6 +26,7 @@ HEAD = "0006"
 """The newest migration; a test holds it to the folder of migrations."""
 BUSY_SECONDS = 30
 """How long a writer waits for those before it, at most."""
+DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error)
 _LOCK = 7_460_114
 _QUEUE = (
     f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; "
@@ -57,12 +58,17 @@ def store_errors() -> Iterator[None]:
     """Turn errors of the database into `StoreFailed`."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise StoreFailed(
-            f"ledger: expected a readable and writable database; {reason}; "
-            "check its path, rights and disk space, then try again"
-        ) from error
+    except DATABASE_ERRORS as error:
+        raise failure(error) from error
+
+
+def failure(error: Exception) -> StoreFailed:
+    """Return what to raise for an error of the database."""
+    reason = str(error.__cause__ or error).strip().splitlines()[0]
+    return StoreFailed(
+        f"ledger: expected a readable and writable database; {reason}; "
+        "check its path, rights and disk space, then try again"
+    )
 
 
 def reading(engine: Engine) -> Engine:
