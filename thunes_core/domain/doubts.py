@@ -19,6 +19,7 @@ from thunes_core.domain.bars import PRICES, Interval, epoch_us, moment_of
 from thunes_core.domain.spikes import CLEARING_BARS, LEAST_BARS, SPIKE_FACTOR, TRAILING_BARS
 
 Line = npt.NDArray[np.float64]
+_LOOKED_AT = TRAILING_BARS + CLEARING_BARS + 1
 
 
 def why_wait(
@@ -56,9 +57,9 @@ def _broken(prices: Sequence[Line], volume: Line) -> int:
 
 def _last_spike(closes: Line) -> int:
     """Return how many bars back the newest spike among the last `CLEARING_BARS` is; 0 for none."""
-    moves = np.abs(np.diff(closes))
+    moves: list[float] = np.abs(np.diff(closes[-_LOOKED_AT:])).tolist()
     for back in range(1, min(CLEARING_BARS, len(moves)) + 1):
         usual = moves[:-back][-TRAILING_BARS:]
-        if len(usual) >= LEAST_BARS and moves[-back] > SPIKE_FACTOR * usual.mean():
+        if len(usual) >= LEAST_BARS and moves[-back] > SPIKE_FACTOR * (sum(usual) / len(usual)):
             return back
     return 0
