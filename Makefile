@@ -15,7 +15,7 @@ EXAMPLES ?= 2000
 # Without byte code each process would compile the project anew: 0.3 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench-data bench-latency bench-stream demo up test check soak nightly format lint types imports docs peers bench lock clean refusals
+.PHONY: bench bench-backtest bench-walk bench-latency bench-stream bench-data bench-evidence demo up test check soak nightly format lint types imports docs peers lock clean refusals
 .DEFAULT_GOAL := test
 
 $(VENV)/pyvenv.cfg:
@@ -83,11 +83,12 @@ peers: $(DEV) $(PEERS)/.installed  ## agreement with backtesting.py, vectorbt, q
 	@TQDM_DISABLE=1 $(PEERS)/bin/python -W ignore tests/peers/run_peers.py build/peers
 	@$(BIN)/python -m tests.peers.compare build/peers
 
-bench: $(DEV) $(PEERS)/.installed  ## speed: against the last runs, and against vectorbt and backtesting.py
+bench: bench-backtest bench-walk bench-latency bench-stream  ## speed of everything but the lake; writes docs/performance.md
+
+bench-backtest: $(DEV) $(PEERS)/.installed  ## backtests against the last runs, and against vectorbt and backtesting.py
 	@$(BIN)/python -m pytest tests/benchmarks/bench_backtest.py --benchmark-timer=time.process_time --benchmark-quiet --benchmark-json=build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.history build/benchmark.json
 	@$(BIN)/python -m tests.benchmarks.against_peers $(PEERS)/bin/python docs/performance.md
-	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
 
 bench-walk: $(DEV)  ## what a walk-forward costs beside its backtests, against Optuna alone
 	@$(BIN)/python -m tests.benchmarks.bench_walk --write docs/performance.md
