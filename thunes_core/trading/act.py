@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import in_doubt, refresh_all, take_back
+from thunes_core.trading.guard import refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
 from thunes_core.trading.resting import resting_orders
@@ -103,7 +103,7 @@ def _released(
     book = desk.journal.position(study.strategy, study.symbol)
     if book is None or book.quantity < request.quantity:
         return notes, SOLD_ALREADY, "its protection sold it first"
-    if in_doubt(desk, study.strategy, study.symbol):
+    if resting_orders(desk.journal, study.strategy, study.symbol):
         return notes, HELD_BACK, "its protection may still rest; it sells when that is known"
     return notes, "", ""
 

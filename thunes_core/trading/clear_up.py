@@ -20,8 +20,9 @@ from thunes_core.trading.floor import Floor, judge_of
 from thunes_core.trading.guard import is_bare, leave
 from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
+from thunes_core.trading.resting import resting_among
 from thunes_core.trading.stops import Protected, requests_for
-from thunes_core.trading.trade import leave_again, protect, wanted_now
+from thunes_core.trading.trade import leave_again, must_leave_again, protect, wanted_now
 from thunes_core.trading.world import Study
 
 PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 3, *[5] * 14))
@@ -89,7 +90,7 @@ def _look_again(floor: Floor, studies: Sequence[Study], now: datetime) -> list[s
 
 
 def _unclear(floor: Floor, studies: Sequence[Study]) -> list[Study]:
-    """Return those of which an order's fate or fills are open, or protection is missing."""
+    """Return those of which an order's fate, fills or exit are open, or protection is missing."""
     records = floor.desk.journal.open_orders()
     waited_for = {
         (record.strategy, record.request.symbol)
@@ -101,8 +102,18 @@ def _unclear(floor: Floor, studies: Sequence[Study]) -> list[Study]:
         study
         for study in studies
         if (key := (study.strategy, study.symbol)) in waited_for
-        or (key in books and _missing(floor, study, books[key], records) is not None)
+        or (key in books and _is_open_end(floor, study, books[key], records))
     ]
+
+
+def _is_open_end(
+    floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]
+) -> bool:
+    """True when a book lacks the exit that was decided, or protection, or has it though flat."""
+    resting = resting_among(records, book.strategy, book.symbol)
+    if (resting and not book.is_open) or must_leave_again(floor.desk.journal, book):
+        return True
+    return _missing(floor, study, book, records) is not None
 
 
 def _missing(

@@ -1,9 +1,9 @@
 """Keep the protective orders of a position at the exchange: place, move, release.
 
-A lone stop is moved by one request that cancels and places, a pair by two with nothing between
-them, and only where that is worth the moment without. While the fate or the fills of another order
-of the book are not known, what rests stays. What cannot be placed closes the position, with an
-alarm. Running it again is always safe.
+A lone stop takes the place of what rests by one request that cancels and places, a pair by two
+with nothing between them, and only where that is worth the moment without. While the fate or the
+fills of another order of the book are not known, what rests stays. What cannot be placed closes the
+position, with an alarm. Running it again is always safe.
 
 Add here: a way to keep protection in place. Keep out: where it should stand (see `stops`).
 """
@@ -64,12 +64,6 @@ def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
     notes = [note for one in lists for note in cancel(desk, one)]
     book_new_fills(desk, {record.request.symbol for record in records})
     return notes
-
-
-def in_doubt(desk: Desk, strategy: str, symbol: str) -> bool:
-    """True when it is not known whether a protective order of a book rests."""
-    resting = resting_orders(desk.journal, strategy, symbol)
-    return any(one.status.is_in_flight for one in resting)
 
 
 def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> list[str]:
@@ -198,8 +192,9 @@ def _put(
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
-    if in_doubt(desk, book.strategy, book.symbol):
-        return _Try(notes)  # the old one may still rest: asked after first
+    rests = resting_orders(desk.journal, book.strategy, book.symbol)
+    if any(moved is None or one.status.is_in_flight for one in rests):
+        return _Try(notes)  # the old one rests, or may: nothing is put beside it
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
     note = deliver(desk.broker, desk.journal, approved, _request(desk, approved, moved))
@@ -219,10 +214,8 @@ def _movable(
     lists = {one.request.list_id or one.client_order_id for one in old}
     if len(lists) != 1:
         return None
-    if len(approved) == 2:
-        return old[0]
-    lone = replaces and len(old) == 1 and approved[0].request.leg is Leg.STOP
-    return old[0] if lone else None
+    at_once = len(approved) == 2 or (replaces and approved[0].request.leg is Leg.STOP)
+    return old[0] if at_once else None
 
 
 def _left_bare(

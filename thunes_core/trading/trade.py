@@ -37,6 +37,7 @@ from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
 from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
 from thunes_core.trading.guard import guard, take_back
 from thunes_core.trading.look import Sight, look
+from thunes_core.trading.ports import Journal
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import entry_in_part, resting_among, resting_orders, waiting_entry
@@ -156,16 +157,20 @@ def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
 
 def leave_again(floor: Floor, study: Study) -> Sequence[str]:
     """Make an exit anew that provably never came to the exchange, as it was decided."""
-    journal = floor.desk.journal
-    book = journal.position(study.strategy, study.symbol)
-    if book is None or not book.is_open or book.last_bar is None:
-        return ()
-    asked = journal.orders_of(study.strategy, study.symbol, book.last_bar)
-    at_once = [one for one in asked if not one.request.rests]
-    if not at_once or at_once[-1].request.level or at_once[-1].code not in NEVER_CAME:
+    book = floor.desk.journal.position(study.strategy, study.symbol)
+    if book is None or book.last_bar is None or not must_leave_again(floor.desk.journal, book):
         return ()
     done = _between_bars(floor, study, book, book.last_bar)
     return [f"{one.client_order_id}: sold anew" for one in done.orders] + [*done.notes]
+
+
+def must_leave_again(journal: Journal, book: Position) -> bool:
+    """True when the newest exit of the last decided bar provably never came to the exchange."""
+    if not book.is_open or book.last_bar is None:
+        return False
+    asked = journal.orders_of(book.strategy, book.symbol, book.last_bar)
+    at_once = [one for one in asked if not one.request.rests]
+    return bool(at_once) and at_once[-1].request.level == 0.0 and at_once[-1].code in NEVER_CAME
 
 
 def _is_refused_exit(order: OrderRecord) -> bool:

@@ -14,10 +14,11 @@ from tests.thunes_core.trading.test_unprotected import BOOK, SWAP, Watched
 from thunes_core.domain.orders import ApprovedOrder, Leg, OrderStatus, OrderType
 from thunes_core.risk.gate import judge
 from thunes_core.testnet.faults import FaultKind
-from thunes_core.trading.act import send_all
+from thunes_core.trading.act import HELD_BACK, send_all
 from thunes_core.trading.clear_up import WITHIN
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.floor import Floor, facts_of
+from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.send import intents_of
 from thunes_core.trading.step import leased, open_desk, tick
 from thunes_core.trading.world import parse_study
@@ -93,6 +94,42 @@ def test_a_swap_that_was_lost_is_made_anew_in_the_same_tick_under_the_stop(watch
     assert not watched.is_open
     assert len(sales(watched)) == 1
     assert watched.bare_seconds == 0
+
+
+@pytest.mark.parametrize("swapped", [True, False], ids=["in one request", "one by one"])
+def test_an_exit_that_the_exchange_put_off_is_made_anew_in_the_same_tick(watched, swapped):
+    """Nothing was done (429): the position is left all the same, not at the next tick."""
+    bar = watched.enter() if swapped else apart(watched)
+    watched.fail(FaultKind.THROTTLE, SWAP if swapped else ORDER)
+    report = watched.leave(bar)
+    assert not watched.is_open
+    assert [one.code for one in exits(watched)] == [NEVER_LEFT, ""]
+    assert len(sales(watched)) == 1
+    assert report.uncertain == ()
+    assert watched.bare_seconds <= (0 if swapped else 2)
+
+
+def test_without_a_pause_an_exit_that_never_left_is_told_as_open(watched):
+    """What runs ticks by itself begins another one then."""
+    bar = watched.enter()
+    watched.pauses = False
+    watched.fail(FaultKind.THROTTLE, SWAP)
+    assert watched.leave(bar).uncertain == ("BTCUSDT",)
+    assert tick(watched.world, watched.plan).uncertain == ()
+    assert not watched.is_open
+
+
+@pytest.mark.parametrize("kind", [FaultKind.REFUSE, FaultKind.THROTTLE])
+def test_nothing_is_sold_while_its_protection_could_not_be_cancelled(watched, kind):
+    """With coins of somebody else at hand the sale would pass, and the stop sell once more."""
+    bar = apart(watched)
+    watched.net.exchange.deposit("BTC", Decimal(50))
+    watched.fail(kind, CANCEL, times=2)
+    report = watched.leave(bar)
+    assert watched.stops() == []
+    assert len(sales(watched)) == 1
+    assert {one.code for one in exits(watched)} == {HELD_BACK, ""}
+    assert (watched.is_open, report.uncertain) == (False, ())
 
 
 def test_swaps_that_were_lost_do_not_count_as_refused(watched):

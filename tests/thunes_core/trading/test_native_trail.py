@@ -31,6 +31,7 @@ from thunes_core.trading.world import TradingPlan, World
 from thunes_pipelines.cli.trading_view import cover_facts
 
 ENTERED = 49
+CANCEL = "DELETE /api/v3/order"
 TRAIL = Protection(trailing_stop=0.04)
 BESIDE_TARGET = Protection(trailing_stop=0.04, take_profit=0.5)
 FRESH = replace(LONG, average_price=Decimal(100), high_water=100.0)
@@ -155,6 +156,7 @@ def test_the_fixed_stop_of_the_pair_sells_where_it_never_begins(tmp_path):
 def test_switched_off_it_gives_way_to_the_stop_in_one_request(tmp_path):
     """The whole list is cancelled by the request that places the stop."""
     with stood(tmp_path, LATER) as stand:
+        stand.net.exchange.faults.add(Fault(FaultKind.DROP, on=CANCEL, times=99))
         stand.plan = replace(stand.plan, native_trail=False)
         stand.tick_at(ENTERED, minute=1)
         assert resting(stand) == [("STOP_LOSS", None)]
@@ -165,6 +167,7 @@ def test_switched_off_it_gives_way_to_the_stop_in_one_request(tmp_path):
 def test_a_pair_that_stands_too_far_off_becomes_the_stop_in_one_request(tmp_path):
     """Nothing is bare for it: the trail takes the stop's place once it is armed."""
     with stood(tmp_path, LATER) as stand:
+        stand.net.exchange.faults.add(Fault(FaultKind.DROP, on=CANCEL, times=99))
         (book,) = stand.world.journal.positions()
         dearer = book.average_price * Decimal("1.004")
         stand.world.journal.save_position(replace(book, average_price=dearer))

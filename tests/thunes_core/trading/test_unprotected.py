@@ -45,10 +45,12 @@ class Watched:
     broker: BinanceBroker
     ledger: object
     paused: list[timedelta] = field(default_factory=list)
+    pauses: bool = True
 
     @property
     def world(self) -> World:
-        return World(self.market, self.broker, self.ledger, Champions(), pause=self.pause)
+        pause = self.pause if self.pauses else None
+        return World(self.market, self.broker, self.ledger, Champions(), pause=pause)
 
     def pause(self, length: timedelta) -> None:
         """Let the exchange's clock move on."""
