@@ -91,8 +91,8 @@ class TradingPlan:
 class TickReport:
     """What one tick saw and did; `notes` are sentences for people. Money in quote units.
 
-    `uncertain` names the symbols of which an order's fate, its fills or the protection is still
-    open: the next tick should not be waited for long.
+    `uncertain` names the symbols of which an order's fate, its fills, an exit or the protection is
+    still open: the next tick should not be waited for long.
     """
 
     server_time: datetime
