@@ -14,7 +14,7 @@ from thunes_core.domain.signal import Decision
 from thunes_core.trading.guard import refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
-from thunes_core.trading.resting import resting_orders
+from thunes_core.trading.resting import fills_in_parts, resting_orders
 from thunes_core.trading.send import deliver, send
 from thunes_core.trading.world import Study
 
@@ -114,19 +114,21 @@ def _swappable(
     """Return the order that one request can cancel, with its list, and sell; None: one by one.
 
     What is known to rest before what may rest: the sale of that request is made only where its
-    cancel succeeds, so that nothing is sold while the coins are still another's. Not after it was
-    refused twice.
+    cancel succeeds, so that nothing is sold while the coins are still another's. Not where some of
+    it was sold already, nor after it was refused twice.
     """
     record = desk.journal.order(approved.request.client_order_id)
     if record is None or not desk.instruments[approved.request.symbol].replaces:
         return None
     known = [one for one in resting if not one.status.is_in_flight] or list(resting)
     lists = {one.request.list_id or one.client_order_id for one in known}
+    asked = fills_in_parts(known)
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
     sales = [one for one in before if one.request.reduces and not one.request.rests]
     refused = [one for one in sales if one.status is OrderStatus.REJECTED]
     tried = sum(one.code not in NEVER_CAME for one in refused)
-    return known[0] if len(lists) == 1 and tried < MOST_SWAPS else None
+    untouched = asked.status is not OrderStatus.PARTIALLY_FILLED
+    return asked if untouched and len(lists) == 1 and tried < MOST_SWAPS else None
 
 
 def _swap(
@@ -141,7 +143,7 @@ def _swap(
         desk.broker,
         desk.journal,
         [approved],
-        lambda: [desk.broker.replace(swapped.client_order_id, approved)],
+        lambda: [desk.broker.replace(swapped.client_order_id, approved, only_new=True)],
     )
     refresh_all(desk, [one.client_order_id for one in resting])
     book_new_fills(desk, [study.symbol])

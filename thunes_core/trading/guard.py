@@ -23,6 +23,7 @@ from thunes_core.domain.orders import (
     OrderRequest,
     OrderStatus,
     RefusedOrder,
+    Side,
 )
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
@@ -32,7 +33,7 @@ from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
-from thunes_core.trading.resting import entry_in_part, of_one_list, resting_orders
+from thunes_core.trading.resting import entry_in_part, fills_in_parts, of_one_list, resting_orders
 from thunes_core.trading.send import deliver, intent_of, send
 
 CANCELS = 2
@@ -214,8 +215,12 @@ def _movable(
     lists = {one.request.list_id or one.client_order_id for one in old}
     if len(lists) != 1:
         return None
-    at_once = len(approved) == 2 or (replaces and approved[0].request.leg is Leg.STOP)
-    return old[0] if at_once else None
+    moved = fills_in_parts(old)
+    if len(approved) == 2:
+        return moved
+    is_sold = moved.request.side is Side.SELL and moved.status is OrderStatus.PARTIALLY_FILLED
+    at_once = replaces and not is_sold and approved[0].request.leg is Leg.STOP
+    return moved if at_once else None
 
 
 def _left_bare(
@@ -247,7 +252,8 @@ def _request(
     if moved is None:
         return lambda: (broker.submit(first),)
     if len(approved) == 1:
-        return lambda: (broker.replace(moved.client_order_id, first),)
+        sells = moved.request.side is Side.SELL
+        return lambda: (broker.replace(moved.client_order_id, first, only_new=sells),)
     beside = of_one_list(desk.journal, moved)
     done = sum((one.executed_quantity for one in beside), ZERO)
     return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])

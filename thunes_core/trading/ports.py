@@ -94,9 +94,12 @@ class Broker(Protocol):
         """
         ...
 
-    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+    def replace(
+        self, client_order_id: str, approved: ApprovedOrder, *, only_new: bool = False
+    ) -> Order:
         """Cancel an open order and send another in one request, once; return the new one.
 
+        With `only_new`, nothing is cancelled and nothing sent where some of it was executed.
         Errors as `submit`. After `ExchangeRejected` the new one does not exist; whether the old one
         still does must be asked.
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thunes_core.domain.orders import ZERO, Leg, OrderStatus, TimeInForce
+from thunes_core.domain.orders import ZERO, Leg, OrderStatus, OrderType, TimeInForce
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.ports import Journal
 
@@ -53,6 +53,15 @@ def of_one_list(journal: Journal, record: OrderRecord) -> list[OrderRecord]:
     beside = [one for one in others if list_id and one.request.list_id == list_id]
     known = [one for one in beside if one.client_order_id != record.client_order_id]
     return [record, *known]
+
+
+def fills_in_parts(records: Sequence[OrderRecord]) -> OrderRecord:
+    """Return the one of a list that may be executed in parts: its limit order; else the first.
+
+    To be named where all of them are cancelled on the condition that nothing was executed.
+    """
+    limits = (one for one in records if one.request.type is OrderType.LIMIT_MAKER)
+    return next(limits, records[0])
 
 
 def _open_ones(journal: Journal, strategy: str, symbol: str) -> list[OrderRecord]:

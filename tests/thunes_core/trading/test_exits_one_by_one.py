@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from itertools import pairwise
 
 import pytest
@@ -130,6 +130,28 @@ def test_nothing_is_sold_while_its_protection_could_not_be_cancelled(watched, ki
     assert len(sales(watched)) == 1
     assert {one.code for one in exits(watched)} == {HELD_BACK, ""}
     assert (watched.is_open, report.uncertain) == (False, ())
+
+
+def test_what_the_target_sold_amid_the_swap_is_not_sold_again(watched):
+    """With coins of somebody else at hand a sale of the whole would pass: it is decided anew."""
+    bar, exchange, swap = watched.enter(), watched.net.exchange, watched.broker.replace
+    held = watched.ledger.position(*BOOK).quantity
+    exchange.deposit("BTC", Decimal(50))
+
+    def swap_too_late(*given: object, **named: object) -> object:
+        target = next(one for one in watched.stops() if one.is_limit)
+        with exchange.lock:
+            half = (target.quantity / 2).quantize(Decimal("0.001"))
+            now = exchange.clock.now_ms()
+            exchange.fill(target, target.limit_price, half, now, is_maker=True)
+        watched.broker.replace = swap
+        return swap(*given, **named)
+
+    watched.broker.replace = swap_too_late
+    watched.leave(bar)
+    sold = [one.executed for one in exchange.records.orders("BTCUSDT") if not one.is_buy]
+    assert sum(sold) == held.quantize(Decimal("0.00001"), ROUND_DOWN)
+    assert (watched.is_open, watched.stops()) == (False, [])
 
 
 def test_swaps_that_were_lost_do_not_count_as_refused(watched):

@@ -117,9 +117,9 @@ def test_a_trailing_stop_only_rises_and_is_moved_in_one_request(tmp_path):
     moves = []
     honest = small.broker.inner.replace
 
-    def counted(client_order_id, approved):
+    def counted(client_order_id, approved, **restricted):
         moves.append(approved.request.stop_price)
-        return honest(client_order_id, approved)
+        return honest(client_order_id, approved, **restricted)
 
     small.broker.inner.replace = counted
     bar = enter(small)
@@ -246,10 +246,10 @@ def test_an_exit_that_a_stop_overtook_is_not_sent(tmp_path):
     bar = enter(small)
     honest = small.broker.inner.replace
 
-    def too_late(client_order_id, approved):
+    def too_late(client_order_id, approved, **restricted):
         small.market.prices["BTCUSDT"] = Decimal(80)
         small.market.now += timedelta(seconds=1)
-        return honest(client_order_id, approved)
+        return honest(client_order_id, approved, **restricted)
 
     small.broker.inner.replace = too_late
     while held(small).is_open and bar < 100:

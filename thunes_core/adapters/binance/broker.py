@@ -146,9 +146,11 @@ class BinanceBroker:
         )
         return tuple(found)
 
-    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+    def replace(
+        self, client_order_id: str, approved: ApprovedOrder, *, only_new: bool = False
+    ) -> Order:
         """Cancel an open order and send another in one request, once; return the new one."""
-        parameters = replace_parameters(client_order_id, approved.request)
+        parameters = replace_parameters(client_order_id, approved.request, only_new=only_new)
         (order,) = self._once(
             lambda: [self.client.cancel_replace_order(**parameters)["newOrderResponse"]],
             f"replacement of {client_order_id}",

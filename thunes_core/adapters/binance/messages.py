@@ -109,15 +109,19 @@ def _leg_parameters(leg: OrderRequest, prefix: str) -> dict[str, str]:
     return parameters
 
 
-def replace_parameters(client_order_id: str, request: OrderRequest) -> dict[str, str]:
+def replace_parameters(
+    client_order_id: str, request: OrderRequest, *, only_new: bool
+) -> dict[str, str]:
     """Return the parameters of `POST /api/v3/order/cancelReplace`.
 
-    Nothing is placed if the cancel fails.
+    Nothing is placed if the cancel fails; with `only_new` it fails where some was executed.
     """
+    restricted = {"cancelRestrictions": "ONLY_NEW"} if only_new else {}
     return {
         **order_parameters(request),
         "cancelReplaceMode": "STOP_ON_FAILURE",
         "cancelOrigClientOrderId": client_order_id,
+        **restricted,
     }
 
 

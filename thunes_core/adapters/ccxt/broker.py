@@ -141,10 +141,13 @@ class CcxtBroker:
             f"{len(legs) + 1} orders"
         )
 
-    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
+    def replace(
+        self, client_order_id: str, approved: ApprovedOrder, *, only_new: bool = False
+    ) -> Order:
         """Cancel an open order and send another in one request, once; return the new one."""
         symbol = approved.request.symbol
-        asked = self._named(symbol, replace_parameters(client_order_id, approved.request))
+        told = replace_parameters(client_order_id, approved.request, only_new=only_new)
+        asked = self._named(symbol, told)
         (order,) = self._once(
             symbol,
             lambda: self._parsed(

@@ -52,7 +52,11 @@ _OF_BOOK = (
 _BY_EXCHANGE_ID = select(orders).where(
     orders.c.symbol == bindparam("of_symbol"), orders.c.exchange_order_id == bindparam("of_id")
 )
-_OLDEST_FIRST = (orders.c.intended_at, orders.c.client_order_id)
+_OLDEST_FIRST = (
+    orders.c.intended_at,
+    func.length(orders.c.client_order_id),  # the tenth attempt comes after the ninth
+    orders.c.client_order_id,
+)
 _UNSETTLED = select(orders).where(orders.c.settled == _NO).order_by(*_OLDEST_FIRST)
 _OF_DECISION = (
     select(orders).where(*_OF_BOOK, orders.c.bar == bindparam("of_bar")).order_by(*_OLDEST_FIRST)

@@ -170,8 +170,8 @@ class PaperBroker:
             return store.new_order(connection, store.asked_for(asked, now), asked.list_id)
         return self._take(connection, asked, price, now)
 
-    def replace(self, client_order_id: str, approved: ApprovedOrder) -> Order:
-        """Cancel an open order and take another; all or nothing."""
+    def replace(self, client_order_id: str, approved: ApprovedOrder, **_: bool) -> Order:
+        """Cancel an open order, which is always new here, and take another; all or nothing."""
         request = approved.request
         price, now = self._market.price(request.symbol), self._market.server_time()
         with self._judged(request.symbol) as connection:
