@@ -1,4 +1,5 @@
 """Speed: against the last runs here (`bench_backtest`, `history`) and against others' code.
 
-`make bench` runs all three. Nothing here belongs to `make test`.
+`make bench` runs them with those of walk-forward, latency and streams; `make bench-data` the lake's
+alone, which takes longest. Nothing here belongs to `make test`.
 """

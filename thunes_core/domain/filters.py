@@ -152,10 +152,9 @@ def _percent_price(
 def _max_asset(
     request: OrderRequest, instrument: Instrument, reference_price: Decimal
 ) -> str | None:
-    moved = {
-        instrument.base_asset: request.quantity,
-        instrument.quote_asset: (request.price or reference_price) * request.quantity,
-    }
+    moved = {instrument.base_asset: request.quantity}
+    if not request.reduces:  # an exit is cut to fit, never refused for a value that is a guess
+        moved[instrument.quote_asset] = (request.price or reference_price) * request.quantity
     for rule in instrument.filters:
         if isinstance(rule, MaxAsset) and moved.get(rule.asset, ZERO) > rule.limit:
             amount = f"{moved[rule.asset]} {rule.asset}"

@@ -224,6 +224,15 @@ def test_a_limit_of_another_asset_binds_no_order():
     assert broken_filter(asked(), both, D(100)) == ("MAX_ASSET: 100 B is above the 99 of one order")
 
 
+def test_what_reduces_is_not_refused_for_what_it_might_be_worth():
+    """Its value is a guess here and the exchange's own there; its quantity is sure, and binds."""
+    dear = Instrument("X", "A", "B", filters=(MaxAsset("B", D(99)),))
+    assert broken_filter(asked(side=SELL, reduces=True), dear, D(100)) is None
+    large = Instrument("X", "A", "B", filters=(MaxAsset("A", D("0.9")),))
+    why = broken_filter(asked(side=SELL, reduces=True), large, D(100))
+    assert why == "MAX_ASSET: 1 A is above the 0.9 of one order"
+
+
 @pytest.mark.parametrize(
     ("rules", "most"),
     [

@@ -46,7 +46,6 @@ CREATE TABLE IF NOT EXISTS fills (
     is_maker INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS orders_open ON orders (symbol) WHERE status IN {_OPEN};
 CREATE INDEX IF NOT EXISTS orders_sent ON orders (symbol, sent);
-CREATE INDEX IF NOT EXISTS fills_by_symbol ON fills (symbol);
 """
 
 

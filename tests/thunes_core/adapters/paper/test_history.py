@@ -14,7 +14,7 @@ from thunes_core.trading.step import tick
 
 
 def test_no_question_takes_longer_for_a_long_history(tmp_path: Path):
-    """Thousands of older orders and fills add next to nothing to any of them."""
+    """Thousands of older orders add next to nothing; fills are read from an id on."""
     protection = Protection(stop_loss=0.02, take_profit=0.1)
     small = small_world(tmp_path, BarsMarket(bars_of(wave())), protection=protection)
     for bar in range(46, 140):
