@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from thunes_core.adapters.binance.classify import classify, request_errors
+from thunes_core.adapters.binance.classify import classify, codes_of, request_errors
 from thunes_core.adapters.binance.client import make_client, read
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import (
@@ -291,7 +291,7 @@ class BinanceBroker:
         try:
             return [self._remember(parse_order(row)) for row in request()]
         except request_errors() as error:
-            self._heed(getattr(error, "code", 0))
+            self._heed(codes_of(error))
             raise classify(error, what) from error
         except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise OutcomeUnknown(
@@ -300,10 +300,10 @@ class BinanceBroker:
         finally:
             self._latest_ms = None
 
-    def _heed(self, code: int) -> None:
-        if code == WRONG_TIMESTAMP:
+    def _heed(self, codes: Sequence[int]) -> None:
+        if WRONG_TIMESTAMP in codes:
             self._synced_at = float("-inf")
-        if code not in FILTER_ERRORS:
+        if FILTER_ERRORS.isdisjoint(codes):
             return
         self._own.forget()
         if self._listings is not None:

@@ -19,7 +19,7 @@ import orjson
 from thunes_core.clock import Clock, SystemClock, to_millis
 
 LIFETIME = timedelta(hours=1)
-FILTER_ERRORS = (-1013, -1111)
+FILTER_ERRORS = frozenset({-1013, -1111})
 """Codes that say that an order breaks the filters, or that the market is closed."""
 
 

@@ -30,7 +30,7 @@ from thunes_core.adapters.binance.broker import (
     WITHOUT_SAPI,
     WRONG_TIMESTAMP,
 )
-from thunes_core.adapters.binance.classify import code_of_new_order, never_left, proved
+from thunes_core.adapters.binance.classify import never_left, new_order_in, proved
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
 from thunes_core.adapters.binance.pairs import pair_only_after, require_executed
@@ -313,19 +313,19 @@ class CcxtBroker:
             if self.connection.wire.sent == sent:
                 raise ExchangeRejected(f"{what}: not sent, CCXT refuses it: {error}") from error
             found = self.connection.failure(error)
-            self._heed(found.code)
             left = not never_left(error.__cause__ or error)
-            inner = code_of_new_order(self._exchange.last_http_response or "")
-            raise proved(what, found.status, (found.code, inner), found.said, left=left) from error
+            inner = new_order_in((found.status and self._exchange.last_http_response) or "")
+            self._heed((found.code, inner[0]))
+            raise proved(what, found.status, (found.code, found.said), inner, left=left) from error
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise _unreadable(what) from error
         finally:
             self.connection.wire.latest_ms = None
 
-    def _heed(self, code: int) -> None:
-        if code == WRONG_TIMESTAMP:
+    def _heed(self, codes: Sequence[int]) -> None:
+        if WRONG_TIMESTAMP in codes:
             self._synced_at = float("-inf")
-        if code in FILTER_ERRORS:
+        if not FILTER_ERRORS.isdisjoint(codes):
             self.markets.forget()
 
     def _read(self, request: Callable[[], T], what: str) -> T:

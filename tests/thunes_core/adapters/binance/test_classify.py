@@ -10,7 +10,7 @@ import requests
 from binance.exceptions import BinanceAPIException, BinanceRequestException
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from thunes_core.adapters.binance.classify import classify, never_left
+from thunes_core.adapters.binance.classify import classify, codes_of, never_left
 from thunes_core.errors import AskedToWait, ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 
 
@@ -79,3 +79,15 @@ def test_a_replacement_is_unknown_when_its_new_order_is(inner, kind):
     body = json.dumps({"code": -2021, "msg": "partially failed", "data": data})
     error = BinanceAPIException(SimpleNamespace(text=body, headers={}), 409, body)
     assert type(classify(error, "order x")) is kind
+
+
+def test_a_replacement_tells_why_its_new_order_was_refused():
+    """Both codes and both sentences: the filter's name stands in the inner one only."""
+    data = {"newOrderResponse": {"code": -1013, "msg": "Filter failure: MAX_ASSET"}}
+    body = json.dumps({"code": -2021, "msg": "Partially failed.", "data": data})
+    error = BinanceAPIException(SimpleNamespace(text=body, headers={}), 409, body)
+    said = "(-2021: Partially failed. New order: -1013: Filter failure: MAX_ASSET)"
+    assert str(classify(error, "order x")) == f"order x: the exchange refused it {said}"
+    assert codes_of(error) == (-2021, -1013)
+    assert codes_of(answered(400, -1013)) == (-1013, 0)
+    assert codes_of(answered(502, text="<html>")) == (0, 0)

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from binance.exceptions import BinanceAPIException
@@ -93,15 +94,27 @@ def test_they_are_believed_for_as_long_as_a_listing(listings: Listings, clock: F
         broker.close()
 
 
+BROKEN = {"code": -1013, "msg": "Filter failure: MAX_ASSET"}
+
+
 @pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (400, BROKEN),
+        (409, {"code": -2021, "msg": "half", "data": {"newOrderResponse": BROKEN}}),
+        (400, {"code": -2022, "msg": "none", "data": {"newOrderResponse": BROKEN}}),
+    ],
+    ids=["alone", "half a replacement", "a replacement"],
+)
 def test_an_order_that_breaks_a_filter_makes_the_next_tick_ask(
-    listings: Listings, remembers: bool
+    listings: Listings, remembers: bool, status: int, answer: dict[str, object]
 ) -> None:
     """The limit may be new, or was not told when it was asked for."""
-    answer = json.dumps({"code": -1013, "msg": "Filter failure: MAX_ASSET"})
+    text = json.dumps(answer)
 
     def refuse() -> None:
-        raise BinanceAPIException(None, 400, answer)
+        raise BinanceAPIException(SimpleNamespace(text=text, headers={}), status, text)
 
     given = listings if remembers else None
     with scripted([TIME, Reply(500, "out of order"), TOLD]) as server:

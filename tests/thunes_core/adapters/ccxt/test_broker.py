@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 import stamina
 
-from tests.contracts.test_broker import order
+from tests.contracts.test_broker import limit, order
 from tests.thunes_core.adapters.binance.scripted import Reply, scripted
 from tests.worlds import HOUR, START, candles_of
 from thunes_core.adapters.binance.listings import Listings
@@ -160,6 +160,16 @@ def test_a_filter_error_makes_everyone_ask_for_the_listings_again(broker, tmp_pa
     with pytest.raises(ExchangeRejected) as refused:
         broker.submit(order(quantity="0.001"))
     assert refused.value.code == -1013
+    assert listings.get([ALL]) is None
+
+
+def test_so_does_one_inside_the_answer_to_a_replacement(broker, tmp_path):
+    """The answer as a whole has another code."""
+    listings = Listings(tmp_path / "markets.json")
+    broker.submit(limit("90"))
+    with pytest.raises(ExchangeRejected, match="-1013") as refused:
+        broker.replace("th-1", order(quantity="0.001", client_order_id="th-2"))
+    assert refused.value.code == -2021
     assert listings.get([ALL]) is None
 
 
