@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from thunes_core.adapters.binance.classify import classify, codes_of, request_errors
-from thunes_core.adapters.binance.client import make_client, read
+from thunes_core.adapters.binance.client import HASTE_SECONDS, READ_ATTEMPTS, make_client, read
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import (
     entry_parameters,
@@ -258,9 +258,11 @@ class BinanceBroker:
         return told
 
     def _my_filters(self, symbol: str) -> Any:
-        self._sync()
-        ask = partial(self.client._get, "myFilters", True, data={"symbol": symbol})
-        return read(ask, what=f"filters of the account on {symbol}", attempts=1)
+        def ask() -> Any:  # the library changes what it is given
+            given = {"symbol": symbol, "requests_params": {"timeout": HASTE_SECONDS}}
+            return self.client._get("myFilters", True, data=given)
+
+        return self._read(ask, f"filters of the account on {symbol}", attempts=1)
 
     def _trades(self, symbol: str, start: int) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._read(
@@ -309,17 +311,17 @@ class BinanceBroker:
         if self._listings is not None:
             self._listings.forget()
 
-    def _read(self, request: Callable[[], T], what: str) -> T:
+    def _read(self, request: Callable[[], T], what: str, attempts: int = READ_ATTEMPTS) -> T:
         self._sync()
         try:
-            return read(request, what=what)
+            return read(request, what=what, attempts=attempts)
         except ExchangeRejected as error:
             if error.code != WRONG_TIMESTAMP:
                 raise
         self._synced_at = float("-inf")
         self._sync()
         try:
-            return read(request, what=what)
+            return read(request, what=what, attempts=attempts)
         except ExchangeRejected as error:
             if error.code != WRONG_TIMESTAMP:
                 raise

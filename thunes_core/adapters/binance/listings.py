@@ -35,11 +35,17 @@ class Listings:
 
     def get(self, symbols: Sequence[str]) -> list[dict[str, Any]] | None:
         """Return the entries of `symbols`, or None unless all are known and young enough."""
-        known, oldest = self._load(), to_millis(self._clock.now()) - self._lifetime_ms
-        entries = [known.get(symbol) for symbol in symbols]
-        if any(entry is None or entry["at"] <= oldest for entry in entries):
-            return None
-        return [entry["raw"] for entry in entries if entry is not None]
+        found = self.known(symbols)
+        return list(found.values()) if len(found) == len(set(symbols)) else None
+
+    def known(self, symbols: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return, by symbol, the entries of those that are known and young enough."""
+        entries, oldest = self._load(), to_millis(self._clock.now()) - self._lifetime_ms
+        return {
+            symbol: entries[symbol]["raw"]
+            for symbol in symbols
+            if symbol in entries and entries[symbol]["at"] > oldest
+        }
 
     def put(self, document: Mapping[str, Any]) -> None:
         """Remember every entry of an `exchangeInfo` document as of now.

@@ -1,8 +1,9 @@
 """The filters that Binance sets one account (`myFilters`), MAX_ASSET above all: no listing has it.
 
 Asked for once a symbol and kept like the listings, for all processes of the account where these
-share a folder. No answer counts as none for as long: the exchange itself refuses what breaks a
-filter, by its name, and that makes the next tick ask again.
+share a folder. That there are none is kept as well; an answer that did not come counts as none for
+one tick. The exchange itself refuses what breaks a filter, by its name, and that makes the next
+reader ask again.
 
 Add here: when they are asked for. Keep out: what they mean (`exchange_info`), checking them.
 """
@@ -19,6 +20,10 @@ from thunes_core.adapters.binance.listings import Listings
 from thunes_core.domain.instrument import Filter
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable
 
+NOT_FOUND = 404
+NOT_SUPPORTED = -1020
+BAD_REQUEST = range(-1199, -1099)
+"""Codes that the same request gets again: the exchange knows no such door, or not the symbol."""
 KINDS = ("exchangeFilters", "symbolFilters", "assetFilters")
 Told = dict[str, tuple[Filter, ...]]
 
@@ -43,7 +48,8 @@ class OwnFilters:
             return known
         fresh = _asked(missing, ask)
         self._keep(fresh)
-        return known | {symbol: parse_filters(rows) for symbol, rows in fresh.items()}
+        told = {symbol: parse_filters(rows) for symbol, rows in fresh.items()}
+        return dict.fromkeys(symbols, ()) | known | told
 
     def forget(self) -> None:
         """Make the next reader ask the exchange."""
@@ -54,8 +60,8 @@ class OwnFilters:
     def _known(self, symbols: Sequence[str]) -> Told:
         if self._kept is None:
             return {symbol: self._told[symbol] for symbol in symbols if symbol in self._told}
-        found = self._kept.get(symbols)
-        return {one["symbol"]: parse_filters(one["filters"]) for one in found or ()}
+        found = self._kept.known(symbols)
+        return {symbol: parse_filters(one["filters"]) for symbol, one in found.items()}
 
     def _keep(self, fresh: dict[str, list[Any]]) -> None:
         if self._kept is None:
@@ -68,18 +74,22 @@ class OwnFilters:
 def _asked(symbols: Iterable[str], ask: Callable[[str], Any]) -> dict[str, list[Any]]:
     """Return the rows of each answer; after one that did not come, the rest is not asked for."""
     found: dict[str, list[Any]] = {}
-    reachable = True
     for symbol in symbols:
-        found[symbol] = []
-        if not reachable:
-            continue
         try:
             found[symbol] = _rows(ask(symbol), symbol)
-        except (BadInput, ExchangeRejected):
-            continue  # it tells this account nothing of that symbol
-        except ExchangeUnavailable:
-            reachable = False
+        except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+            if not _has_none(error):
+                break
+            found[symbol] = []
     return found
+
+
+def _has_none(error: BadInput | ExchangeRejected | ExchangeUnavailable) -> bool:
+    """True when the exchange tells this account nothing of that symbol, and will not tomorrow."""
+    if isinstance(error, ExchangeRejected):
+        return error.code == NOT_SUPPORTED or error.code in BAD_REQUEST
+    answered = getattr(error.__cause__, "status_code", 0)
+    return isinstance(error, BadInput) or answered == NOT_FOUND
 
 
 def _rows(answer: Any, symbol: str) -> list[Any]:

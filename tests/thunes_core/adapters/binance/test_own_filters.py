@@ -127,34 +127,120 @@ def test_an_order_that_breaks_a_filter_makes_the_next_tick_ask(
         broker.close()
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Reply(503, "busy"),
-        Reply(429, {"code": -1003, "msg": "slow down"}, {"Retry-After": "1"}),
-        Reply(200, "half a docu"),
-        Reply(200, []),
-        Reply(200, {"exchangeFilters": [], "symbolFilters": []}),
-        Reply(200, NOTHING | {"assetFilters": [{}]}),
-        Reply(200, NOTHING | {"assetFilters": [CAP | {"limit": "much"}]}),
-    ],
-)
-def test_an_answer_that_does_not_come_is_none_and_no_other_symbol_waits(
-    listings: Listings, answer: Reply
+FAILED = [
+    Reply(503, "busy"),
+    Reply(429, {"code": -1003, "msg": "slow down"}, {"Retry-After": "1"}),
+    Reply(200, "half a docu"),
+    Reply(200, []),
+    Reply(200, {"exchangeFilters": [], "symbolFilters": []}),
+    Reply(200, NOTHING | {"assetFilters": [{}]}),
+    Reply(200, NOTHING | {"assetFilters": [CAP | {"limit": "much"}]}),
+    Reply(401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}),
+]
+NONE = [
+    Reply(400, {"code": -1105, "msg": "a parameter is empty"}),
+    Reply(400, {"code": -1121, "msg": "Invalid symbol."}),
+    Reply(400, {"code": -1020, "msg": "This operation is not supported."}),
+    Reply(404, "<html>not found</html>"),
+]
+"""What says that the exchange tells this account nothing of the symbol."""
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("answer", FAILED)
+def test_an_answer_that_does_not_come_is_none_for_this_tick_alone(
+    listings: Listings, answer: Reply, remembers: bool
 ) -> None:
-    """One request for all, and none again before the next hour: a tick is held up once at most."""
-    with scripted([TIME, answer]) as server:
-        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
+    """One request for all, so that a tick is held up once at most; the next tick asks again."""
+    given = listings if remembers else None
+    with scripted([TIME, answer, TOLD]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=given)
+        broker._sync()
+        broker._synced_at = float("inf")
+        assert broker.own_filters(["BTCUSDT", "ETHUSDT"]) == {"BTCUSDT": (), "ETHUSDT": ()}
+        assert asked_for(server.asked) == 1
         for _ in range(2):
-            assert broker.own_filters(["BTCUSDT", "ETHUSDT"]) == {"BTCUSDT": (), "ETHUSDT": ()}
+            assert broker.own_filters(["BTCUSDT", "ETHUSDT"]) == {
+                "BTCUSDT": FOUND,
+                "ETHUSDT": FOUND,
+            }
         broker.close()
-    assert asked_for(server.asked) == 1
+    assert asked_for(server.asked) == 3
 
 
-def test_a_structured_refusal_is_of_one_symbol(listings: Listings) -> None:
+@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("answer", NONE)
+def test_that_there_are_none_is_remembered_for_its_symbol(
+    listings: Listings, answer: Reply, remembers: bool
+) -> None:
     """The others are asked for."""
-    unknown = Reply(400, {"code": -1105, "msg": "no such path"})
-    with scripted([TIME, unknown, TOLD]) as server:
-        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
-        assert broker.own_filters(["BTCUSDT", "ETHUSDT"]) == {"BTCUSDT": (), "ETHUSDT": FOUND}
+    given = listings if remembers else None
+    with scripted([TIME, answer, TOLD]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=given)
+        for _ in range(2):
+            assert broker.own_filters(["BTCUSDT", "ETHUSDT"]) == {"BTCUSDT": (), "ETHUSDT": FOUND}
         broker.close()
+    assert asked_for(server.asked) == 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_clock_that_jumped_is_asked_and_so_are_the_filters(
+    listings: Listings, times: int
+) -> None:
+    """At once, and where that does not help at the next tick: it says nothing of filters."""
+    wrong = Reply(400, {"code": -1021, "msg": "Timestamp is outside of the recvWindow."})
+    with scripted([*[TIME, wrong] * times, TIME, TOLD]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
+        first = broker.own_filters(["BTCUSDT"])
+        assert first == {"BTCUSDT": FOUND if times == 1 else ()}
+        broker._synced_at = float("-inf")
+        assert broker.own_filters(["BTCUSDT"]) == {"BTCUSDT": FOUND}
+        broker.close()
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_only_what_is_not_known_is_asked_for(listings: Listings, remembers: bool) -> None:
+    """Another symbol is traded, or held: the others are remembered."""
+    given = listings if remembers else None
+    with scripted([TIME, TOLD]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=given)
+        broker.own_filters(["BTCUSDT", "ETHUSDT"])
+        found = broker.own_filters(["BTCUSDT", "BNBUSDT", "ETHUSDT"])
+        assert found == dict.fromkeys(("BTCUSDT", "BNBUSDT", "ETHUSDT"), FOUND)
+        broker.close()
+    assert [path.split("symbol=")[1][:7] for path in server.asked if "myFilters" in path] == [
+        "BTCUSDT",
+        "ETHUSDT",
+        "BNBUSDT",
+    ]
+
+
+def test_only_what_is_too_old_is_asked_for(listings: Listings, clock: FixedClock) -> None:
+    """Each symbol is believed for its own hour."""
+    with scripted([TIME, TOLD]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
+        broker.own_filters(["BTCUSDT"])
+        clock.advance(timedelta(minutes=30))
+        broker.own_filters(["ETHUSDT"])
+        clock.advance(timedelta(minutes=30))
+        broker.own_filters(["BTCUSDT", "ETHUSDT"])
+        broker.close()
+    assert asked_for(server.asked) == 3
+
+
+def test_a_door_that_hangs_holds_a_tick_up_for_seconds_only(listings: Listings) -> None:
+    """Nobody waits for this answer as long as for an order's."""
+    with scripted([TIME, Reply(hangs=True)]) as server:
+        broker = BinanceBroker(server.url, "key", "secret", listings=listings)
+        given = []
+        ask = broker.client.session.request
+
+        def request(*args: object, **named: object) -> object:
+            given.append(named["timeout"])
+            return ask(*args, **named | {"timeout": (1, 0.01)})
+
+        broker._sync()
+        broker.client.session.request = request
+        assert broker.own_filters(["BTCUSDT"]) == {"BTCUSDT": ()}
+        broker.close()
+    assert sum(given[-1]) < 10
