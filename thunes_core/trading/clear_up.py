@@ -16,7 +16,7 @@ from thunes_core.domain.orders import OrderStatus, RefusedOrder
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeUnavailable
-from thunes_core.trading.floor import Floor, judge_of
+from thunes_core.trading.floor import Floor, judge_of, priced_anew
 from thunes_core.trading.guard import is_bare, leave
 from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
@@ -55,11 +55,17 @@ def clear_up(floor: Floor, studies: Sequence[Study]) -> Cleared:
         pause(_until_certain(floor, length, now))
         try:
             now = floor.desk.market.server_time()
+            floor = priced_anew(floor, _judged_by_price(floor, unclear))
             notes += _look_again(floor, unclear, now)
         except ExchangeUnavailable as error:
             notes.append(f"clearing up: {error}")
     notes += [note for study in studies for note in _give_up(floor, study)]
     return Cleared(tuple(notes), _symbols(_unclear(floor, studies)))
+
+
+def _judged_by_price(floor: Floor, studies: Sequence[Study]) -> set[str]:
+    """Return the symbols whose price tells where a trail of the exchange's begins."""
+    return {symbol for symbol in _symbols(studies) if floor.follows(symbol)}
 
 
 def _symbols(studies: Sequence[Study]) -> tuple[str, ...]:

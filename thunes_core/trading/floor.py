@@ -5,7 +5,8 @@ Add here: a fact of the account that a check needs. Keep out: checking (risk), d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from thunes_core.trading.coins import pending_buys
 from thunes_core.trading.guard import Judge
 from thunes_core.trading.look import Sight
 from thunes_core.trading.reconcile import Desk, in_flight
+from thunes_core.trading.stops import trail_of
 from thunes_core.trading.world import Study, TradingPlan, World
 
 HOUR = timedelta(hours=1)
@@ -46,6 +48,20 @@ class Floor:
     def native_trail(self) -> bool:
         """True when the exchange shall follow with a trail, and the broker can say so."""
         return self.plan.native_trail and self.desk.broker.follows_price
+
+    def follows(self, symbol: str) -> bool:
+        """True when the exchange itself is to follow `symbol` with the trail, and takes it."""
+        instrument = self.desk.instruments[symbol]
+        return self.native_trail and trail_of(self.plan.protection, instrument) is not None
+
+
+def priced_anew(floor: Floor, symbols: Iterable[str]) -> Floor:
+    """Return the floor with the price of now of `symbols`; of before, where it cannot be read."""
+    found: dict[str, Decimal] = {}
+    for symbol in symbols:
+        with suppress(BadInput, ExchangeRejected, ExchangeUnavailable):
+            found[symbol] = floor.desk.market.price(symbol)
+    return replace(floor, prices={**floor.prices, **found})
 
 
 def facts_of(floor: Floor, study: Study) -> RiskFacts:

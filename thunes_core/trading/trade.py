@@ -42,7 +42,7 @@ from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bar
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import entry_in_part, resting_among, resting_orders, waiting_entry
 from thunes_core.trading.send import intents_of
-from thunes_core.trading.stops import Protected, trail_of, wanted
+from thunes_core.trading.stops import Protected, wanted
 from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
 
@@ -118,11 +118,9 @@ def protect(floor: Floor, study: Study) -> list[str]:
 
 def _unfollowed(floor: Floor, study: Study) -> list[str]:
     """Say that a position's trail goes by closed bars, where the exchange was to follow."""
-    plan, instrument = floor.plan, floor.desk.instruments[study.symbol]
-    book = floor.desk.journal.position(study.strategy, study.symbol)
+    plan, book = floor.plan, floor.desk.journal.position(study.strategy, study.symbol)
     asked = plan.native_trail and plan.protection.trailing_stop > 0
-    follows = floor.native_trail and trail_of(plan.protection, instrument) is not None
-    if not asked or follows or book is None or not book.is_open:
+    if not asked or floor.follows(study.symbol) or book is None or not book.is_open:
         return []
     trail = f"{plan.protection.trailing_stop:.4%}"
     return [f"{study.symbol}: no native trail of {trail} is taken; it follows closed bars"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from tests.thunes_core.risk.test_gate import FREE
+from tests.thunes_core.trading import test_unprotected
 from tests.thunes_core.trading.test_entry import Stand
 from tests.thunes_core.trading.test_guard import LONG, TICK
+from tests.thunes_core.trading.test_unprotected import LISTS, OCO
 from tests.worlds import HOUR, START, STUDY, WIDE, BarsMarket, Champions, bars_of, small_world, wave
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
@@ -20,6 +23,7 @@ from thunes_core.adapters.ledger import open_ledger
 from thunes_core.domain.instrument import TrailingDelta
 from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import ApprovedOrder, OrderType, Refusal, RefusedOrder
+from thunes_core.errors import ExchangeUnavailable
 from thunes_core.risk.gate import judge
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
@@ -30,6 +34,7 @@ from thunes_core.trading.stops import Protected, fits, requests_for, trail_of, w
 from thunes_core.trading.world import TradingPlan, World
 from thunes_pipelines.cli.trading_view import cover_facts
 
+watched = test_unprotected.watched
 ENTERED = 49
 CANCEL = "DELETE /api/v3/order"
 TRAIL = Protection(trailing_stop=0.04)
@@ -387,3 +392,60 @@ def test_what_rests_of_a_trail_is_taken_away_only_for_what_protects_better():
     assert not fits(replace(pair, stop=Decimal(94)), pair, FOLLOWS)
     assert not fits(replace(pair, activation=Decimal(103)), pair, FOLLOWS)
     assert fits(replace(pair, activation=Decimal("102.1")), pair, FOLLOWS)
+
+
+@pytest.fixture
+def prices(watched):
+    """Collect the prices that a native trail's ticks are told; 130 after the first pause."""
+    watched.plan = replace(watched.plan, protection=LATER, native_trail=True)
+    told, honest = list[Decimal](), watched.market.price
+
+    def price(symbol):
+        told.append(Decimal(130) if watched.paused else honest(symbol))
+        return told[-1]
+
+    watched.market.price = price
+    return told
+
+
+def test_where_it_begins_is_judged_by_the_price_of_then(watched, prices):
+    """The first try had no answer: half a minute later the price has passed the activation."""
+    watched.fail(FaultKind.REFUSE, LISTS, times=2)
+    watched.fail(FaultKind.ERROR, OCO, skip=0, status=504)
+    bar = watched.enter()
+    assert sum(watched.paused, timedelta(0)) >= watched.broker.settle_time
+    assert [(str(o.asked.type), o.asked.trailing_delta) for o in watched.stops()] == [
+        ("STOP_LOSS", 300)
+    ]
+    assert len(prices) <= (bar - 40) + len(watched.paused)
+
+
+def test_a_price_that_cannot_be_read_again_is_the_one_of_before(watched, prices):
+    """Protection does not wait for it."""
+    honest = watched.market.price
+
+    def price(symbol):
+        if watched.paused:
+            raise ExchangeUnavailable("no price")
+        return honest(symbol)
+
+    watched.market.price = price
+    watched.fail(FaultKind.REFUSE, LISTS, times=2)
+    watched.fail(FaultKind.ERROR, OCO, skip=0, status=504)
+    watched.enter()
+    assert sorted((str(o.asked.type), o.asked.trailing_delta) for o in watched.stops()) == [
+        ("STOP_LOSS", None),
+        ("TAKE_PROFIT", 300),
+    ]
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_no_price_is_read_again_that_nobody_needs(watched, prices, follows):
+    """One a tick, where nothing is unclear or no native trail is judged."""
+    watched.plan = replace(watched.plan, native_trail=follows)
+    if not follows:
+        watched.fail(FaultKind.REFUSE, LISTS, times=2)
+        watched.fail(FaultKind.ERROR, "POST /api/v3/order", skip=1, status=504)
+    bar = watched.enter()
+    assert bool(watched.paused) is not follows
+    assert len(prices) == bar - 40
