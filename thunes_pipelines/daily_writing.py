@@ -22,7 +22,7 @@ from thunes_core.adapters.ledger.export import export_new
 from thunes_core.adapters.report_files import ReportPaths, write_report
 from thunes_core.clock import SystemClock
 from thunes_core.domain.parameters import study_key
-from thunes_core.errors import OutsideFailed, ThunesError
+from thunes_core.errors import BadInput, OutsideFailed, StoreFailed, ThunesError
 from thunes_core.reporting.alerts import Alert, Severity
 from thunes_core.reporting.daily import DailyReport, attention, daily_report, headline
 from thunes_core.reporting.facts import DailyFacts
@@ -56,10 +56,22 @@ def write_day(instance: dg.DagsterInstance, house: House, day: date) -> Told:
         facts = daily_facts(ledger, day, settings, configured_studies(settings), around)
         report = daily_report(facts)
         paths = write_report(settings.reports_root, day, report)
-        exported = export_new(ledger, settings.home / "audit")
+        exported = _export(ledger, settings, facts.now)
         wiring.alerts(settings).send(_message(facts, report))
     shown = {**_metadata(facts, report, paths), "audit_lines_exported": exported}
     return Told(report.text, shown)
+
+
+def _export(ledger: Ledger, settings: Settings, now: datetime) -> int:
+    """Export the new lines of the audit; where that cannot be, people are told."""
+    try:
+        return export_new(ledger, settings.home / "audit")
+    except (BadInput, StoreFailed) as error:
+        told = Alert(
+            now, "audit_export", Severity.WARNING, "The audit was not exported", str(error)
+        )
+        wiring.alerts(settings).send(told)
+        return 0
 
 
 def _surroundings(

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from thunes_core.domain.limits import Protection
+from thunes_core.errors import BadInput
 from thunes_core.reporting.gates import Trial, failed, live_gates, paper_gates
 from thunes_core.testnet.faults import REQUEST_KINDS, Fault, FaultKind
 from thunes_core.trading import act
@@ -171,6 +172,14 @@ def test_a_file_of_faults_that_is_none_is_bad_input(tmp_path, text):
     result = CliRunner().invoke(load_commands(), ["soak", "--faults", str(path)])
     assert result.exception is not None
     assert getattr(result.exception, "exit_code", None) == 2
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "1e12"])
+def test_hours_without_an_end_are_bad_input(hours):
+    """Nothing is begun."""
+    result = CliRunner().invoke(load_commands(), ["soak", "--hours", hours])
+    assert isinstance(result.exception, BadInput)
+    assert "--hours: expected 1 to 8760" in str(result.exception)
 
 
 def resend(broker, journal, approved, request):

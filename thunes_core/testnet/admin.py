@@ -93,9 +93,15 @@ def deposit(exchange: Exchange, body: Body) -> dict[str, Any]:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not isinstance(asset, str) or not amount.is_finite() or abs(amount) > MOST_DEPOSIT:
-        raise BadInput('deposit: expected {"asset": "USDT", "amount": "100"}; it was neither')
+        raise BadInput(
+            'deposit: expected {"asset": "USDT", "amount": "100"}, at most '
+            f"{MOST_DEPOSIT:f}; it was {asset!r} and {str(body.get('amount'))[:40]!r}"
+        )
     if exchange.wallet.free(asset) + amount < 0:
-        raise BadInput(f"deposit: expected at most {exchange.wallet.free(asset)} to withdraw")
+        raise BadInput(
+            f"deposit: expected to take at most the {exchange.wallet.free(asset):f} {asset} that "
+            f"are free; it was {-amount:f}; take less"
+        )
     exchange.deposit(asset, amount)
     return {"asset": asset, "free": str(exchange.wallet.free(asset))}
 

@@ -14,14 +14,13 @@ from decimal import Decimal
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import RiskLimits
 from thunes_core.domain.orders import ZERO
-from thunes_core.domain.portfolio import Position, TradingState
+from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import EquityMark, StateRecord
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable
 from thunes_core.risk.losses import day_of, state_after, state_below_peak, undone
 from thunes_core.trading.ports import Journal
 from thunes_core.trading.reconcile import Desk
 
-RECONCILER = "reconcile"
 Prices = Mapping[str, Decimal]
 
 
@@ -38,19 +37,16 @@ def mark_of(journal: Journal, prices: Prices, now: datetime) -> EquityMark:
     return EquityMark(now, equity, cash, equity - cash)
 
 
-def next_state(desk: Desk, limits: RiskLimits, failed: str, prices: Prices) -> StateRecord:
-    """Store the trading state that follows from equity and reconciling; return what is in force.
+def next_state(desk: Desk, limits: RiskLimits, prices: Prices) -> StateRecord:
+    """Store the trading state that follows from equity; return what is in force.
 
-    `failed` is the sentence for which trading must halt, or empty. What a person sets meanwhile
-    stays.
+    What a person sets meanwhile stays.
     """
     journal, now = desk.journal, desk.now
     record = journal.trading_state()
     equity = equity_of(journal, prices)
     following = state_after(record, _day_start(desk, prices), equity, limits, now)
     following = state_below_peak(following, _peak(journal, equity), equity, limits, now)
-    if failed and record.state is not TradingState.HALTED:
-        following = StateRecord(TradingState.HALTED, failed, RECONCILER, now)
     if following == record:
         return record
     return journal.set_trading_state(

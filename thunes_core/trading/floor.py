@@ -42,7 +42,6 @@ class Floor:
     account: Account
     prices: Mapping[str, Decimal]
     unresolved: Mapping[str, str] = field(default_factory=dict)
-    breaker_open: bool = False
 
     @property
     def native_trail(self) -> bool:
@@ -79,7 +78,7 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
         account=floor.account,
         unresolved={**floor.unresolved, **in_flight(unsettled)},
         armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
-        breaker_open=floor.breaker_open,
+        breaker_open=desk.journal.breaker_open(),
         pending=pending_buys(unsettled, floor.prices),
         standing=_standing(floor, study.symbol, unsettled),
     )

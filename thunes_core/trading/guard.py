@@ -34,7 +34,7 @@ from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import entry_in_part, fills_in_parts, of_one_list, resting_orders
-from thunes_core.trading.send import deliver, intent_of, send
+from thunes_core.trading.send import deliver, heed, intent_of, send
 
 CANCELS = 2
 """How often a cancel is sent at most, while no answer comes."""
@@ -301,6 +301,7 @@ def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
             notes.append(f"{ids[0]}: cancel, {error}")
             continue
         except ExchangeUnavailable as error:
+            heed(desk.journal, error)
             notes.append(f"{ids[0]}: cancel, {error}")
             break
         except ExchangeRejected as error:

@@ -11,6 +11,7 @@ from datetime import datetime
 from thunes_core.domain.orders import ApprovedOrder, Order, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import (
+    AskedToWait,
     ExchangeRejected,
     ExchangeUnavailable,
     OutcomeUnknown,
@@ -68,6 +69,7 @@ def deliver(
     try:
         now = broker.ready()
     except (ExchangeUnavailable, ExchangeRejected) as error:
+        heed(journal, error)
         return f"{', '.join(ids)}: not sent, {error}"
     journal.claim(ids, now)
     try:
@@ -75,12 +77,19 @@ def deliver(
     except ExchangeRejected as error:
         return _failed(journal, ids, now, OrderStatus.REJECTED, str(error.code), error)
     except ExchangeUnavailable as error:
+        heed(journal, error)
         return _failed(journal, ids, now, OrderStatus.REJECTED, NEVER_LEFT, error)
     except OutcomeUnknown as error:
         return _failed(journal, ids, now, OrderStatus.UNKNOWN, UNKNOWN, error)
     for order in answered:
         journal.record_outcome(order, now)
     return ""
+
+
+def heed(journal: Journal, error: Exception) -> None:
+    """Open the breaker of all processes where the exchange asked to wait (semantics §8)."""
+    if isinstance(error, AskedToWait):
+        journal.heard_exchange(answered=False, asked_to_wait=True)
 
 
 def _failed(

@@ -26,13 +26,15 @@ from thunes_core.errors import (
 )
 from thunes_core.trading.act import Outcome
 from thunes_core.trading.clear_up import Cleared, clear_up
-from thunes_core.trading.equity import RECONCILER, allot, mark_of, next_state
+from thunes_core.trading.equity import allot, mark_of, next_state
 from thunes_core.trading.floor import Floor
 from thunes_core.trading.ports import Journal, MarketData
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
+from thunes_core.trading.send import heed
 from thunes_core.trading.trade import keep, trade
 from thunes_core.trading.world import Study, TickReport, TradingPlan, World, parse_study
 
+RECONCILER = "reconcile"
 Prices = dict[str, Decimal]
 
 
@@ -45,15 +47,17 @@ def tick(world: World, plan: TradingPlan) -> TickReport:
     """
     studies = tuple(parse_study(key) for key in plan.studies)
     with leased(world) as journal:
-        breaker_open = journal.breaker_open()
-        _require_worth(journal, breaker_open)
+        _require_worth(journal)
         try:
-            report = _run(world, plan, journal, studies, breaker_open)
-        except ExchangeUnavailable as error:
-            waits = isinstance(error, AskedToWait)
-            journal.heard_exchange(answered=False, asked_to_wait=waits)
+            report = _run(world, plan, journal, studies)
+        except AskedToWait as error:
+            heed(journal, error)
             raise
-        journal.heard_exchange(answered=True)
+        except ExchangeUnavailable:
+            journal.heard_exchange(answered=False)
+            raise
+        if not journal.breaker_open():
+            journal.heard_exchange(answered=True)
         return report
 
 
@@ -62,7 +66,6 @@ def _run(
     plan: TradingPlan,
     journal: Journal,
     studies: Sequence[Study],
-    breaker_open: bool,
 ) -> TickReport:
     desk = open_desk(world, plan, journal, studies)
     seen = reconciled(desk)
@@ -70,8 +73,8 @@ def _run(
     _open_books(desk, plan, listed)
     prices = prices_of(desk)
     _sweep_dust(desk, prices)
-    next_state(desk, plan.limits, seen.failed, prices)
-    floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved, breaker_open)
+    next_state(desk, plan.limits, prices)
+    floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved)
     priced = [study for study in listed if study.symbol in prices]
     outcomes = [trade(floor, study, _book(journal, study)) for study in priced]
     orphans = untraded(floor, studies)
@@ -83,25 +86,32 @@ def _run(
 
 
 def reconciled(desk: Desk) -> Reconciliation:
-    """Reconcile; a structured refusal by the exchange halts trading before it is raised."""
+    """Reconcile; halt trading where that fails, or where the exchange refuses it (raised)."""
     try:
-        return reconcile(desk)
+        seen = reconcile(desk)
     except ExchangeRejected as error:
-        record = desk.journal.trading_state()
-        if record.state is not TradingState.HALTED:
-            desk.journal.set_trading_state(
-                TradingState.HALTED,
-                reason=f"reconciliation failed: {error}",
-                author=RECONCILER,
-                since=desk.now,
-                instead_of=record,
-            )
+        _halt(desk, f"reconciliation failed: {error}")
         raise
+    if seen.failed:
+        _halt(desk, seen.failed)
+    return seen
 
 
-def _require_worth(journal: Journal, breaker_open: bool) -> None:
+def _halt(desk: Desk, reason: str) -> None:
+    record = desk.journal.trading_state()
+    if record.state is not TradingState.HALTED:
+        desk.journal.set_trading_state(
+            TradingState.HALTED,
+            reason=reason,
+            author=RECONCILER,
+            since=desk.now,
+            instead_of=record,
+        )
+
+
+def _require_worth(journal: Journal) -> None:
     """Raise `BreakerOpen` when it is open and there is nothing to look after."""
-    if not breaker_open:
+    if not journal.breaker_open():
         return
     if any(book.is_open for book in journal.positions()) or journal.open_orders():
         return

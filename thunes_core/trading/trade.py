@@ -41,7 +41,7 @@ from thunes_core.trading.ports import Journal
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import entry_in_part, resting_among, resting_orders, waiting_entry
-from thunes_core.trading.send import intents_of
+from thunes_core.trading.send import heed, intents_of
 from thunes_core.trading.stops import Protected, wanted
 from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
@@ -59,6 +59,7 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
             book = floor.desk.journal.position(study.strategy, study.symbol) or book
         done = _exit_again(floor, study, _look_and_act(floor, study, book))
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        heed(floor.desk.journal, error)
         done = Outcome(notes=(f"{study.key}: {error}",))
     return replace(done, notes=(*notes, *done.notes, *protect(floor, study)))
 
@@ -69,6 +70,7 @@ def keep(floor: Floor, study: Study, book: Position) -> Outcome:
         book = _while_active(floor, study, book, traded=False)
         done = _watch(floor, study, book)
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        heed(floor.desk.journal, error)
         done = Outcome(notes=(f"{study.symbol}: {error}",))
     said = (
         f"{study.strategy} holds {study.symbol}, but no study trades it any more; its protection "
@@ -92,6 +94,7 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     try:
         sight = look(floor.world, desk.journal, study, book, desk.now, floor.plan.takeover)
     except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
+        heed(desk.journal, error)
         done = _watch(floor, study, book)
         return replace(done, notes=(f"{study.key}: {error}", *done.notes))
     said = (sight.note,) if sight.note else ()

@@ -6,6 +6,7 @@ Add here: what a person must confirm. Keep out: what arming caps and checks (`re
 from __future__ import annotations
 
 import getpass
+import math
 import sys
 from contextlib import closing
 from datetime import timedelta
@@ -56,8 +57,11 @@ def _ask(settings: Settings, minutes: int, max_notional: float) -> Arming:
     """Check key and account, and have a person at a terminal type the account's name."""
     if not arming.is_needed(settings):
         raise BadInput("arm: expected an exchange's own account; paper and local need no arming")
-    if minutes < 1 or max_notional <= 0:
-        raise BadInput("arm: expected --minutes and --max-notional above 0; give both")
+    if minutes < 1 or not 0 < max_notional < math.inf:
+        raise BadInput(
+            f"arm: expected --minutes and --max-notional above 0; they were {minutes} and "
+            f"{max_notional:g}; give both"
+        )
     if not sys.stdin.isatty():
         raise AnswerIsNo("arm: expected a person at a terminal; type the command yourself")
     with closing(wiring.account(settings)) as broker:

@@ -5,6 +5,7 @@ Add here: a command about the audit trail. Keep out: the chain, the files.
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,12 @@ from typing import Annotated
 import typer
 
 from thunes_core.domain.records import AuditVerdict
+from thunes_core.errors import BadInput
 from thunes_core.settings import load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
 
+_HEAD = re.compile("[0-9a-f]{64}")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -37,6 +40,10 @@ def verify_command(
     json: Json = False,
 ) -> None:
     """Check that no event was changed, removed or put in between; exit code 1 if one was."""
+    if head is not None and not _HEAD.fullmatch(head):
+        raise BadInput(
+            f"--head: expected the 64 hexadecimal digits that a daily report names; it was {head!r}"
+        )
     verdict, anchored = _verify(folder, head)
     if json:
         emit_json(

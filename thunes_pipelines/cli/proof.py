@@ -21,6 +21,7 @@ from thunes_pipelines.cli.inputs import parse_object, parse_time, read_bars
 from thunes_pipelines.cli.output import console, emit_json
 
 SHOWN = 10
+MOST_HOURS = 8760
 BROKEN_PROMISES = (
     "lost",
     "doubled",
@@ -96,6 +97,8 @@ def soak_command(
     from thunes_pipelines.services.soak import run_soak
     from thunes_pipelines.services.soak_plan import SoakPlan
 
+    if not hours <= MOST_HOURS:
+        raise BadInput(f"--hours: expected 1 to {MOST_HOURS}; it was {hours:g}; 168 is a week")
     plan = SoakPlan(hours, seed, faults=_read_faults(faults) if faults else None)
     with Progress(console=console, disable=json, transient=True) as progress:
         task = progress.add_task("ticks", total=plan.ticks)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ED25519_KEY = "thunes-local-ed25519"
 RSA_KEY = "thunes-local-rsa"
+YEARS = range(1990, 2201)
 
 
 _address = partial(typer.Option, rich_help_panel="Address")
@@ -121,9 +122,12 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
+        moment = None
+    if moment is None or moment.year not in YEARS:
         raise BadInput(
-            f"start: expected a time such as 2025-01-01T00:00:00; it was {text!r}"
-        ) from None
+            "start: expected a time such as 2025-01-01T00:00:00, of the years "
+            f"{YEARS[0]} to {YEARS[-1]}; it was {text!r}"
+        )
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 

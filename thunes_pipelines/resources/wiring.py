@@ -154,8 +154,7 @@ def _ccxt_broker(settings: Settings) -> CcxtBroker:
     from thunes_core.adapters.ccxt.client import keys_of
 
     keys = keys_of(*_keys(settings), settings.binance_private_key_file)
-    shared = _shared(settings)
-    return CcxtBroker(settings.ccxt_id, settings.binance_rest_url, keys, **shared)
+    return CcxtBroker(settings.ccxt_id, settings.binance_rest_url, keys, **_shared(settings))
 
 
 def binance_account(settings: Settings) -> BinanceBroker:
@@ -194,7 +193,7 @@ def registry_key(settings: Settings) -> bytes:
 
 
 def world(settings: Settings, journal: Ledger) -> World:
-    """Bring together what a tick touches: market, broker, ledger and champions.
+    """Bring together what a tick touches.
 
     Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. Prices
     are the stream's while it runs. The lease names this process, so that no other can take it for
@@ -328,13 +327,13 @@ def tend(settings: Settings) -> Tended:
     from thunes_core.trading.tend import tend
 
     with closing(ledger(settings)) as journal:
-        return tend(world(settings, journal), plan(settings))
+        return tend(world(settings, journal), plan(settings, journal.arming()))
 
 
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
-    """Bring the ledger to what the exchange says; `accept` takes what is foreign as it is."""
+    """Bring the ledger to what the exchange says, or halt; `accept` takes it all as it is."""
     from thunes_core.trading import reconcile as reconciling
-    from thunes_core.trading.step import leased, open_desk
+    from thunes_core.trading.step import leased, open_desk, reconciled
     from thunes_core.trading.world import parse_study
 
     with closing(ledger(settings)) as book:
@@ -342,7 +341,7 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
         with leased(around) as journal:
             studies = tuple(parse_study(key) for key in what.studies)
             desk = open_desk(around, what, journal, studies)
-            found = reconciling.reconcile(desk)
+            found = reconciling.reconcile(desk) if accept else reconciled(desk)
             if accept:
                 reconciling.accept(desk, found)
     booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]

@@ -120,6 +120,38 @@ def test_an_open_breaker_never_holds_back_an_exit(small):
     raise AssertionError("the position was never sold")
 
 
+def test_being_asked_to_wait_at_an_order_opens_it_too(small):
+    """The tick itself is answered; yet all others wait, and so do its own further entries."""
+    bar, wait = 41, AskedToWait("HTTP 429")
+    while not small.broker.sent:
+        small.broker.script = [("before", wait)]
+        small.market.stand_at(bar)
+        tick(small.world, small.plan)
+        bar += 1
+    assert small.ledger.breaker_open()
+    with pytest.raises(BreakerOpen):
+        tick(small.world, small.plan)
+    small.clock.advance(OPEN_FOR)
+    tick(small.world, small.plan)
+    assert not small.ledger.breaker_open()
+
+
+def test_being_asked_to_wait_at_a_studys_reads_opens_it_too(small):
+    """Bars that are put off leave the tick whole, and the breaker open."""
+    honest = small.market.klines
+
+    def wait(*_args):
+        raise AskedToWait("HTTP 429")
+
+    small.market.stand_at(60)
+    tick(small.world, small.plan)
+    small.market.klines = wait
+    small.market.stand_at(61)
+    tick(small.world, small.plan)
+    assert small.ledger.breaker_open()
+    small.market.klines = honest
+
+
 def test_being_asked_to_wait_opens_it_at_once(small):
     """429 or 418: no other process asks either; the next tick after a minute closes it."""
     honest = small.market.server_time

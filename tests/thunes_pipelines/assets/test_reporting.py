@@ -116,6 +116,16 @@ def test_a_folder_that_cannot_be_written_fails_with_one_message(tmp_path):
     assert "cannot be written" in failure.step_failure_data.user_failure_data.description
 
 
+def test_files_of_another_trail_are_told_of_and_the_summary_is_sent_all_the_same(tmp_path):
+    """A new ledger beside the files of an old one: nothing is lost in silence."""
+    given = house(tmp_path)
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit-000000001.jsonl").write_text("{}\n")
+    assert metadata(run(given))["audit_lines_exported"] == 0
+    told = (tmp_path / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(one)["kind"] for one in told] == ["audit_export", "daily_report"]
+
+
 @pytest.mark.parametrize(("job", "counted"), [("trade", 1), ("ingest", 0)])
 def test_failed_ticks_of_the_machines_day_are_counted(tmp_path, monkeypatch, job, counted):
     """Runs of other jobs are no ticks."""

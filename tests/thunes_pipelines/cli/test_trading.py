@@ -166,6 +166,25 @@ def test_arming_needs_a_person_at_a_terminal(monkeypatch, ledger):
     assert ledger.arming() is None
 
 
+@pytest.mark.parametrize("sum_of_money", ["nan", "inf", "0"])
+def test_arming_needs_a_sum(monkeypatch, ledger, sum_of_money):
+    """What is no number would cap nothing."""
+    real(monkeypatch)
+    type_in(monkeypatch, "4711")
+    error = armed("--max-notional", sum_of_money)
+    assert isinstance(error, BadInput)
+    assert f"they were 30 and {sum_of_money}; give both" in str(error)
+    assert ledger.arming() is None
+
+
+def test_a_head_that_is_none_is_bad_input(ledger):
+    """A slip of the hand is not taken for a trail that was rewritten."""
+    for typed in ("abc", "", "z" * 64):
+        result = run("audit", "verify", "--head", typed)
+        assert isinstance(result.exception, BadInput)
+        assert "64 hexadecimal digits" in str(result.exception)
+
+
 def test_arming_takes_the_accounts_number_typed_out(monkeypatch, ledger):
     """The number of another account, or none, arms nothing."""
     real(monkeypatch)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,13 +16,18 @@ from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ccxt.broker import CcxtBroker
 from thunes_core.adapters.ccxt.market import CcxtMarket
+from thunes_core.clock import SystemClock
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import LimitEntry
+from thunes_core.domain.portfolio import TradingState
+from thunes_core.domain.records import Arming
 from thunes_core.errors import SettingsInvalid
 from thunes_core.settings import Settings, load
+from thunes_core.testnet.admin import deposit
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.market import replayed_market
-from thunes_pipelines.resources import wiring
+from thunes_core.trading import tend
+from thunes_pipelines.resources import arming, wiring
 from thunes_pipelines.services.stream import follow
 
 
@@ -87,6 +94,38 @@ def test_paper_trades_on_prices_read_through_ccxt(net, tmp_path):
     assert bought.executed_quote > Decimal(200)
     assert broker.account().free("BTC") > 0
     market.close()
+
+
+def test_reconciling_halts_where_coins_are_missing_until_it_is_accepted(net, tmp_path):
+    """Whoever reconciles finds it: the command as well as what the account's events wake."""
+    settings = load(home=tmp_path, binance_rest_url=net.url, broker="exchange")
+    wiring.reconcile(settings)
+    withdraw = {"asset": "USDT", "amount": "-5"}
+    deposit(net.exchange, withdraw)
+    for look in (wiring.reconcile, wiring.tend):
+        with closing(wiring.ledger(settings)) as ledger:
+            ledger.set_trading_state(TradingState.ACTIVE, reason="planted", author="me")
+        look(settings)
+        with closing(wiring.ledger(settings)) as ledger:
+            record = ledger.trading_state()
+        assert (record.state, record.author) == (TradingState.HALTED, "reconcile")
+        assert "USDT: expected 10000" in record.reason
+    wiring.reconcile(settings, accept=True)
+    assert wiring.reconcile(settings)["discrepancies"] == []
+
+
+def test_what_the_accounts_events_wake_is_armed_like_a_tick(tmp_path, monkeypatch):
+    """The rest of an entry that was filled in part goes on waiting under the same arming."""
+    told = []
+    monkeypatch.setattr(tend, "tend", lambda _world, plan: told.append(plan))
+    monkeypatch.setattr(arming, "is_needed", lambda _settings: True)
+    settings = load(home=tmp_path)
+    until = SystemClock().now() + timedelta(hours=1)
+    wiring.tend(settings)
+    with closing(wiring.ledger(settings)) as ledger:
+        ledger.arm(Arming("4711", until, Decimal(500), "me"))
+    wiring.tend(settings)
+    assert [(plan.armed, plan.identity) for plan in told] == [(False, ""), (True, "4711")]
 
 
 def test_what_a_real_exchange_weighs_is_shared_through_ccxt_too(net, tmp_path):

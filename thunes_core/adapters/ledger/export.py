@@ -2,7 +2,8 @@
 
 A file holds at most `LINES_PER_FILE` events and is named by its first: `audit-000000001.jsonl`.
 Exporting again continues after the last whole line, so that no event is lost or repeated whenever
-an export was cut short. The ledger keeps every event all the same.
+an export was cut short. Files of another trail are not continued: its numbers would hide events of
+this one. The ledger keeps every event all the same.
 
 Add here: another form of the trail. Keep out: reading the ledger.
 """
@@ -20,33 +21,40 @@ from thunes_core.adapters.ledger.chain import GENESIS, row_hash
 from thunes_core.adapters.ledger.types import canonical_json
 from thunes_core.clock import from_millis, to_millis
 from thunes_core.domain.records import AuditVerdict
-from thunes_core.errors import BadInput
+from thunes_core.errors import BadInput, StoreFailed
 
 if TYPE_CHECKING:
     from thunes_core.adapters.ledger import Ledger
 
 LINES_PER_FILE = 10_000
 PATTERN = "audit-*.jsonl"
+_KINDS = {"seq": int, "time_ms": int, "event": str, "previous": str, "hash": str, "body": object}
+_MOST_MS = 10**14
+"""Beyond any year that a calendar knows: such a time is none."""
 
 
 def last_exported(folder: Path) -> int:
     """Return the number of the last whole event in `folder`, cutting off a broken last line."""
-    files = sorted(folder.glob(PATTERN))
-    if not files:
-        return 0
-    newest = files[-1]
-    raw = newest.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if whole != raw:
-        os.truncate(newest, len(whole))
-    if not whole:
-        return int(newest.stem.removeprefix("audit-")) - 1
-    return int(json.loads(whole.splitlines()[-1])["seq"])
+    last = _last_event(folder)
+    return int(last["seq"]) if last is not None else 0
+
+
+def _last_event(folder: Path) -> dict[str, Any] | None:
+    """Return the last whole event in `folder`, cutting off a broken last line; None: no event."""
+    for path in reversed(_files(folder)):
+        raw = path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if whole != raw:
+            os.truncate(path, len(whole))
+        lines = whole.splitlines()
+        if lines:
+            return _event(lines[-1], f"line {len(lines)} of {path}")
+    return None
 
 
 def export(events: Iterable[Mapping[str, Any]], folder: Path) -> int:
     """Append the `events` that `folder` does not hold yet, oldest first; return how many."""
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     done = last_exported(folder)
     fresh = (event for event in events if event["seq"] > done)
     return sum(
@@ -56,9 +64,21 @@ def export(events: Iterable[Mapping[str, Any]], folder: Path) -> int:
 
 
 def export_new(ledger: Ledger, folder: Path) -> int:
-    """Append what `folder` does not hold of the ledger's trail; return how many events."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return export(ledger.audit(after=last_exported(folder)), folder)
+    """Append what `folder` does not hold of the ledger's trail; return how many events.
+
+    `BadInput` where the files in it are of another trail, or cannot be read; `StoreFailed`.
+    """
+    _make(folder)
+    last = _last_event(folder)
+    if last is None:
+        return export(ledger.audit(), folder)
+    events = ledger.audit(after=last["seq"] - 1)
+    if not events or events[0]["hash"] != last["hash"]:
+        raise BadInput(
+            f"audit: expected {folder} to hold the beginning of this ledger's trail; its event "
+            f"{last['seq']} is of another; find out why, move those files away, then export again"
+        )
+    return export(events[1:], folder)
 
 
 def holds_head(events: Iterable[Mapping[str, Any]], head: str) -> bool:
@@ -71,7 +91,7 @@ def holds_head(events: Iterable[Mapping[str, Any]], head: str) -> bool:
 
 def verify_files(folder: Path) -> AuditVerdict:
     """Check the chain in exported files; `BadInput` when there are none or a line is no event."""
-    if not sorted(folder.glob(PATTERN)):
+    if not _files(folder):
         raise BadInput(f"audit: expected files {PATTERN} in {folder}; there are none; export first")
     head, seq = GENESIS, 0
     for event in read_files(folder):
@@ -90,11 +110,32 @@ def _first_of_file(seq: int) -> int:
 
 
 def _append(path: Path, events: list[Mapping[str, Any]]) -> int:
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(_line(event) for event in events)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(_line(event) for event in events)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StoreFailed(
+            f"audit: expected {path} to be writable; {error.strerror}; make room or give it the "
+            "rights, then export again: it goes on where it ended"
+        ) from error
     return len(events)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"audit: expected a folder that can be made; {folder}: {error.strerror}; give another"
+        ) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a trail in `folder`, oldest first."""
+    found = folder.glob(PATTERN)
+    return sorted(path for path in found if path.stem.removeprefix("audit-").isdecimal())
 
 
 def _line(event: Mapping[str, Any]) -> str:
@@ -104,12 +145,25 @@ def _line(event: Mapping[str, Any]) -> str:
 
 def read_files(folder: Path) -> Iterator[dict[str, Any]]:
     """Read exported events, oldest first; raises `BadInput` for a line that is none."""
-    for path in sorted(folder.glob(PATTERN)):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise BadInput(
-                    f"audit: expected one JSON event a line; line {number} of {path} is none; "
-                    "export again"
-                ) from error
+    for path in _files(folder):
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            yield _event(line, f"line {number} of {path}")
+
+
+def _event(line: bytes, where: str) -> dict[str, Any]:
+    """Read one exported event; `BadInput` names `where` a line stands that is none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not _is_event(found):
+        raise BadInput(
+            f"audit: expected one JSON event a line; {where} is none; "
+            "move the files away and export again"
+        )
+    return found
+
+
+def _is_event(found: Mapping[str, Any]) -> bool:
+    shaped = all(name in found and isinstance(found[name], kind) for name, kind in _KINDS.items())
+    return shaped and 0 <= found["time_ms"] < _MOST_MS

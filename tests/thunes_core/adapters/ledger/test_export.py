@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from tests.worlds import START
 from thunes_core.adapters.ledger import export as files
 from thunes_core.adapters.ledger import open_ledger
-from thunes_core.errors import BadInput
+from thunes_core.errors import BadInput, StoreFailed
 
 
 @pytest.fixture()
@@ -152,10 +153,83 @@ def test_a_missing_file_is_found(ledger, tmp_path):
     assert files.verify_files(folder).broken_at == 7
 
 
-def test_no_files_and_no_json_are_bad_input(tmp_path):
+NO_EVENTS = (
+    b"nonsense",
+    b"{}",
+    b"[]",
+    b"null",
+    b"7",
+    b"\xff\xfe",
+    b'{"seq":"x","time_ms":1,"event":"e","body":{},"previous":"0","hash":"0"}',
+    b'{"seq":1,"time_ms":1e300,"event":"e","body":{},"previous":"0","hash":"0"}',
+    b'{"seq":1,"time_ms":1000000000000000000,"event":"e","body":{},"previous":"0","hash":"0"}',
+)
+
+
+def test_no_files_are_bad_input(tmp_path):
     """The message says what was expected."""
     with pytest.raises(BadInput, match="there are none; export first"):
         files.verify_files(tmp_path)
-    (tmp_path / "audit-000000001.jsonl").write_text("{}\nnonsense\n")
-    with pytest.raises((BadInput, KeyError)):
+
+
+@pytest.mark.parametrize("line", NO_EVENTS)
+def test_a_line_that_is_no_event_is_bad_input(ledger, tmp_path, line):
+    """Verifying and exporting name the line, and nothing is written behind it."""
+    path = tmp_path / "audit-000000001.jsonl"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(BadInput, match=r"one JSON event a line; line 1 of .*jsonl is none"):
         files.verify_files(tmp_path)
+    with pytest.raises(BadInput, match=r"line 1 of .*jsonl is none"):
+        files.export_new(ledger, tmp_path)
+    assert path.read_bytes() == line + b"\n"
+
+
+def test_the_files_of_another_trail_are_not_continued(ledger, tmp_path):
+    """A new ledger beside old files: its first events would be taken for exported, and be lost."""
+    other = open_ledger(f"sqlite:///{tmp_path / 'other.db'}", synchronous="OFF")
+    for number in range(4):
+        other.note(START, "event", {"of": "another", "n": number})
+    files.export_new(other, tmp_path / "a")
+    other.close()
+    with pytest.raises(BadInput, match="its event 4 is of another"):
+        files.export_new(ledger, tmp_path / "a")
+    assert lines(tmp_path / "a") == [1, 2, 3, 4]
+
+
+def test_a_longer_trail_is_another(ledger, tmp_path):
+    """A ledger that was put back from an old copy has not what was exported."""
+    files.export_new(ledger, tmp_path / "a")
+    ledger.note(START, "event", {})
+    files.export_new(ledger, tmp_path / "a")
+    older = open_ledger(f"sqlite:///{tmp_path / 'older.db'}", synchronous="OFF")
+    with pytest.raises(BadInput, match="its event 8 is of another"):
+        files.export_new(older, tmp_path / "a")
+    older.close()
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(ledger, tmp_path):
+    """A file is in the way."""
+    (tmp_path / "a").write_text("in the way")
+    with pytest.raises(BadInput, match="a folder that can be made"):
+        files.export_new(ledger, tmp_path / "a")
+
+
+def test_a_file_that_cannot_be_written_says_what_to_do(ledger, tmp_path, monkeypatch):
+    """A full disk: the export goes on later."""
+
+    def full(_file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "fsync", full)
+        with pytest.raises(StoreFailed, match=r"No space left.*it goes on where it ended"):
+            files.export_new(ledger, tmp_path)
+    files.export_new(ledger, tmp_path)
+    assert lines(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_files_that_only_look_alike_are_left_alone(ledger, tmp_path):
+    """They are somebody else's."""
+    (tmp_path / "audit-notes.jsonl").write_text("{}\n")
+    assert files.export_new(ledger, tmp_path) == 7
+    assert files.verify_files(tmp_path).whole
