@@ -18,7 +18,7 @@ from thunes_core.domain.orders import ZERO, Fill, OrderRequest, Side
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord, Trade
 
-SIGNAL = "signal"
+SIGNAL, ACCEPTED = "signal", "accepted"
 _PRICE_DIGITS = Decimal("1e-12")
 
 
@@ -84,6 +84,38 @@ def close(position: Position, record: OrderRecord, at: datetime, terms: Terms) -
 
     A protective exit blocks with its first fill, so that a rest is sold and never bought back.
     """
+    protects = _is_protective(record)
+    ended = _exit_time(record, at, terms.interval, protects)
+    return _closed(position, record.request.reason, at, ended + terms.cooldown, blocks=protects)
+
+
+def write_off(
+    position: Position, quantity: Decimal, price: Decimal, at: datetime, terms: Terms
+) -> Booked:
+    """Take `quantity` out of a book, as if sold at `price` without a fee; at most its holding.
+
+    A book of which too little for a step is left is closed, and blocked until the target changes:
+    who took its coins away does not want them bought back at once.
+    """
+    sold = min(quantity, position.quantity)
+    left = replace(
+        position,
+        cash=position.cash + quantity * price,
+        quantity=position.quantity - sold,
+        dust=position.dust - (quantity - sold),
+        received=position.received + sold * price,
+        sold=position.sold + sold,
+        sold_quote=position.sold_quote + sold * price,
+    )
+    if not sold or left.quantity >= max(terms.instrument.step_size, Decimal("1e-18")):
+        return Booked(left)
+    return _closed(left, ACCEPTED, at, at + terms.cooldown, blocks=True)
+
+
+def _closed(
+    position: Position, reason: str, at: datetime, cooldown_until: datetime, *, blocks: bool
+) -> Booked:
+    """Return the flat book and its trade; a losing one begins the cool-down."""
     pnl = position.received - position.spent
     trade = Trade(
         strategy=position.strategy,
@@ -95,20 +127,19 @@ def close(position: Position, record: OrderRecord, at: datetime, terms: Terms) -
         quantity=position.bought,
         pnl=pnl,
         fees=position.fees,
-        reason=record.request.reason,
+        reason=reason,
         parameters=position.parameters,
     )
-    ended = _exit_time(record, at, terms.interval, _is_protective(record))
     flat = Position(
         strategy=position.strategy,
         symbol=position.symbol,
         cash=position.cash,
         dust=position.dust + position.quantity,
         realised=position.realised + pnl,
-        blocked=position.blocked or _is_protective(record),
+        blocked=position.blocked or blocks,
         last_target=position.last_target,
         last_bar=position.last_bar,
-        cooldown_until=ended + terms.cooldown if pnl < 0 else position.cooldown_until,
+        cooldown_until=cooldown_until if pnl < 0 else position.cooldown_until,
         parameters=position.parameters,
     )
     return Booked(flat, trade)

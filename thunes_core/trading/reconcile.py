@@ -128,14 +128,6 @@ def reconcile(desk: Desk) -> Reconciliation:
     )
 
 
-def accept(desk: Desk, found: Reconciliation) -> None:
-    """Take the account's balances and foreign orders as they are, as a person decided."""
-    for one in found.discrepancies:
-        desk.journal.accept_balance(one.asset, one.actual, desk.now, "accepted by a person")
-    for order in found.strangers:
-        desk.journal.accept_order(order.symbol, order.client_order_id, desk.now)
-
-
 def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:
     """Book every fill beyond the cursor; return what is foreign, by symbol."""
     foreign: dict[str, str] = {}

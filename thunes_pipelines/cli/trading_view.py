@@ -13,7 +13,7 @@ import polars as pl
 from rich.table import Table
 
 from thunes_core.domain.parameters import Champion
-from thunes_core.domain.portfolio import Position
+from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.cover import Held, covers
 from thunes_pipelines.cli.output import console
@@ -175,8 +175,12 @@ def print_reconciliation(found: Mapping[str, Any]) -> None:
     console.print(f"{len(found['fills'])} new fills booked")
     for note in found["notes"]:
         console.print(f"- {note}")
+    for sentence in found["accepted"]:
+        console.print(f"[green]accepted[/] {sentence}")
     if not found["discrepancies"] and not found["foreign_orders"]:
         console.print("[green]ledger and exchange agree[/]")
+    if found["state"] != TradingState.ACTIVE:
+        console.print(f"trading is {found['state']}; `thunes resume` when it is explained")
 
 
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from thunes_core.domain.orders import Refusal, Side
 from thunes_core.domain.parameters import Champion, ParameterSet, study_key
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import ExchangeRejected, OutcomeUnknown, StoreFailed, UnknownName
-from thunes_core.trading.reconcile import accept, reconcile
+from thunes_core.trading.accept import accept
+from thunes_core.trading.reconcile import reconcile
 from thunes_core.trading.step import leased, open_desk, tick
 from thunes_core.trading.world import parse_study
 
