@@ -7,9 +7,12 @@ Keep out: I/O, importers of foreign formats, the clock.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +102,12 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 PRICES = ("open", "high", "low", "close")
 VOLUMES = ("volume", "quote_volume", "taker_buy_base", "taker_buy_quote")
+_TEXTS = ("symbol", "interval")
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""Bars as one array per column, by name; `open_time` in µs since 1970 UTC."""
+
+_NONE: Arrays = MappingProxyType({})
 
 
 _NO_INTERVAL = {
@@ -272,16 +281,18 @@ def moment_of(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
-def fingerprint(bars: pl.DataFrame) -> str:
-    """Return the SHA-256 of the bars' content: same bars, same text, on any machine."""
+def fingerprint(bars: pl.DataFrame, known: Arrays = _NONE) -> str:
+    """Return the SHA-256 of the bars' content: same bars, same text, on any machine.
+
+    `known`: those columns of `bars` that are at hand as arrays of the schema's types.
+    """
     digest = hashlib.sha256()
-    columns = {column.name: column for column in bars.get_columns()}
-    for name, kind in SCHEMA.items():
-        column = columns[name]
-        if kind == pl.String():
-            digest.update("\x1f".join(column.to_list()).encode())
-        elif kind == TIME:
-            digest.update(epoch_us(column).tobytes())
-        else:
-            digest.update(column.to_numpy().tobytes())
+    for name in SCHEMA:
+        digest.update(known[name].data if name in known else _content(name, bars[name]))
     return digest.hexdigest()
+
+
+def _content(name: str, column: pl.Series) -> bytes | memoryview:
+    if name in _TEXTS:
+        return "\x1f".join(column.to_list()).encode()
+    return (epoch_us(column) if name == "open_time" else column.to_numpy()).data

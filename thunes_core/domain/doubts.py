@@ -8,37 +8,32 @@ Add here: a doubt that the bars themselves raise. Keep out: doubts that need a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from thunes_core.domain.bars import PRICES, Interval, epoch_us, moment_of
+from thunes_core.domain.bars import Arrays, Interval, moment_of
 from thunes_core.domain.spikes import CLEARING_BARS, LEAST_BARS, SPIKE_FACTOR, TRAILING_BARS
 
 Line = npt.NDArray[np.float64]
 _LOOKED_AT = TRAILING_BARS + CLEARING_BARS + 1
 
 
-def why_wait(
-    bars: pl.DataFrame, interval: Interval, cleared_until: datetime | None = None
-) -> str | None:
+def why_wait(bars: Arrays, interval: Interval, cleared_until: datetime | None = None) -> str | None:
     """Return the first reason why entries should wait after the last of `bars`, or None.
 
     `bars`: those a decision reads, sorted, of one symbol and interval. `cleared_until`: a person
     cleared spikes up to and including this open time.
     """
-    prices = [bars[name].to_numpy() for name in PRICES]
-    broken = _broken(prices, bars["volume"].to_numpy())
+    broken = _broken(bars)
     if broken:
-        return f"{broken} of the {bars.height} bars read are broken; look at the quarantine"
-    times: list[int] = epoch_us(bars["open_time"])[-CLEARING_BARS:].tolist()
+        return f"{broken} of the {bars['close'].size} bars read are broken; look at the quarantine"
+    times: list[int] = bars["open_time"][-CLEARING_BARS:].tolist()
     span = (times[-1] - times[0]) // (interval.minutes * 60_000_000) + 1 if times else 0
     if span > len(times):
         return f"{span - len(times)} of the last {span} bars are missing"
-    back = _last_spike(prices[-1])
+    back = _last_spike(bars["close"])
     spike = moment_of(times[-back]) if back else None
     if spike is None or (cleared_until is not None and spike <= cleared_until):
         return None
@@ -48,11 +43,14 @@ def why_wait(
     )
 
 
-def _broken(prices: Sequence[Line], volume: Line) -> int:
+def _broken(bars: Arrays) -> int:
     """Count bars whose prices or volume break semantics §1; null and NaN count as broken."""
-    low, high = np.minimum.reduce(prices), np.maximum.reduce(prices)
-    sound = (low > 0) & np.isfinite(high) & (prices[1] >= high) & (prices[2] <= low)
-    return int((~(sound & (volume >= 0))).sum())
+    low, high = bars["low"], bars["high"]
+    sound = (low > 0) & (high < np.inf) & (bars["volume"] >= 0)
+    for price in (bars["open"], bars["close"]):
+        sound &= low <= price
+        sound &= price <= high
+    return sound.size - int(np.count_nonzero(sound))
 
 
 def _last_spike(closes: Line) -> int:

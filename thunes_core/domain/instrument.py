@@ -6,9 +6,9 @@ Keep out: their checks (`filters`), reading the exchange's answers (adapters), r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from thunes_core.domain.orders import ZERO, OrderType
 
@@ -141,6 +141,10 @@ class Instrument:
     list_types: tuple[str, ...] = ()
     follows_price: bool = False
     replaces: bool = True
+    _first: dict[type, Filter] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_first", {type(one): one for one in reversed(self.filters)})
 
     def takes(self, kind: OrderType) -> bool:
         """True unless the exchange said that it does not take orders of `kind`."""
@@ -148,7 +152,7 @@ class Instrument:
 
     def find(self, kind: type[F]) -> F | None:
         """Return the filter of `kind`, or None where the exchange set none."""
-        return next((f for f in self.filters if isinstance(f, kind)), None)
+        return cast("F | None", self._first.get(kind))
 
     @property
     def step_size(self) -> Decimal:

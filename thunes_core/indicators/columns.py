@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from thunes_core.domain.bars import epoch_us, micros, parse_interval
+from thunes_core.domain.bars import Arrays, epoch_us, micros, parse_interval
 from thunes_core.indicators.averages import Line, RunningSum, running_sum, window_mean
 
 MEMORY_BYTES = 48 * 2**20
 """What one `Columns` remembers at most; the oldest goes first."""
+
+_ARRAYS = ("open_time", "open", "high", "low", "close", "volume")
 
 T = TypeVar("T")
 
@@ -45,6 +47,11 @@ class Columns:
     def count_until(self, moment: datetime) -> int:
         """Return how many bars opened at or before `moment`."""
         return int(self.open_time.searchsorted(micros(moment), side="right"))
+
+    @property
+    def arrays(self) -> Arrays:
+        """The arrays by the names that the columns have in a frame."""
+        return {name: getattr(self, name) for name in _ARRAYS}
 
     @property
     def bar_minutes(self) -> int:

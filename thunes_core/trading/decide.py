@@ -29,7 +29,8 @@ class View:
     """What a decision sees: the newest closed `bar` (its open time, UTC) and the world around it.
 
     `targets` are the strategy's exposures from the bar before the first undecided one to `bar`;
-    `price` is the latest traded price; `exit_reason` a protective reason to leave, or empty.
+    `price` is the latest traded price; `exit_reason` a protective reason to leave, or empty;
+    `parameters` the fingerprint of the set that made the targets.
     """
 
     interval: Interval
@@ -39,6 +40,7 @@ class View:
     instrument: Instrument
     costs: Costs
     exit_reason: str = NO_EXIT
+    parameters: str = ""
 
 
 def decide(position: Position, view: View) -> Decision:
@@ -46,7 +48,13 @@ def decide(position: Position, view: View) -> Decision:
     target = view.targets[-1]
     previous = view.targets[-2] if len(view.targets) > 1 else position.last_target
     blocked = position.blocked and _unchanged(position.last_target, view.targets)
-    seen = replace(position, blocked=blocked, last_target=target, last_bar=view.bar)
+    seen = replace(
+        position,
+        blocked=blocked,
+        last_target=target,
+        last_bar=view.bar,
+        parameters=view.parameters,
+    )
     wanted = _desired(seen, target, view)
     request, why = _request(seen, wanted, view)
     return Decision(

@@ -26,7 +26,6 @@ from thunes_core.risk.gate import judge
 from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
 from thunes_core.trading.entry import EntryTerms, protected_entry
 from thunes_core.trading.floor import Floor, facts_of, judge_of
-from thunes_core.trading.guard import Judge
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.send import intents_of
 from thunes_core.trading.waiting import rest_of
@@ -48,20 +47,22 @@ def judged(
     alone = [judge(request, facts) for request in asked]
     if len(alone) != 1 or isinstance(alone[0], RefusedOrder) or alone[0].request.reduces:
         return alone
-    together = _listed(floor, study, asked[0], book, bar, lambda one: judge(one, facts))
+    parts = _parts(floor, study, asked[0], book, bar)
+    if len(parts) == 1:
+        return alone
+    together = [judge(one, facts) for one in parts]
     return alone if any(isinstance(one, RefusedOrder) for one in together) else together
 
 
-def _listed(
+def _parts(
     floor: Floor,
     study: Study,
     request: OrderRequest,
     book: Position,
     bar: datetime,
-    ask: Judge,
     attempt: int = 0,
-) -> list[Verdict]:
-    """Judge an entry with its protection as one list, or alone where no list may be."""
+) -> Sequence[OrderRequest]:
+    """Return an entry with its protection as one list, or alone where no list may be."""
     instrument = floor.desk.instruments[study.symbol]
     terms = EntryTerms(
         bar=bar,
@@ -74,7 +75,7 @@ def _listed(
         native=floor.native_trail,
         attempt=attempt,
     )
-    return [ask(one) for one in protected_entry(request, book, terms)]
+    return protected_entry(request, book, terms)
 
 
 def ended_unfilled(order: OrderRecord) -> bool:
@@ -92,9 +93,10 @@ def enter_again(
         if done.orders[-1].status is not OrderStatus.REJECTED:
             break
         request, attempt = _anew(floor, study, bar, done), _attempts(floor, study, bar)
-        verdicts = _listed(floor, study, request, book, bar, judge_of(floor, study), attempt)
-        if len(verdicts) < 2:
+        parts = _parts(floor, study, request, book, bar, attempt)
+        if len(parts) < 2:
             break
+        verdicts = [*map(judge_of(floor, study), parts)]
         done = _sent_too(floor, study, book, bar, done, verdicts, kind)
         if not any(ended_unfilled(order) for order in done.orders[-len(verdicts) :]):
             return done

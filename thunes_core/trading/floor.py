@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 
@@ -63,9 +64,15 @@ def priced_anew(floor: Floor, symbols: Iterable[str]) -> Floor:
     return replace(floor, prices={**floor.prices, **found})
 
 
-def facts_of(floor: Floor, study: Study) -> RiskFacts:
-    """Return the facts of this moment: state and orders are read anew for every question."""
-    desk, unsettled = floor.desk, floor.desk.journal.open_orders()
+def facts_of(
+    floor: Floor, study: Study, unsettled: Sequence[OrderRecord] | None = None, **more: Any
+) -> RiskFacts:
+    """Return the facts of this moment, and `more` of them; the state is read anew every time.
+
+    `unsettled`: the orders that are not settled, where the caller has just read them.
+    """
+    desk = floor.desk
+    unsettled = desk.journal.open_orders() if unsettled is None else unsettled
     return RiskFacts(
         state=desk.journal.trading_state(),
         limits=floor.plan.limits,
@@ -81,6 +88,7 @@ def facts_of(floor: Floor, study: Study) -> RiskFacts:
         breaker_open=desk.journal.breaker_open(),
         pending=pending_buys(unsettled, floor.prices),
         standing=_standing(floor, study.symbol, unsettled),
+        **more,
     )
 
 
@@ -104,21 +112,20 @@ def _counted(requests: Sequence[OrderRequest]) -> Open:
     return Open(len(requests), stops, len({request.list_id for request in requests} - {""}))
 
 
-def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> RiskFacts:
-    """Return the facts of this moment with what only an entry is asked."""
-    facts, limits, journal = facts_of(floor, study), floor.plan.limits, floor.desk.journal
+def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> dict[str, Any]:
+    """Return the facts of this moment that only an entry is asked for, by their names."""
+    limits, journal = floor.plan.limits, floor.desk.journal
     stop_outs_since = floor.desk.now - limits.stop_out_hours * HOUR
-    return replace(
-        facts,
-        stale=_is_stale(bar, study.interval, floor),
-        bad_bars=_doubt(floor, study, sight),
-        bar_close=sight.close,
-        entries_last_hour=_asked(
+    return {
+        "stale": _is_stale(bar, study.interval, floor),
+        "bad_bars": _doubt(floor, study, sight),
+        "bar_close": sight.close,
+        "entries_last_hour": _asked(
             limits.max_entries_per_hour, lambda: journal.entries_since(floor.desk.now - HOUR)
         ),
-        stop_outs=_asked(limits.max_stop_outs, lambda: journal.stop_outs_since(stop_outs_since)),
-        correlations=_correlations(floor, study, facts),
-    )
+        "stop_outs": _asked(limits.max_stop_outs, lambda: journal.stop_outs_since(stop_outs_since)),
+        "correlations": _correlations(floor, study),
+    }
 
 
 def _asked(limit: int, question: Callable[[], int]) -> int:
@@ -126,11 +133,11 @@ def _asked(limit: int, question: Callable[[], int]) -> int:
     return question() if limit else 0
 
 
-def _correlations(floor: Floor, study: Study, facts: RiskFacts) -> Mapping[str, float]:
+def _correlations(floor: Floor, study: Study) -> Mapping[str, float]:
     """Return the correlation with each other symbol held; 1 where it cannot be known."""
     if not floor.plan.limits.max_correlated_exposure:
         return {}
-    others = {symbol for _, symbol in facts.open_books} - {study.symbol}
+    others = {symbol for _, symbol in facts_of(floor, study).open_books} - {study.symbol}
     end = study.interval.floor(floor.desk.now)
     start = end - CORRELATION_BARS * study.interval.duration
     mine = _closes(floor, study.symbol, study.interval, start, end)
@@ -155,7 +162,7 @@ def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
     if doubts is None:
         return ""
     try:
-        return doubts(study.symbol, study.interval, sight.bars) or ""
+        return doubts(study.symbol, study.interval, sight.columns.arrays) or ""
     except (OutsideFailed, BadInput) as error:
         return f"the bars cannot be judged: {error}"
 

@@ -48,7 +48,7 @@ class Sight:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the bars read."""
-        return fingerprint(self.bars)
+        return fingerprint(self.bars, self.columns.arrays)
 
 
 def look(

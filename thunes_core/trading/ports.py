@@ -15,7 +15,7 @@ from typing import Protocol
 
 import polars as pl
 
-from thunes_core.domain.bars import Interval
+from thunes_core.domain.bars import Arrays, Interval
 from thunes_core.domain.instrument import Filter, Instrument
 from thunes_core.domain.orders import ApprovedOrder, Fill, Order
 from thunes_core.domain.parameters import Champion
@@ -180,6 +180,6 @@ class BarsReader(Protocol):
 class BarDoubts(Protocol):
     """Who may say that the bars of a symbol are not good enough to enter on."""
 
-    def __call__(self, symbol: str, interval: Interval, bars: pl.DataFrame) -> str | None:
+    def __call__(self, symbol: str, interval: Interval, bars: Arrays) -> str | None:
         """Return why new entries should wait after the last of `bars`, or None. Exits never ask."""
         ...

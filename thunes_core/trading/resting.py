@@ -31,7 +31,12 @@ def resting_among(records: Sequence[OrderRecord], strategy: str, symbol: str) ->
 
 def waiting_entry(journal: Journal, strategy: str, symbol: str) -> OrderRecord | None:
     """Return the limit entry of a book that rests, or may rest, at the exchange."""
-    for record in _open_ones(journal, strategy, symbol):
+    return waiting_among(journal.open_orders(), strategy, symbol)
+
+
+def waiting_among(records: Sequence[OrderRecord], strategy: str, symbol: str) -> OrderRecord | None:
+    """Return `waiting_entry` of what is not settled."""
+    for record in _open_among(records, strategy, symbol):
         request = record.request
         if request.leg is Leg.ENTRY and request.time_in_force is TimeInForce.GTC:
             return record

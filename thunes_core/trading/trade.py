@@ -21,7 +21,6 @@ from thunes_core.domain.orders import (
 )
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import DecisionContext, OrderRecord
-from thunes_core.domain.signal import Decision
 from thunes_core.errors import (
     BadInput,
     ExchangeRejected,
@@ -40,7 +39,13 @@ from thunes_core.trading.look import Sight, look
 from thunes_core.trading.ports import Journal
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
 from thunes_core.trading.resolve import NEVER_LEFT
-from thunes_core.trading.resting import entry_in_part, resting_among, resting_orders, waiting_entry
+from thunes_core.trading.resting import (
+    entry_in_part,
+    resting_among,
+    resting_orders,
+    waiting_among,
+    waiting_entry,
+)
 from thunes_core.trading.send import heed, intents_of
 from thunes_core.trading.stops import Protected, wanted
 from thunes_core.trading.waiting import Waits, at_new_bar, entered
@@ -183,32 +188,35 @@ def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: date
     journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
     watch = _walk(floor, book, sight.columns)
     changed = sight.targets[-1] != book.last_target or bool(watch.reason)
-    waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, ends=changed)
+    unsettled = journal.open_orders()
+    resting = waiting_among(unsettled, study.strategy, study.symbol)
+    waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, resting, ends=changed)
     if waits.freed:
         floor = replace(floor, account=floor.desk.broker.account())
     if waits is not Waits.NOT:
         book = journal.position(study.strategy, study.symbol) or book
-        watch = _walk(floor, book, sight.columns)
+        watch, unsettled = _walk(floor, book, sight.columns), journal.open_orders()
     price = floor.prices[study.symbol]
     reason = watch.reason or watch_price(watch.position, float(price), floor.plan.protection)
-    view = View(study.interval, bar, sight.targets, price, instrument, floor.plan.costs, reason)
+    costs, parameters = floor.plan.costs, sight.parameters
+    view = View(study.interval, bar, sight.targets, price, instrument, costs, reason, parameters)
     decision = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
-    unsettled = journal.open_orders()
     free = sellable(unsettled, book)
     if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
         said = f"{study.key}: a sale is not settled yet; decided when it is"
         return Outcome(notes=(*notes, said))
     asked = [_cut(request, free, floor) for request in decision.orders]
     increases = any(not request.reduces for request in asked)
-    facts = entry_facts(floor, study, sight, bar) if increases else facts_of(floor, study)
+    more = entry_facts(floor, study, sight, bar) if increases else {}
+    facts = facts_of(floor, study, unsettled, **more)
     verdicts = judged(floor, study, asked, decision.position, bar, facts)
-    decision = _settled(decision, verdicts, sight.parameters)
+    decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
     records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
-    resting = resting_among(unsettled, study.strategy, study.symbol)
-    done = send_all(floor.desk, study, verdicts, decision, resting=resting)
+    protecting = resting_among(unsettled, study.strategy, study.symbol)
+    done = send_all(floor.desk, study, verdicts, decision, resting=protecting)
     done = replace(done, notes=(*notes, *done.notes))
     if not any(ended_unfilled(order) for order in done.orders):
         return done
@@ -290,14 +298,6 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     if resting_orders(floor.desk.journal, study.strategy, study.symbol):
         return NO_EXIT  # the exchange watches the price
     return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
-
-
-def _settled(decision: Decision, verdicts: Sequence[Verdict], parameters: str) -> Decision:
-    """Return the decision with what was judged, naming the parameter set now in charge."""
-    orders = tuple(verdict.request for verdict in verdicts)
-    return replace(
-        decision, orders=orders, position=replace(decision.position, parameters=parameters)
-    )
 
 
 def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:

@@ -52,10 +52,15 @@ class Waits(StrEnum):
 
 
 def at_new_bar(
-    desk: Desk, study: Study, bar: datetime, entry: LimitEntry | None, *, ends: bool
+    desk: Desk,
+    study: Study,
+    bar: datetime,
+    entry: LimitEntry | None,
+    resting: OrderRecord | None,
+    *,
+    ends: bool,
 ) -> tuple[Waits, list[str]]:
-    """Withdraw a resting entry that `ends` or whose time passed by the close of `bar`."""
-    resting = waiting_entry(desk.journal, study.strategy, study.symbol)
+    """Withdraw the `resting` entry where it `ends`, or its time passed by the close of `bar`."""
     timeout = entry.timeout_bars if entry is not None else 0
     sent_by = bar - timeout * study.interval.duration
     if resting is None:

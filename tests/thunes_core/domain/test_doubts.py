@@ -13,6 +13,7 @@ from tests.thunes_core.adapters.bars.frames import START, bars_of
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.doubts import why_wait
 from thunes_core.domain.spikes import CLEARING_BARS, spikes
+from thunes_core.indicators.columns import columns_of
 
 CALM = [100.0 + i % 2 for i in range(60)]
 HOUR = timedelta(hours=1)
@@ -21,7 +22,7 @@ NAN = float("nan")
 
 def doubt(bars: pl.DataFrame) -> str | None:
     """Ask about hourly bars."""
-    return why_wait(bars, Interval.H1)
+    return why_wait(columns_of(bars).arrays, Interval.H1)
 
 
 def test_calm_whole_bars_raise_no_doubt() -> None:
@@ -44,7 +45,7 @@ def test_a_spike_is_waited_out_for_three_calm_bars() -> None:
 
 def test_a_person_can_clear_a_spike() -> None:
     """Cleared up to its open time, it holds nothing back."""
-    bars = bars_of([*CALM, CALM[-1] + 30])
+    bars = columns_of(bars_of([*CALM, CALM[-1] + 30])).arrays
     assert why_wait(bars, Interval.H1, cleared_until=START + 59 * HOUR)
     assert why_wait(bars, Interval.H1, cleared_until=START + 60 * HOUR) is None
 

@@ -11,6 +11,7 @@ from tests.worlds import BarsMarket, Small, bars_of, small_world, wave
 from thunes_core.adapters.bars.holds import Holds
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.orders import Refusal
+from thunes_core.indicators.columns import columns_of
 from thunes_core.trading.step import tick
 from thunes_core.trading.world import TickReport
 
@@ -47,5 +48,5 @@ def test_bars_that_are_broken_hold_an_entry_back(tmp_path: Path) -> None:
     refused = [r for bar in range(41, 80) for r in run(small, bar, holds).refused]
     assert refused
     assert all("are broken" in r.why for r in refused)
-    assert holds("BTCUSDT", Interval.H1, broken)
+    assert holds("BTCUSDT", Interval.H1, columns_of(broken).arrays)
     small.ledger.close()

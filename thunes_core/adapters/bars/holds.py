@@ -13,11 +13,10 @@ from datetime import datetime
 from pathlib import Path
 
 import orjson
-import polars as pl
 
 from thunes_core.adapters.bars.files import locked
 from thunes_core.adapters.bars.paths import checked_symbol
-from thunes_core.domain.bars import Interval
+from thunes_core.domain.bars import Arrays, Interval
 from thunes_core.domain.doubts import why_wait
 from thunes_core.errors import StoreFailed
 
@@ -31,7 +30,7 @@ class Holds:
     def __init__(self, root: Path | str) -> None:
         self._root = Path(root) / "holds"
 
-    def __call__(self, symbol: str, interval: Interval, bars: pl.DataFrame) -> str | None:
+    def __call__(self, symbol: str, interval: Interval, bars: Arrays) -> str | None:
         """Return why entries on `symbol` wait, from holds and from the `bars` read; or None.
 
         Never raises, since a tick must go on to its exits: unreadable holds are a reason to wait.

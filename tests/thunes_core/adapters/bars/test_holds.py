@@ -11,9 +11,10 @@ from tests.thunes_core.adapters.bars.frames import START, bars_of
 from thunes_core.adapters.bars.holds import Holds
 from thunes_core.domain.bars import Interval
 from thunes_core.errors import StoreFailed, UnknownName
+from thunes_core.indicators.columns import columns_of
 
-CALM = bars_of([100.0 + i % 2 for i in range(60)])
-SPIKY = bars_of([*(100.0 + i % 2 for i in range(60)), 200.0])
+CALM = columns_of(bars_of([100.0 + i % 2 for i in range(60)])).arrays
+SPIKY = columns_of(bars_of([*(100.0 + i % 2 for i in range(60)), 200.0])).arrays
 
 
 def test_a_hold_stands_until_its_source_lifts_it(tmp_path: Path) -> None:
