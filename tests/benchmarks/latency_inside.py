@@ -19,13 +19,14 @@ from unittest.mock import patch
 from requests.adapters import HTTPAdapter
 
 from tests.benchmarks.stopwatch import Split, Stopwatch
+from thunes_core.adapters.bars import holds
 from thunes_core.adapters.binance import limited
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.ledger import Ledger
 from thunes_core.adapters.stream.quoted import QuotedMarket
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.settings import Settings, load
-from thunes_core.trading import enter, floor, look, trade
+from thunes_core.trading import enter, look, trade
 from thunes_core.trading.journal import Journal
 from thunes_pipelines.resources import wiring
 
@@ -45,7 +46,7 @@ _PARTS: tuple[tuple[Any, str, str], ...] = (
     (trade, "entry_facts", "facts for the gate"),
     (trade, "judge", "risk gate"),
     (enter, "judge", "risk gate"),
-    (floor, "_doubt", "doubts about the bars"),
+    (holds, "why_wait", "doubts about the bars"),
     (trade, "_context", "fingerprint of the bars"),
     (trade, "watch_bars", "walk over the bars for an exit"),
     (BinanceBroker, "ready", ASKED),

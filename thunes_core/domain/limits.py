@@ -57,6 +57,11 @@ class Protection:
     trailing_activation: float = 0.0
     cooldown_minutes: int = 0
 
+    @property
+    def is_off(self) -> bool:
+        """True when no exit is switched on."""
+        return not (self.stop_loss or self.take_profit or self.trailing_stop)
+
 
 @dataclass(frozen=True, slots=True)
 class LotRules:

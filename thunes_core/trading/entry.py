@@ -53,7 +53,7 @@ def protected_entry(
     The protection of a limit order stands where its whole fill at the limit would put it.
     """
     fits = request.leg is Leg.ENTRY and request.quantity > 0
-    if not fits or not terms.lists or book.is_open:
+    if not fits or not terms.lists or book.is_open or terms.protection.is_off:
         return (request,)
     at_market = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
     expected = at_market if request.price is None else min(request.price, at_market)

@@ -19,7 +19,7 @@ from thunes_core.domain.filters import ALGO, Open, Standing
 from thunes_core.domain.orders import ZERO, OrderRequest, Side
 from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
-from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable, OutsideFailed
+from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable
 from thunes_core.risk.correlation import CORRELATION_BARS, correlation
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
@@ -118,7 +118,7 @@ def entry_facts(floor: Floor, study: Study, sight: Sight, bar: datetime) -> dict
     stop_outs_since = floor.desk.now - limits.stop_out_hours * HOUR
     return {
         "stale": _is_stale(bar, study.interval, floor),
-        "bad_bars": _doubt(floor, study, sight),
+        "bad_bars": sight.doubt,
         "bar_close": sight.close,
         "entries_last_hour": _asked(
             limits.max_entries_per_hour, lambda: journal.entries_since(floor.desk.now - HOUR)
@@ -154,17 +154,6 @@ def _closes(
         return floor.desk.market.klines(symbol, interval, start, end).select("open_time", "close")
     except (BadInput, ExchangeRejected, ExchangeUnavailable):
         return None
-
-
-def _doubt(floor: Floor, study: Study, sight: Sight) -> str:
-    """Return why entries should wait; that it cannot be known is such a reason."""
-    doubts = floor.world.doubts
-    if doubts is None:
-        return ""
-    try:
-        return doubts(study.symbol, study.interval, sight.columns.arrays) or ""
-    except (OutsideFailed, BadInput) as error:
-        return f"the bars cannot be judged: {error}"
 
 
 def _is_stale(bar: datetime, interval: Interval, floor: Floor) -> bool:

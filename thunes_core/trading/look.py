@@ -5,21 +5,29 @@ Add here: a thing that is read for a decision. Keep out: deciding, orders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 
-from thunes_core.domain.bars import fingerprint, moment_of
+from thunes_core.domain.bars import Arrays, fingerprint, moment_of
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
-from thunes_core.errors import NoChampion, ParametersInvalid, RegistryUnavailable
+from thunes_core.errors import (
+    BadInput,
+    NoChampion,
+    OutsideFailed,
+    ParametersInvalid,
+    RegistryUnavailable,
+)
 from thunes_core.indicators.columns import Columns, columns_of
 from thunes_core.strategies.base import Strategy, build_from, require_in_space, targets_of
 from thunes_core.trading.ports import Journal, ParameterSource
 from thunes_core.trading.world import Study, World
 
+Doubts = Callable[[Arrays], str | None]
 SPARE_BARS = 5
 MAX_MISSED_BARS = 1000
 
@@ -28,7 +36,8 @@ MAX_MISSED_BARS = 1000
 class Sight:
     """The champion, the closed bars read and the targets from the last decided bar on.
 
-    `parameters` is the fingerprint of the champion's set, `columns` are the same bars as arrays.
+    `parameters` is the fingerprint of the champion's set, `columns` are the same bars as arrays,
+    `doubts` is asked about them before an entry.
     `bar` is the open time of the newest closed bar, UTC; None where there are no bars.
     """
 
@@ -36,6 +45,7 @@ class Sight:
     parameters: str
     bars: pl.DataFrame
     columns: Columns
+    doubts: Doubts
     targets: tuple[float, ...] = ()
     bar: datetime | None = None
     note: str = ""
@@ -49,6 +59,11 @@ class Sight:
     def fingerprint(self) -> str:
         """Fingerprint of the bars read."""
         return fingerprint(self.bars, self.columns.arrays)
+
+    @property
+    def doubt(self) -> str:
+        """Why entries should wait for other bars, or nothing."""
+        return self.doubts(self.columns.arrays) or ""
 
 
 def look(
@@ -68,13 +83,25 @@ def look(
     note = "; ".join(filter(None, (said, kept)))
     require_in_space(champion.parameters)
     strategy, parameters = build_from(champion.parameters), champion.parameters.fingerprint
+    doubts = _doubts(world, study)
     bars = closed_bars(world, study, strategy, book.last_bar, now)
     columns = columns_of(bars)
     if not len(columns):
-        return Sight(champion, parameters, bars, columns, note=note)
+        return Sight(champion, parameters, bars, columns, doubts, note=note)
     targets = targets_of(strategy, bars, columns)[_first_shown(columns, book.last_bar) :]
     bar = moment_of(int(columns.open_time[-1]))
-    return Sight(champion, parameters, bars, columns, tuple(targets), bar, note)
+    return Sight(champion, parameters, bars, columns, doubts, tuple(targets), bar, note)
+
+
+def _doubts(world: World, study: Study) -> Doubts:
+    """Return what doubts bars before an entry; that it cannot be known is a doubt of all."""
+    if world.doubts is None:
+        return lambda _: None
+    try:
+        return world.doubts(study.symbol, study.interval)
+    except (OutsideFailed, BadInput) as error:
+        said = f"the bars cannot be judged: {error}"
+        return lambda _: said
 
 
 def _first_shown(columns: Columns, last_bar: datetime | None) -> int:

@@ -8,7 +8,7 @@ Add here: a question the core must ask. Keep out: implementations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -180,6 +180,10 @@ class BarsReader(Protocol):
 class BarDoubts(Protocol):
     """Who may say that the bars of a symbol are not good enough to enter on."""
 
-    def __call__(self, symbol: str, interval: Interval, bars: Arrays) -> str | None:
-        """Return why new entries should wait after the last of `bars`, or None. Exits never ask."""
+    def __call__(self, symbol: str, interval: Interval) -> Callable[[Arrays], str | None]:
+        """Return what tells why new entries should wait after the last of some bars, or None.
+
+        Asked before the bars are there, so that what does not depend on them is known by then.
+        Exits never ask.
+        """
         ...

@@ -98,6 +98,8 @@ def wanted(
     the latest traded `price` on, so it takes the place of the fixed stop only from where it is not
     below it (the `activation`): until then the fixed stop rests, the trail beside it where it may.
     """
+    if protection.is_off:
+        return None
     trail = trail_of(protection, instrument) if native else None
     judged = protection if trail is None else replace(protection, trailing_stop=0.0)
     stop, is_trail, target = levels(position, judged)

@@ -96,6 +96,7 @@ def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = 
 
 def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     desk = floor.desk
+    unsettled = desk.journal.open_orders()
     try:
         sight = look(floor.world, desk.journal, study, book, desk.now, floor.plan.takeover)
     except (NoChampion, BadInput, ExchangeRejected, ExchangeUnavailable) as error:
@@ -108,7 +109,7 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     if book.last_bar is not None and sight.bar <= book.last_bar:
         done = _between_bars(floor, study, book, book.last_bar)
     else:
-        done = _new_bar(floor, study, book, sight, sight.bar)
+        done = _new_bar(floor, study, book, sight, sight.bar, unsettled)
     return replace(done, notes=(*said, *done.notes))
 
 
@@ -184,11 +185,17 @@ def _is_refused_exit(order: OrderRecord) -> bool:
     return leaves and order.status is OrderStatus.REJECTED and order.code != NEVER_LEFT
 
 
-def _new_bar(floor: Floor, study: Study, book: Position, sight: Sight, bar: datetime) -> Outcome:
+def _new_bar(
+    floor: Floor,
+    study: Study,
+    book: Position,
+    sight: Sight,
+    bar: datetime,
+    unsettled: Sequence[OrderRecord],
+) -> Outcome:
     journal, instrument = floor.desk.journal, floor.desk.instruments[study.symbol]
     watch = _walk(floor, book, sight.columns)
     changed = sight.targets[-1] != book.last_target or bool(watch.reason)
-    unsettled = journal.open_orders()
     resting = waiting_among(unsettled, study.strategy, study.symbol)
     waits, notes = at_new_bar(floor.desk, study, bar, floor.plan.entry, resting, ends=changed)
     if waits.freed:

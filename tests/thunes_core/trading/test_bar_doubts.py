@@ -48,5 +48,5 @@ def test_bars_that_are_broken_hold_an_entry_back(tmp_path: Path) -> None:
     refused = [r for bar in range(41, 80) for r in run(small, bar, holds).refused]
     assert refused
     assert all("are broken" in r.why for r in refused)
-    assert holds("BTCUSDT", Interval.H1, columns_of(broken).arrays)
+    assert holds("BTCUSDT", Interval.H1)(columns_of(broken).arrays)
     small.ledger.close()

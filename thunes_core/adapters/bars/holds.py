@@ -30,20 +30,22 @@ class Holds:
     def __init__(self, root: Path | str) -> None:
         self._root = Path(root) / "holds"
 
-    def __call__(self, symbol: str, interval: Interval, bars: Arrays) -> str | None:
-        """Return why entries on `symbol` wait, from holds and from the `bars` read; or None.
+    def __call__(self, symbol: str, interval: Interval) -> Callable[[Arrays], str | None]:
+        """Return what tells why entries on `symbol` wait, from the holds now and bars; or None.
 
         Never raises, since a tick must go on to its exits: unreadable holds are a reason to wait.
         """
         try:
             entries = self._load(symbol)
         except StoreFailed as error:
-            return str(error)
+            said = str(error)
+            return lambda _: said
         cleared = entries.pop(_CLEARED, None)
         if entries:
             source, sentence = next(iter(entries.items()))
-            return f"{source}: {sentence}"
-        return why_wait(bars, interval, datetime.fromisoformat(cleared) if cleared else None)
+            return lambda _: f"{source}: {sentence}"
+        until = datetime.fromisoformat(cleared) if cleared else None
+        return lambda bars: why_wait(bars, interval, until)
 
     def place(self, symbol: str, source: str, sentence: str) -> None:
         """Hold entries on `symbol` because of `source`; a second time replaces the sentence."""

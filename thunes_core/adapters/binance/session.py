@@ -9,11 +9,14 @@ Add here: a part of a request that stays the same. Keep out: what is asked, sign
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from requests import PreparedRequest, Request, Session
+
+_IS_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 class SteadySession(Session):
@@ -49,8 +52,16 @@ class SteadySession(Session):
             self._known[key] = super().prepare_request(bare)
         prepared = self._known[key].copy()
         form = request.data
-        prepared.prepare_body(form if isinstance(form, str) else urlencode(form), None)
+        prepared.body = form if isinstance(form, str) else encoded(form)
+        prepared.prepare_content_length(prepared.body)
         return prepared
+
+
+def encoded(form: Sequence[tuple[str, Any]]) -> str:
+    """Return a form as `urlencode` does, which leaves letters, digits and `_.-~` as they are."""
+    if _IS_PLAIN("".join([f"{name}{value}" for name, value in form])):
+        return "&".join([f"{name}={value}" for name, value in form])
+    return urlencode(form)
 
 
 def _is_form(request: Request) -> bool:

@@ -20,12 +20,12 @@ SPIKY = columns_of(bars_of([*(100.0 + i % 2 for i in range(60)), 200.0])).arrays
 def test_a_hold_stands_until_its_source_lifts_it(tmp_path: Path) -> None:
     """Each source has its own; another process sees it at once."""
     holds, other = Holds(tmp_path), Holds(tmp_path)
-    assert other("BTCUSDT", Interval.H1, CALM) is None
+    assert other("BTCUSDT", Interval.H1)(CALM) is None
     holds.place("BTCUSDT", "foreign_venue", "closes differ")
     holds.place("BTCUSDT", "cross_interval", "4h differs")
     holds.lift("BTCUSDT", "foreign_venue")
-    assert other("BTCUSDT", Interval.H1, CALM) == "cross_interval: 4h differs"
-    assert other("ETHUSDT", Interval.H1, CALM) is None
+    assert other("BTCUSDT", Interval.H1)(CALM) == "cross_interval: 4h differs"
+    assert other("ETHUSDT", Interval.H1)(CALM) is None
     holds.lift("BTCUSDT", "cross_interval")
     holds.lift("BTCUSDT", "nobody")
     assert other.on("BTCUSDT") == {}
@@ -34,9 +34,9 @@ def test_a_hold_stands_until_its_source_lifts_it(tmp_path: Path) -> None:
 def test_the_bars_themselves_raise_a_doubt_too(tmp_path: Path) -> None:
     """A spike holds entries back until a person clears it."""
     holds = Holds(tmp_path)
-    assert "moved more than 20 times" in str(holds("BTCUSDT", Interval.H1, SPIKY))
+    assert "moved more than 20 times" in str(holds("BTCUSDT", Interval.H1)(SPIKY))
     holds.clear_spikes("BTCUSDT", START + timedelta(hours=60))
-    assert holds("BTCUSDT", Interval.H1, SPIKY) is None
+    assert holds("BTCUSDT", Interval.H1)(SPIKY) is None
     assert holds.on("BTCUSDT") == {}
 
 
@@ -45,7 +45,7 @@ def test_holds_that_cannot_be_read_hold_and_never_raise(tmp_path: Path) -> None:
     holds = Holds(tmp_path)
     holds.place("BTCUSDT", "a", "b")
     (tmp_path / "holds" / "BTCUSDT.json").write_bytes(b"{half")
-    assert "remove it and run the checks again" in str(holds("BTCUSDT", Interval.H1, CALM))
+    assert "remove it and run the checks again" in str(holds("BTCUSDT", Interval.H1)(CALM))
     with pytest.raises(StoreFailed):
         holds.place("BTCUSDT", "a", "c")
 
