@@ -288,7 +288,7 @@ def fingerprint(bars: pl.DataFrame, known: Arrays = _NONE) -> str:
     """
     digest = hashlib.sha256()
     for name in SCHEMA:
-        digest.update(known[name].data if name in known else _content(name, bars[name]))
+        digest.update(known[name].data if name in known else _content(name, bars.get_column(name)))
     return digest.hexdigest()
 
 

@@ -155,10 +155,13 @@ class Instrument:
         return cast("F | None", self._first.get(kind))
 
     @property
+    def _lots(self) -> list[LotSize | MarketLotSize]:
+        return [rule for rule in (self.find(LotSize), self.find(MarketLotSize)) if rule]
+
+    @property
     def step_size(self) -> Decimal:
         """The coarser of the lot steps that bind a market order; 0 when there is none."""
-        steps = [f.step_size for f in self.filters if isinstance(f, LotSize | MarketLotSize)]
-        return max(steps, default=ZERO)
+        return max((rule.step_size for rule in self._lots), default=ZERO)
 
     @property
     def tick_size(self) -> Decimal:
@@ -169,8 +172,7 @@ class Instrument:
     @property
     def min_quantity(self) -> Decimal:
         """Smallest quantity of a market order; 0 when there is none."""
-        lows = [f.min_quantity for f in self.filters if isinstance(f, LotSize | MarketLotSize)]
-        return max(lows, default=ZERO)
+        return max((rule.min_quantity for rule in self._lots), default=ZERO)
 
     @property
     def min_notional(self) -> Decimal:
@@ -185,8 +187,7 @@ def largest(instrument: Instrument, highest_price: Decimal) -> list[Decimal]:
     `highest_price`: what the exchange may value it at, in quote units; a limit in the quote asset
     (MAX_ASSET) is shared out with `VALUE_ROOM` for a price that moves meanwhile.
     """
-    lots = (instrument.find(LotSize), instrument.find(MarketLotSize))
-    sizes = [rule.max_quantity for rule in lots if rule and rule.max_quantity]
+    sizes = [rule.max_quantity for rule in instrument._lots if rule.max_quantity]
     most = {rule.asset: rule.limit for rule in instrument.filters if isinstance(rule, MaxAsset)}
     if instrument.base_asset in most:
         sizes.append(most[instrument.base_asset])

@@ -105,14 +105,15 @@ def _size(value: Any) -> int:
 
 def columns_of(bars: pl.DataFrame, memory_bytes: int = MEMORY_BYTES) -> Columns:
     """Return the `Columns` of a frame of bars (semantics §1), without copying where possible."""
+    column = bars.get_column
     return Columns(
-        open_time=epoch_us(bars["open_time"]),
-        open=_floats(bars["open"]),
-        high=_floats(bars["high"]),
-        low=_floats(bars["low"]),
-        close=_floats(bars["close"]),
-        volume=_floats(bars["volume"]),
-        interval=bars["interval"][0] if len(bars) else "",
+        open_time=epoch_us(column("open_time")),
+        open=_floats(column("open")),
+        high=_floats(column("high")),
+        low=_floats(column("low")),
+        close=_floats(column("close")),
+        volume=_floats(column("volume")),
+        interval=bars.item(0, "interval") if len(bars) else "",
         memory_bytes=memory_bytes,
     )
 
