@@ -98,14 +98,8 @@ def measure(
     with latency_runs.testnet() as exchange:
         settings = latency_inside.trading_settings(folder / "inside", exchange.url)
         splits = latency_inside.measure(settings, exchange.step, orders)
-    found: list[RunTimes] = []
     with latency_runs.testnet() as exchange:
-        for number in range(5 * runs):
-            exchange.step()
-            timed = latency_runs.measure_run(folder / f"run{number}", exchange)
-            found += [timed] if timed else []
-            if len(found) == runs:
-                break
+        found = latency_runs.measure(folder / "runs", exchange, runs)
     return alone, splits, found
 
 

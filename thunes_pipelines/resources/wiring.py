@@ -317,7 +317,8 @@ def ticks(settings: Settings) -> Iterator[Callable[[], TickReport]]:
     """
     patiently = stamina.retry(on=LeaseHeld, attempts=None, timeout=LEASE_PATIENCE)
     with closing(ledger(settings)) as journal:
-        around = world(settings, journal)
+        with garbage.put_off():  # what it imports stays
+            around = world(settings, journal)
         with garbage.between(lambda: _tick(settings, around, journal)) as run:
             yield patiently(run)
 
