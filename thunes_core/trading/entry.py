@@ -57,12 +57,10 @@ def protected_entry(
         return (request,)
     at_market = terms.price * (1 + Decimal(repr(terms.costs.slippage)))
     expected = at_market if request.price is None else min(request.price, at_market)
-    buy = _at_once(request, at_market, terms) if request.price is None else request
-    legs = _legs(request, book, expected, terms)
-    if buy is None or not legs:
-        return (request,)
-    list_id = f"{request.client_order_id}-l"
-    return tuple(replace(one, list_id=list_id) for one in (buy, *legs))
+    listed = replace(request, list_id=f"{request.client_order_id}-l")
+    buy = _at_once(listed, at_market, terms) if request.price is None else listed
+    legs = _legs(listed, book, expected, terms)
+    return (request,) if buy is None or not legs else (buy, *legs)
 
 
 def _at_once(request: OrderRequest, expected: Decimal, terms: EntryTerms) -> OrderRequest | None:
@@ -85,4 +83,6 @@ def _legs(
     protected = wanted(filled, terms.protection, terms.instrument, native=native, price=expected)
     if protected is None:
         return ()
-    return requests_for(protected, filled, terms.bar, terms.instrument, terms.attempt)
+    return requests_for(
+        protected, filled, terms.bar, terms.instrument, terms.attempt, request.list_id
+    )

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 
 from thunes_core.domain.instrument import Instrument, TrailingDelta, floor_to_step, largest
 from thunes_core.domain.limits import Protection
@@ -211,34 +212,41 @@ def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> 
 
 
 def requests_for(
-    protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
+    protected: Protected,
+    position: Position,
+    bar: datetime,
+    instrument: Instrument,
+    attempt: int,
+    list_id: str = "",
 ) -> tuple[OrderRequest, ...]:
     """Return the orders that make up `protected`: a stop, what stands above, or a pair of both.
 
-    None where that is a trail alone which the exchange does not let wait.
+    None where that is a trail alone which the exchange does not let wait. They belong to the list
+    `list_id`; a pair without one makes a list of its own.
     """
     if protected.activation is not None and not _waits_above(protected, instrument):
         protected = protected.without_trail()
-    stop = _stop(protected, position, bar, instrument, attempt) if protected.stop else None
-    target = _above(protected, position, bar, attempt) if protected.upper else None
-    if stop is None or target is None:
-        return tuple(request for request in (stop, target) if request is not None)
-    pair = client_order_id(position.strategy, position.symbol, bar, Leg.TARGET, attempt)
-    return tuple(_in_list(request, f"{pair}-l") for request in (stop, target))
+    named = partial(client_order_id, position.strategy, position.symbol, bar, attempt=attempt)
+    if protected.stop and protected.upper and not list_id:
+        list_id = f"{named(Leg.TARGET)}-l"
+    found = list[OrderRequest]()
+    if protected.stop:
+        found.append(_stop(protected, instrument, named(Leg.STOP), list_id))
+    if protected.upper:
+        found.append(_above(protected, instrument, named(Leg.TARGET), list_id))
+    return tuple(found)
 
 
-def _stop(
-    protected: Protected, position: Position, bar: datetime, instrument: Instrument, attempt: int
-) -> OrderRequest:
+def _stop(protected: Protected, instrument: Instrument, name: str, list_id: str) -> OrderRequest:
     at_market = instrument.takes(OrderType.STOP_LOSS)
     trail = protected.trail if protected.activation is None else None
     room = (protected.stop or ZERO) * (1 - LIMIT_ROOM)
     return OrderRequest(
-        symbol=position.symbol,
+        symbol=instrument.symbol,
         side=Side.SELL,
         type=OrderType.STOP_LOSS if at_market else OrderType.STOP_LOSS_LIMIT,
         quantity=protected.quantity,
-        client_order_id=client_order_id(position.strategy, position.symbol, bar, Leg.STOP, attempt),
+        client_order_id=name,
         leg=Leg.STOP,
         reason=protected.stop_reason,
         price=None if at_market else floor_to_step(room, instrument.tick_size),
@@ -246,31 +254,27 @@ def _stop(
         trailing_delta=trail,
         time_in_force=None if at_market else TimeInForce.GTC,
         reduces=True,
+        list_id=list_id,
     )
 
 
-def _above(protected: Protected, position: Position, bar: datetime, attempt: int) -> OrderRequest:
+def _above(protected: Protected, instrument: Instrument, name: str, list_id: str) -> OrderRequest:
     """Return the target, or the trail that begins at its activation."""
     trails = protected.activation is not None
     return OrderRequest(
-        symbol=position.symbol,
+        symbol=instrument.symbol,
         side=Side.SELL,
         type=OrderType.TAKE_PROFIT if trails else OrderType.LIMIT_MAKER,
         quantity=protected.quantity,
-        client_order_id=client_order_id(
-            position.strategy, position.symbol, bar, Leg.TARGET, attempt
-        ),
+        client_order_id=name,
         leg=Leg.TARGET,
         reason=_TRAILS if trails else rules.REASONS[rules.TAKE_PROFIT],
         price=protected.target,
         stop_price=protected.activation,
         trailing_delta=protected.trail if trails else None,
         reduces=True,
+        list_id=list_id,
     )
-
-
-def _in_list(request: OrderRequest, list_id: str) -> OrderRequest:
-    return replace(request, list_id=list_id)
 
 
 def _price(level: float, instrument: Instrument) -> Decimal | None:
