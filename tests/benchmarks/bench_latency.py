@@ -15,7 +15,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -88,19 +88,37 @@ def run_rows(runs: Sequence[RunTimes]) -> Rows:
     ]
 
 
-def measure(
-    orders: int, runs: int, folder: Path
-) -> tuple[list[Split], list[Split], list[RunTimes]]:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Orders alone in a loop, with their stop as one list in a loop, within ticks; whole runs."""
+
+    alone: Sequence[Split]
+    listed: Sequence[Split]
+    inside: Sequence[Split]
+    runs: Sequence[RunTimes]
+
+    @property
+    def tables(self) -> tuple[Rows, ...]:
+        """A table of each, its head first."""
+        split = (self.alone, self.listed, self.inside)
+        return (*([HEADS, *inside_rows(one)] for one in split), [RUN_HEADS, *run_rows(self.runs)])
+
+
+def measure(orders: int, runs: int, folder: Path) -> Measured:
     """Time orders in this process, alone and within ticks, then whole runs."""
     with latency_runs.testnet() as exchange:
         settings = latency_inside.trading_settings(folder / "alone", exchange.url)
         alone = latency_alone.measure(settings, 10 * orders)
+        settings = latency_inside.trading_settings(
+            folder / "listed", exchange.url, stop_loss="0.02"
+        )
+        listed = latency_alone.measure(settings, 10 * orders)
     with latency_runs.testnet() as exchange:
         settings = latency_inside.trading_settings(folder / "inside", exchange.url)
-        splits = latency_inside.measure(settings, exchange.step, orders)
+        inside = latency_inside.measure(settings, exchange.step, orders)
     with latency_runs.testnet() as exchange:
         found = latency_runs.measure(folder / "runs", exchange, runs)
-    return alone, splits, found
+    return Measured(alone, listed, inside, found)
 
 
 def main() -> None:
@@ -112,50 +130,49 @@ def main() -> None:
     asked = parser.parse_args()
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        alone, splits, runs = measure(asked.orders, asked.runs, Path(folder))
+        found = measure(asked.orders, asked.runs, Path(folder))
     load = f"load {before:.1f} before and {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores"
-    tables = (
-        (HEADS, inside_rows(alone)),
-        (HEADS, inside_rows(splits)),
-        (RUN_HEADS, run_rows(runs)),
-    )
-    for heads, rows in tables:
+    for heads, *rows in found.tables:
         table = Table(*heads, title=load)
         for row in rows:
             table.add_row(*row)
         Console(width=120).print(table)
     if asked.write:
-        _write(asked.write, load, alone, splits, runs)
+        _write(asked.write, load, found)
 
 
-def _write(
-    page: Path,
-    load: str,
-    alone: Sequence[Split],
-    splits: Sequence[Split],
-    runs: Sequence[RunTimes],
-) -> None:
-    told = (
-        f"{len(alone)} entries decided in a loop, with nothing between one and the next: the code "
-        "of a tick from the closed bars on, up to the bytes of the order; the ledger answers from "
-        "memory, nothing is written and no exchange is asked. "
-        f"Machine under {load}; by `make bench-latency`."
+def _write(page: Path, load: str, found: Measured) -> None:
+    sections = (
+        (
+            "latency alone",
+            "Bar to order, in a loop",
+            f"{len(found.alone)} entries decided in a loop, with nothing between one and the next: "
+            "the code of a tick from the closed bars on, up to the bytes of the order; the ledger "
+            "answers from memory, nothing is written and no exchange is asked.",
+        ),
+        (
+            "latency listed",
+            "Bar to order with its stop, in a loop",
+            f"The same of {len(found.listed)} entries that go with their stop as one order list.",
+        ),
+        (
+            "latency",
+            "Bar to order",
+            f"{len(found.inside)} orders of real ticks in one process on the local testnet: from "
+            "the closed bars read and parsed to the bytes of the first order request given to the "
+            "connection. SQLite ledger with full sync.",
+        ),
+        (
+            "run latency",
+            "Run to order",
+            f"{len(found.runs)} runs of `trade`, each a fresh process of `dagster api execute_run` "
+            "as the launcher starts it; seconds since the launch. The daemon's queue looks once a "
+            "second, which comes on top.",
+        ),
     )
-    replace_section(
-        page, "latency alone", "Bar to order, in a loop", told, [HEADS, *inside_rows(alone)]
-    )
-    told = (
-        f"{len(splits)} orders of real ticks in one process on the local testnet: from the closed "
-        "bars read and parsed to the bytes of the first order request given to the connection. "
-        f"SQLite ledger with full sync; machine under {load}; by `make bench-latency`."
-    )
-    replace_section(page, "latency", "Bar to order", told, [HEADS, *inside_rows(splits)])
-    told = (
-        f"{len(runs)} runs of `trade`, each a fresh process of `dagster api execute_run` as the "
-        "launcher starts it; seconds since the launch. The daemon's queue looks once a second, "
-        f"which comes on top. Machine under {load}; by `make bench-latency`."
-    )
-    replace_section(page, "run latency", "Run to order", told, [RUN_HEADS, *run_rows(runs)])
+    for (name, title, told), rows in zip(sections, found.tables, strict=True):
+        told = f"{told} Machine under {load}; by `make bench-latency`."
+        replace_section(page, name, title, told, rows)
 
 
 if __name__ == "__main__":

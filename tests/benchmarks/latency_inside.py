@@ -60,9 +60,9 @@ _PARTS: tuple[tuple[Any, str, str], ...] = (
 _WRITES = ("record_decision", "record_intents", "claim", "save_position", "change_order")
 
 
-def trading_settings(home: Path, url: str) -> Settings:
+def trading_settings(home: Path, url: str, **more: str) -> Settings:
     """Return settings of a real account at the testnet with limits that refuse no entry."""
-    return load(**environment(home, url))
+    return load(**environment(home, url) | more)
 
 
 def environment(home: Path, url: str) -> dict[str, str]:

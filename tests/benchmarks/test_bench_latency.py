@@ -55,9 +55,10 @@ def test_orders_of_real_ticks_are_split_into_their_parts(tmp_path, running):
     assert float(rows[0][1]) <= float(rows[2][1])
 
 
-def test_the_path_alone_writes_nothing_and_sends_nothing(tmp_path, running):
+@pytest.mark.parametrize("stop_loss", ["0", "0.02"])
+def test_the_path_alone_writes_nothing_and_sends_nothing(tmp_path, running, stop_loss):
     """It has every part of its own, and leaves ledger and exchange as they were."""
-    settings = latency_inside.trading_settings(tmp_path, running.url)
+    settings = latency_inside.trading_settings(tmp_path, running.url, stop_loss=stop_loss)
     parts = parts_of(latency_alone.measure(settings, orders=1, warm_up=0))
     assert parts >= OWN
     assert not {latency_inside.COMMITS, latency_inside.WAITED} & parts
