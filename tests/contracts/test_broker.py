@@ -13,6 +13,7 @@ import pytest
 from tests.worlds import HOUR, START, BarsMarket, candles_of
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
+from thunes_core.adapters.binance.names import OrderNames
 from thunes_core.adapters.ccxt.broker import CcxtBroker
 from thunes_core.adapters.ccxt.client import Keys
 from thunes_core.adapters.ccxt.market import CcxtMarket
@@ -130,8 +131,8 @@ def test_a_fresh_object_still_knows_our_id_of_a_fill(bench):
     """After a restart nothing is remembered in the process."""
     bench.broker.submit(order())
     if not isinstance(bench.broker, PaperBroker):
-        bench.broker._client_ids.clear()
-    (fill,) = bench.broker.fills("BTCUSDT")
+        bench.broker._names = OrderNames()
+    (fill,) = bench.broker.fills("BTCUSDT", "-1")
     assert fill.client_order_id == "th-1"
 
 

@@ -140,7 +140,11 @@ class Broker(Protocol):
         ...
 
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
-        """Return all fills with a trade id above the cursor, oldest first, complete."""
+        """Return all fills with a trade id above the cursor, oldest first, complete.
+
+        Without a cursor, at the first look at a symbol, orders are not asked for their names: the
+        client order id of a fill whose order is not known here is empty.
+        """
         ...
 
     def account(self) -> Account:

@@ -133,15 +133,15 @@ def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:
     foreign: dict[str, str] = {}
     for symbol in symbols:
         cursor = desk.journal.cursor(symbol)
+        newest = "-1" if cursor is None else cursor
         for fill in desk.broker.fills(symbol, cursor):
+            newest = fill.trade_id
             if _book(desk, fill):
                 desk.booked.append(fill)
-                continue
-            if cursor is not None and not desk.journal.has_fill(symbol, fill.trade_id):
+            elif cursor is not None and not desk.journal.has_fill(symbol, fill.trade_id):
                 foreign[symbol] = f"{symbol}: trade {fill.trade_id} is not ours"
-            desk.journal.set_cursor(symbol, fill.trade_id)
-        if cursor is None and desk.journal.cursor(symbol) is None:
-            desk.journal.set_cursor(symbol, "-1")
+        if newest != desk.journal.cursor(symbol):
+            desk.journal.set_cursor(symbol, newest)  # once: a long history is not ours
     return foreign
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from thunes_core.adapters.binance.messages import (
     parse_order,
     replace_parameters,
 )
+from thunes_core.adapters.binance.names import NO_SUCH_ORDER, OrderNames
 from thunes_core.adapters.binance.own_filters import OwnFilters, account_file
 from thunes_core.adapters.binance.pairs import pair_only_after, require_executed
 from thunes_core.adapters.limiter import WeightLimiter
@@ -52,7 +53,6 @@ ENGINE_TIMEOUT = timedelta(seconds=10)
 MARGIN = timedelta(seconds=5)
 PATIENCE = timedelta(seconds=3)
 """From `ready` to the wire; less than `MARGIN`, so that a paused process sends nothing late."""
-NO_SUCH_ORDER = (-2013, -2011)
 WRONG_TIMESTAMP = -1021
 WITHOUT_SAPI = ("testnet.binance.vision", "demo-api.binance.com", "127.0.0.1", "localhost")
 
@@ -85,7 +85,7 @@ class BinanceBroker:
         self._private_key_file = private_key_file
         self._synced_at = float("-inf")
         self._latest_ms: int | None = None
-        self._client_ids: dict[tuple[str, str], str] = {}
+        self._names = OrderNames()
         self._own = OwnFilters(listings.beside(account_file(api_key)) if listings else None)
 
     @cached_property
@@ -199,13 +199,13 @@ class BinanceBroker:
             if error.code in NO_SUCH_ORDER:
                 return None
             raise
-        return self._remember(parse_order(raw))
+        return self._names.remember(parse_order(raw))
 
     def open_orders(self, symbol: str | None = None) -> list[Order]:
         """Return all open orders."""
         asked = {"symbol": symbol} if symbol else {}
         rows = self._read(lambda: self.client.get_open_orders(**asked), "open orders")
-        return [self._remember(parse_order(row)) for row in rows]
+        return [self._names.remember(parse_order(row)) for row in rows]
 
     def orders_since(self, symbol: str, since: datetime) -> list[Order]:
         """Return every order of `symbol` sent at or after `since`, open or not."""
@@ -215,15 +215,16 @@ class BinanceBroker:
             ),
             f"orders of {symbol}",
         )
-        return [self._remember(parse_order(row)) for row in rows]
+        return [self._names.remember(parse_order(row)) for row in rows]
 
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
         """Return all fills with a trade id above the cursor, oldest first, complete."""
         start = int(after_trade_id) + 1 if after_trade_id is not None else 0
+        name_of = self._names.known if after_trade_id is None else self._client_id
         found: list[Fill] = []
         while True:
             page = self._trades(symbol, max(start, 0))
-            found += [parse_fill(row, self._client_id(symbol, row["orderId"])) for row in page]
+            found += [parse_fill(row, name_of(symbol, str(row["orderId"]))) for row in page]
             if len(page) < PAGE_ROWS:
                 return found
             start = int(page[-1]["id"]) + 1
@@ -271,27 +272,18 @@ class BinanceBroker:
         )
         return sorted((row for row in rows if int(row["id"]) >= start), key=lambda r: int(r["id"]))
 
-    def _client_id(self, symbol: str, order_id: int) -> str:
+    def _client_id(self, symbol: str, order_id: str) -> str:
         """Return our id of an order; trades carry only the exchange's, so it may have to ask."""
-        key = (symbol, str(order_id))
-        if key not in self._client_ids:
-            raw = self._read(
-                lambda: self.client.get_order(symbol=symbol, orderId=order_id),
-                f"order {order_id} of {symbol}",
-            )
-            self._remember(parse_order(raw))
-        return self._client_ids[key]
-
-    def _remember(self, order: Order) -> Order:
-        self._client_ids[order.symbol, order.exchange_order_id] = order.client_order_id
-        return order
+        get = partial(self.client.get_order, symbol=symbol, orderId=order_id)
+        what = f"order {order_id} of {symbol}"
+        return self._names.asked(symbol, order_id, lambda: parse_order(self._read(get, what)))
 
     def _once(self, request: Callable[[], Sequence[Any]], what: str) -> list[Order]:
         """Make one request that changes orders, and read the orders in its answer."""
         if self._latest_ms is None:
             self._sync()
         try:
-            return [self._remember(parse_order(row)) for row in request()]
+            return [self._names.remember(parse_order(row)) for row in request()]
         except request_errors() as error:
             self._heed(codes_of(error))
             raise classify(error, what) from error

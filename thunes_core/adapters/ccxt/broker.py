@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from thunes_core.adapters.binance.broker import (
     ENGINE_TIMEOUT,
     MARGIN,
-    NO_SUCH_ORDER,
     PAGE_ROWS,
     PATIENCE,
     RECEIVE_WINDOW,
@@ -33,6 +32,7 @@ from thunes_core.adapters.binance.broker import (
 from thunes_core.adapters.binance.classify import never_left, new_order_in, proved
 from thunes_core.adapters.binance.listings import FILTER_ERRORS, Listings
 from thunes_core.adapters.binance.messages import pair_parameters, replace_parameters
+from thunes_core.adapters.binance.names import NO_SUCH_ORDER, OrderNames
 from thunes_core.adapters.binance.pairs import pair_only_after, require_executed
 from thunes_core.adapters.ccxt.client import Connection, Keys, connect
 from thunes_core.adapters.ccxt.exact import require_exact
@@ -72,7 +72,7 @@ class CcxtBroker:
         self._limiter = limiter
         self._listings = listings
         self._synced_at = float("-inf")
-        self._client_ids: dict[tuple[str, str], str] = {}
+        self._names = OrderNames()
 
     @cached_property
     def connection(self) -> Connection:
@@ -232,12 +232,11 @@ class CcxtBroker:
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
         """Return all fills with a trade id above the cursor, oldest first, complete."""
         start = max(int(after_trade_id) + 1 if after_trade_id is not None else 0, 0)
+        name_of = self._names.known if after_trade_id is None else self._client_id
         found: list[Fill] = []
         while True:
             page = self._trades(symbol, start)
-            found += [
-                parse_fill(row, symbol, self._client_id(symbol, str(row["order"]))) for row in page
-            ]
+            found += [parse_fill(row, symbol, name_of(symbol, str(row["order"]))) for row in page]
             if len(page) < PAGE_ROWS:
                 return found
             start = int(page[-1]["id"]) + 1
@@ -280,18 +279,13 @@ class CcxtBroker:
 
     def _client_id(self, symbol: str, order_id: str) -> str:
         """Return our id of an order; trades carry only the exchange's, so it may have to ask."""
-        key, unified = (symbol, order_id), self.markets.unified(symbol)
-        if key not in self._client_ids:
-            self._read(
-                lambda: self._remember(symbol, self._exchange.fetch_order(order_id, unified)),
-                f"order {order_id} of {symbol}",
-            )
-        return self._client_ids[key]
+        what, unified = f"order {order_id} of {symbol}", self.markets.unified(symbol)
+        get = partial(self._exchange.fetch_order, order_id, unified)
+        ask = partial(self._read, lambda: parse_order(get(), symbol), what)
+        return self._names.asked(symbol, order_id, ask)
 
     def _remember(self, symbol: str, raw: Any) -> Order:
-        order = parse_order(raw, symbol)
-        self._client_ids[symbol, order.exchange_order_id] = order.client_order_id
-        return order
+        return self._names.remember(parse_order(raw, symbol))
 
     def _parsed(self, symbol: str, raws: Sequence[Any]) -> list[Any]:
         market = self.markets.market(symbol)
