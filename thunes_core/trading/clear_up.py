@@ -17,7 +17,7 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeUnavailable
 from thunes_core.trading.floor import Floor, judge_of, priced_anew
-from thunes_core.trading.guard import is_bare, leave
+from thunes_core.trading.leave import is_bare, leave
 from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.resting import resting_among

@@ -42,16 +42,18 @@ def judged(
 ) -> list[Verdict]:
     """Judge the first orders of a bar; an entry with its protection as one list where that may be.
 
-    `book` is what the position is until they are filled.
+    A target that may not be placed is left out of the list: the stop counts. `book` is what the
+    position is until they are filled.
     """
     alone = [judge(request, facts) for request in asked]
     if len(alone) != 1 or isinstance(alone[0], RefusedOrder) or alone[0].request.reduces:
         return alone
-    parts = _parts(floor, study, asked[0], book, bar)
-    if len(parts) == 1:
-        return alone
-    together = [judge(one, facts) for one in parts]
-    return alone if any(isinstance(one, RefusedOrder) for one in together) else together
+    for takes_profit in (True, False):
+        parts = _parts(floor, study, asked[0], book, bar, takes_profit=takes_profit)
+        together = [judge(one, facts) for one in parts] if len(parts) > 1 else alone
+        if not any(isinstance(one, RefusedOrder) for one in together):
+            return together
+    return alone
 
 
 def _parts(
@@ -61,16 +63,18 @@ def _parts(
     book: Position,
     bar: datetime,
     attempt: int = 0,
+    *,
+    takes_profit: bool = True,
 ) -> Sequence[OrderRequest]:
     """Return an entry with its protection as one list, or alone where no list may be."""
-    instrument = floor.desk.instruments[study.symbol]
+    instrument, protection = floor.desk.instruments[study.symbol], floor.plan.protection
     terms = EntryTerms(
         bar=bar,
         price=floor.prices[study.symbol],
         free=floor.account.free(instrument.quote_asset),
         instrument=instrument,
         costs=floor.plan.costs,
-        protection=floor.plan.protection,
+        protection=protection if takes_profit else replace(protection, take_profit=0.0),
         lists=lists_for(floor.desk, study.symbol),
         native=floor.native_trail,
         attempt=attempt,
@@ -93,7 +97,8 @@ def enter_again(
         if done.orders[-1].status is not OrderStatus.REJECTED:
             break
         request, attempt = _anew(floor, study, bar, done), _attempts(floor, study, bar)
-        parts = _parts(floor, study, request, book, bar, attempt)
+        has_target = any(one.request.leg is Leg.TARGET for one in done.orders)
+        parts = _parts(floor, study, request, book, bar, attempt, takes_profit=has_target)
         if len(parts) < 2:
             break
         verdicts = [*map(judge_of(floor, study), parts)]

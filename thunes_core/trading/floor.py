@@ -24,7 +24,7 @@ from thunes_core.risk.correlation import CORRELATION_BARS, correlation
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
 from thunes_core.trading.coins import pending_buys
-from thunes_core.trading.guard import Judge
+from thunes_core.trading.leave import Judge
 from thunes_core.trading.look import Sight
 from thunes_core.trading.reconcile import Desk, in_flight
 from thunes_core.trading.stops import trail_of

@@ -11,16 +11,14 @@ Add here: a way to keep protection in place. Keep out: where it should stand (se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 
 from thunes_core.domain.orders import (
     ZERO,
     ApprovedOrder,
     Leg,
     Order,
-    OrderRequest,
     OrderStatus,
     RefusedOrder,
     Side,
@@ -29,16 +27,19 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading import stops
-from thunes_core.trading.coins import sellable, within
-from thunes_core.trading.decide import exit_request
+from thunes_core.trading.leave import Judge, leave, leave_if_sold
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.resolve import ALARM, NEVER_LEFT, NOT_EXECUTED
-from thunes_core.trading.resting import entry_in_part, fills_in_parts, of_one_list, resting_orders
-from thunes_core.trading.send import deliver, heed, intent_of, send
+from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED
+from thunes_core.trading.resting import (
+    entry_in_part,
+    fills_in_parts,
+    of_one_list,
+    resting_orders,
+)
+from thunes_core.trading.send import deliver, heed, intent_of
 
 CANCELS = 2
 """How often a cancel is sent at most, while no answer comes."""
-Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
 Wish = Callable[[Position], stops.Protected | None]
 ROUNDS = 3
 TRIES = 2
@@ -90,18 +91,39 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
         return _Try([])  # resolved first
     if records and _is_unsettled(desk, strategy, symbol):
         return _Try([])  # how much is held is not known yet
+    rests, instrument = stops.resting(records), desk.instruments[symbol]
     protected = wish(book)
-    rests = stops.resting(records)
-    if part is None and stops.fits(rests, protected, desk.instruments[symbol]):
+    if part is None and stops.fits(rests, protected, instrument):
         return _Try([])
     if protected is None:
         return _Try(take_back(desk, records))
+    protected = _placeable(desk, book, protected, judge)
+    if part is None and stops.fits(rests, protected, instrument):
+        return _Try([])
     if not records and _unanswered(desk, book) >= MOST_UNANSWERED:
         why = f"protection was not answered {MOST_UNANSWERED} times"
         return _Try(leave(desk, book, protected.stop_reason, judge, why))
     if (part or records) and protected.stop:
         protected = protected.without_activation()  # one request: the trail takes its place later
     return _place(desk, book, protected, judge)
+
+
+def _placeable(
+    desk: Desk, book: Position, protected: stops.Protected, judge: Judge
+) -> stops.Protected:
+    """Return `protected` without a target that the gate does not let be placed: the stop counts."""
+    if protected.stop is None or protected.target is None:
+        return protected
+    alone = replace(protected, target=None)
+    refused = _refusal(desk, book, protected, judge)
+    return protected if not refused or _refusal(desk, book, alone, judge) else alone
+
+
+def _refusal(desk: Desk, book: Position, protected: stops.Protected, judge: Judge) -> str:
+    """Return why the gate does not let `protected` be placed, or nothing."""
+    bar, instrument = book.last_bar or desk.now, desk.instruments[book.symbol]
+    asked = map(judge, stops.requests_for(protected, book, bar, instrument, 0))
+    return next((one.why for one in asked if isinstance(one, RefusedOrder)), "")
 
 
 def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
@@ -112,17 +134,6 @@ def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
     _refresh_list(desk, found)
     book_new_fills(desk, [symbol])
     return entry_in_part(desk.journal, strategy, symbol)
-
-
-def is_bare(records: Sequence[OrderRecord], book: Position) -> bool:
-    """True when a book holds coins that no open order among `records` speaks for."""
-    rests = any(
-        (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
-        and record.request.rests
-        and not record.status.is_final
-        for record in records
-    )
-    return not rests and sellable(records, book) > 0
 
 
 def _is_unsettled(desk: Desk, strategy: str, symbol: str) -> bool:
@@ -153,8 +164,9 @@ def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge)
         verdicts = [judge(request) for request in requests]
         refused = [v for v in verdicts if isinstance(v, RefusedOrder)]
         if refused:
-            why = f"{book.symbol}: not protected at the exchange, {refused[0].why}"
-            return _Try([*notes, why])
+            why = refused[0].why
+            notes.append(f"{book.symbol}: not protected at the exchange, {why}")
+            return _Try([*notes, *leave_if_sold(desk, book, requests[0].reason, judge, why)])
         approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
         tried = _put(desk, book, bar, approved)
         notes += tried.notes
@@ -257,26 +269,6 @@ def _request(
     beside = of_one_list(desk.journal, moved)
     done = sum((one.executed_quantity for one in beside), ZERO)
     return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])
-
-
-def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> list[str]:
-    """Sell at the market what a book holds and nothing protects, with an alarm that says `why`."""
-    fresh = desk.journal.position(book.strategy, book.symbol)
-    if fresh is None or not is_bare(desk.journal.open_orders(), fresh):
-        return []  # a sale under way may have taken it all: asked after, never repeated
-    bar, instrument = fresh.last_bar or desk.now, desk.instruments[book.symbol]
-    attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-    free = sellable(desk.journal.open_orders(), fresh)
-    highest = Decimal(repr(fresh.high_water))
-    sale = exit_request(fresh, bar, instrument, reason, highest, attempt)
-    verdict = judge(within(sale, free, instrument))
-    desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
-    if isinstance(verdict, RefusedOrder):
-        return [f"{ALARM} {book.symbol}: {why}, and so is its sale: {verdict.why}"]
-    notes = [f"{ALARM} {book.symbol}: {why}, the position is closed"]
-    note = send(desk.broker, desk.journal, verdict)
-    book_new_fills(desk, [book.symbol])
-    return [*notes, note] if note else notes
 
 
 def _refresh_list(desk: Desk, record: OrderRecord) -> None:

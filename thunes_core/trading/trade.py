@@ -12,8 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
+from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import (
     ZERO,
+    Leg,
     OrderRequest,
     OrderStatus,
     RefusedOrder,
@@ -302,9 +304,13 @@ def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[Orde
     exits = [record.request for record in at_once if record.request.level == 0.0]
     if exits:
         return exits[-1].reason
-    if resting_orders(floor.desk.journal, study.strategy, study.symbol):
+    protection = floor.plan.protection
+    resting = resting_orders(floor.desk.journal, study.strategy, study.symbol)
+    if any(one.request.leg is Leg.TARGET for one in resting):
         return NO_EXIT  # the exchange watches the price
-    return watch_price(book, float(floor.prices[study.symbol]), floor.plan.protection)
+    if resting:  # it watches the stop alone
+        protection = Protection(take_profit=protection.take_profit)
+    return watch_price(book, float(floor.prices[study.symbol]), protection)
 
 
 def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:
