@@ -6,7 +6,7 @@ Keep out: their checks (`filters`), reading the exchange's answers (adapters), r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar, cast
 
@@ -194,6 +194,13 @@ def largest(instrument: Instrument, highest_price: Decimal) -> list[Decimal]:
     if instrument.quote_asset in most and highest_price > 0:
         sizes.append(most[instrument.quote_asset] / (highest_price * (1 + VALUE_ROOM)))
     return sizes
+
+
+def at_most(instrument: Instrument, quantity: Decimal) -> Instrument:
+    """Return `instrument` as of an account that may move only `quantity` of it in one order."""
+    base = instrument.base_asset
+    others = (f for f in instrument.filters if not (isinstance(f, MaxAsset) and f.asset == base))
+    return replace(instrument, filters=(MaxAsset(base, quantity), *others))
 
 
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:

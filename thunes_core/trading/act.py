@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.guard import refresh_all, take_back
 from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.release import refresh_all, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
 from thunes_core.trading.resting import fills_in_parts, resting_orders
 from thunes_core.trading.send import deliver, send
+from thunes_core.trading.sizes import is_too_large
 from thunes_core.trading.world import Study
 
 Verdict = ApprovedOrder | RefusedOrder
@@ -126,7 +127,7 @@ def _swappable(
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
     sales = [one for one in before if one.request.reduces and not one.request.rests]
     refused = [one for one in sales if one.status is OrderStatus.REJECTED]
-    tried = sum(one.code not in NEVER_CAME for one in refused)
+    tried = sum(one.code not in NEVER_CAME and not is_too_large(one) for one in refused)
     untouched = asked.status is not OrderStatus.PARTIALLY_FILLED
     return asked if untouched and len(lists) == 1 and tried < MOST_SWAPS else None
 

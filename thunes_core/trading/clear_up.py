@@ -16,8 +16,11 @@ from thunes_core.domain.orders import OrderStatus, RefusedOrder
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeUnavailable
+from thunes_core.trading.coins import uncovered
 from thunes_core.trading.floor import Floor, judge_of, priced_anew
-from thunes_core.trading.leave import is_bare, leave
+from thunes_core.trading.guard import placeable
+from thunes_core.trading.leave import leave
+from thunes_core.trading.parts import next_step
 from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.resting import resting_among
@@ -117,7 +120,7 @@ def _is_open_end(
 ) -> bool:
     """True when a book lacks the exit that was decided, or protection, or has it though flat."""
     resting = resting_among(records, book.strategy, book.symbol)
-    if (resting and not book.is_open) or must_leave_again(floor.desk.journal, book):
+    if (resting and not book.is_open) or must_leave_again(floor, book):
         return True
     return _missing(floor, study, book, records) is not None
 
@@ -125,13 +128,18 @@ def _is_open_end(
 def _missing(
     floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]
 ) -> Protected | None:
-    """Return what should rest for a book that stands bare, if the gate would let it."""
-    protected = wanted_now(floor, book) if is_bare(records, book) else None
+    """Return what should rest for a book, of which a part is bare, if the gate would let it."""
+    protected = wanted_now(floor, book) if uncovered(records, book) > 0 else None
     if protected is None:
         return None
-    bar, instrument = book.last_bar or floor.desk.now, floor.desk.instruments[book.symbol]
-    ask = judge_of(floor, study)
-    asked = [ask(one) for one in requests_for(protected, book, bar, instrument, 0)]
+    instrument, ask = floor.desk.instruments[book.symbol], judge_of(floor, study)
+    protected = placeable(floor.desk, book, protected, ask)
+    resting = resting_among(records, book.strategy, book.symbol)
+    step = next_step(resting, protected, instrument)
+    if step is None or step.part is None or step.old:
+        return None
+    bar = book.last_bar or floor.desk.now
+    asked = [ask(one) for one in requests_for(step.part, book, bar, instrument, 0)]
     refused = any(isinstance(one, RefusedOrder) for one in asked)
     return None if refused or not asked else protected
 
@@ -144,4 +152,4 @@ def _give_up(floor: Floor, study: Study) -> list[str]:
     if book is None or protected is None:
         return []
     why = f"not protected within {WITHIN.total_seconds():g} s"
-    return leave(floor.desk, book, protected.stop_reason, judge_of(floor, study), why)
+    return leave(floor.desk, book, protected, judge_of(floor, study), why)

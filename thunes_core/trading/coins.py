@@ -8,7 +8,7 @@ Add here: arithmetic of what is spoken for. Keep out: cancelling what rests (see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -41,6 +41,21 @@ def sellable(records: Iterable[OrderRecord], book: Position) -> Decimal:
     return max(book.quantity - committed(records, book), ZERO)
 
 
+def uncovered(records: Sequence[OrderRecord], book: Position) -> Decimal:
+    """Base units of `book` that may be sold now and for which no protective order is open.
+
+    One that waits for its buy, or of which only may be that it rests, counts as open.
+    """
+    rests: dict[str, Decimal] = {}
+    for record in records:
+        request = record.request
+        mine = (record.strategy, request.symbol) == (book.strategy, book.symbol)
+        if mine and request.rests and not record.status.is_final:
+            key, left = request.list_id or request.client_order_id, _open_quantity(record)
+            rests[key] = min(rests.get(key, left), left)
+    return max(sellable(records, book) - sum(rests.values(), ZERO), ZERO)
+
+
 def within(request: OrderRequest, free: Decimal, instrument: Instrument) -> OrderRequest:
     """Return `request`, selling no more than `free` in whole steps."""
     most = floor_to_step(free, instrument.step_size)
@@ -65,6 +80,10 @@ def _outstanding(record: OrderRecord) -> Decimal:
     rests = record.request.rests
     ended = record.status.is_final or rests
     return (record.executed_quantity if ended else record.request.quantity) - record.booked_quantity
+
+
+def _open_quantity(record: OrderRecord) -> Decimal:
+    return record.request.quantity - record.executed_quantity
 
 
 def _open_part(record: OrderRecord) -> Decimal:

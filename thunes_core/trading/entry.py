@@ -83,6 +83,6 @@ def _legs(
     protected = wanted(filled, terms.protection, terms.instrument, native=native, price=expected)
     if protected is None:
         return ()
-    return requests_for(
-        protected, filled, terms.bar, terms.instrument, terms.attempt, request.list_id
-    )
+    most = min(protected.quantity, protected.most or protected.quantity)
+    listed = replace(protected, quantity=most)  # what it may not carry is covered after the fill
+    return requests_for(listed, filled, terms.bar, terms.instrument, terms.attempt, request.list_id)

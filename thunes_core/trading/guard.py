@@ -25,10 +25,11 @@ from thunes_core.domain.orders import (
 )
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
-from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading import stops
-from thunes_core.trading.leave import Judge, leave, leave_if_sold
+from thunes_core.trading.leave import MOST_STEPS, Judge, leave, leave_if_sold
+from thunes_core.trading.parts import Step, next_step
 from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.release import doubt, refresh_list, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import (
     entry_in_part,
@@ -36,10 +37,9 @@ from thunes_core.trading.resting import (
     of_one_list,
     resting_orders,
 )
-from thunes_core.trading.send import deliver, heed, intent_of
+from thunes_core.trading.send import deliver, intent_of
+from thunes_core.trading.sizes import learn_size
 
-CANCELS = 2
-"""How often a cancel is sent at most, while no answer comes."""
 Wish = Callable[[Position], stops.Protected | None]
 ROUNDS = 3
 TRIES = 2
@@ -50,35 +50,29 @@ MOST_UNANSWERED = 3
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One try to make what rests fit: what people should know, and whether to try again."""
+    """One try to make what rests fit: what people should know, and whether to try again.
+
+    `onward` is True when that is no repetition: a part was placed, or a smaller one may be taken.
+    """
 
     notes: list[str]
     again: bool = False
-
-
-def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
-    """Cancel orders, each with its whole list, and book what they did; return notes.
-
-    An answer that is missing is noted; what is known afterwards stands in the journal.
-    """
-    named = {one.request.list_id or one.client_order_id: one for one in records}
-    lists = [of_one_list(desk.journal, record) for record in named.values()]
-    notes = [note for one in lists for note in cancel(desk, one)]
-    book_new_fills(desk, {record.request.symbol for record in records})
-    return notes
+    onward: bool = False
 
 
 def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> list[str]:
     """Make what rests for a book what `wish` says of it (None: nothing).
 
     What an executed stop or a lost cancel changed meanwhile is seen to at once, a few times at
-    most. An entry that was filled in part is taken back with the sells that wait for the whole.
+    most; so is each part of what one order may not carry. An entry that was filled in part is taken
+    back with the sells that wait for the whole.
     """
-    notes = list[str]()
-    for _ in range(ROUNDS):
+    notes, left = list[str](), ROUNDS
+    for _ in range(MOST_STEPS):
         tried = _fit(desk, strategy, symbol, wish, judge)
         notes += tried.notes
-        if not tried.again:
+        left -= not tried.onward
+        if not tried.again or not left:
             break
     return notes
 
@@ -91,24 +85,37 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
         return _Try([])  # resolved first
     if records and _is_unsettled(desk, strategy, symbol):
         return _Try([])  # how much is held is not known yet
-    rests, instrument = stops.resting(records), desk.instruments[symbol]
+    instrument = desk.instruments[symbol]
     protected = wish(book)
-    if part is None and stops.fits(rests, protected, instrument):
-        return _Try([])
     if protected is None:
-        return _Try(take_back(desk, records))
-    protected = _placeable(desk, book, protected, judge)
-    if part is None and stops.fits(rests, protected, instrument):
+        return _Try(take_back(desk, records) if records else [])
+    if part is None and next_step(records, protected, instrument) is None:
         return _Try([])
-    if not records and _unanswered(desk, book) >= MOST_UNANSWERED:
+    protected = placeable(desk, book, protected, judge)
+    step = next_step(records, protected, instrument)
+    if part is not None:
+        step = Step(protected.part(protected.quantity, instrument.step_size), (part,))
+    if step is None:
+        return _Try([])
+    if not (records and step.old) and _unanswered(desk, book) >= MOST_UNANSWERED:
         why = f"protection was not answered {MOST_UNANSWERED} times"
-        return _Try(leave(desk, book, protected.stop_reason, judge, why))
-    if (part or records) and protected.stop:
-        protected = protected.without_activation()  # one request: the trail takes its place later
-    return _place(desk, book, protected, judge)
+        return _Try(leave(desk, book, protected, judge, why))
+    return _take(desk, book, step, judge)
 
 
-def _placeable(
+def _take(desk: Desk, book: Position, step: Step, judge: Judge) -> _Try:
+    """Do one step; what takes the place of another does so in one request where that can be."""
+    part = step.part
+    if part is None:
+        notes = take_back(desk, step.old)
+        gone = not _still_resting(desk, book, step.old)
+        return _Try(notes, again=gone, onward=gone)
+    if step.old and part.stop:
+        part = part.without_activation()  # one request: the trail takes its place later
+    return _place(desk, book, step, part, judge)
+
+
+def placeable(
     desk: Desk, book: Position, protected: stops.Protected, judge: Judge
 ) -> stops.Protected:
     """Return `protected` without a target that the gate does not let be placed: the stop counts."""
@@ -122,7 +129,8 @@ def _placeable(
 def _refusal(desk: Desk, book: Position, protected: stops.Protected, judge: Judge) -> str:
     """Return why the gate does not let `protected` be placed, or nothing."""
     bar, instrument = book.last_bar or desk.now, desk.instruments[book.symbol]
-    asked = map(judge, stops.requests_for(protected, book, bar, instrument, 0))
+    part = protected.part(protected.quantity, instrument.step_size)
+    asked = map(judge, stops.requests_for(part, book, bar, instrument, 0))
     return next((one.why for one in asked if isinstance(one, RefusedOrder)), "")
 
 
@@ -131,7 +139,7 @@ def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
     found = entry_in_part(desk.journal, strategy, symbol)
     if found is None:
         return None
-    _refresh_list(desk, found)
+    refresh_list(desk, found)
     book_new_fills(desk, [symbol])
     return entry_in_part(desk.journal, strategy, symbol)
 
@@ -153,12 +161,12 @@ def _unanswered(desk: Desk, book: Position) -> int:
     return len({record.request.list_id or record.client_order_id for record in lost})
 
 
-def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge) -> _Try:
-    """Place `protected`, once more where it is refused; then the position is closed."""
+def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge: Judge) -> _Try:
+    """Place `part`, once more where it is refused; then what nothing protects is sold."""
     bar, notes = book.last_bar or desk.now, list[str]()
     for _ in range(TRIES):
         attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-        requests = stops.requests_for(protected, book, bar, desk.instruments[book.symbol], attempt)
+        requests = stops.requests_for(part, book, bar, desk.instruments[book.symbol], attempt)
         if not requests:
             return _Try(notes)
         verdicts = [judge(request) for request in requests]
@@ -166,24 +174,41 @@ def _place(desk: Desk, book: Position, protected: stops.Protected, judge: Judge)
         if refused:
             why = refused[0].why
             notes.append(f"{book.symbol}: not protected at the exchange, {why}")
-            return _Try([*notes, *leave_if_sold(desk, book, requests[0].reason, judge, why)])
+            return _Try([*notes, *leave_if_sold(desk, book, part, judge, why)])
         approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
-        tried = _put(desk, book, bar, approved)
+        tried = _put(desk, book, bar, approved, step.old)
         notes += tried.notes
-        if tried.again or not _was_refused(desk, book, approved[0]):
-            return _Try(notes, tried.again)
-        protected = protected.without_activation()
-    reason = approved[0].request.reason
-    return _Try([*notes, *leave(desk, book, reason, judge, "protection was refused")])
+        if learn_size(desk, [one.request.client_order_id for one in approved], part.lowest):
+            return _Try(notes, again=True, onward=True)
+        if tried.again or not _was_refused(desk, book, approved[0], step.old):
+            onward = not step.completes and _rests(desk, approved[0])
+            return _Try(notes, tried.again or onward, onward)
+        part = part.without_activation()
+    return _Try([*notes, *leave(desk, book, part, judge, "protection was refused")])
 
 
-def _was_refused(desk: Desk, book: Position, approved: ApprovedOrder) -> bool:
-    """True when the exchange refused to protect a book, and nothing else rests for it."""
+def _rests(desk: Desk, approved: ApprovedOrder) -> bool:
+    """True when an order is known to rest at the exchange."""
+    placed = desk.journal.order(approved.request.client_order_id)
+    return placed is not None and not (placed.status.is_final or placed.status.is_in_flight)
+
+
+def _was_refused(
+    desk: Desk, book: Position, approved: ApprovedOrder, old: Sequence[OrderRecord]
+) -> bool:
+    """True when the exchange refused to protect a book, and what was there before is gone."""
     tried = desk.journal.order(approved.request.client_order_id)
     if tried is None or tried.status is not OrderStatus.REJECTED or tried.code == NEVER_LEFT:
         return False
     book_new_fills(desk, [book.symbol])
-    return not resting_orders(desk.journal, book.strategy, book.symbol)
+    return not _still_resting(desk, book, old)
+
+
+def _still_resting(desk: Desk, book: Position, old: Sequence[OrderRecord]) -> list[OrderRecord]:
+    """Return those of `old` that protect the book yet, as they are now."""
+    ids = {one.client_order_id for one in old}
+    now = resting_orders(desk.journal, book.strategy, book.symbol)
+    return [one for one in now if one.client_order_id in ids]
 
 
 def _put(
@@ -191,33 +216,35 @@ def _put(
     book: Position,
     bar: datetime,
     approved: Sequence[ApprovedOrder],
+    replaced: Sequence[OrderRecord],
 ) -> _Try:
-    """Place protection in place of what rests, or of an entry that was filled in part.
+    """Place protection in place of what rests, or of an entry that was filled in part; or beside.
 
     One request does both where the exchange has one. Two follow each other with nothing between
     them where a pair is placed: what must be durable is so before the first leaves.
     """
     part = entry_in_part(desk.journal, book.strategy, book.symbol)
-    old = [part] if part else resting_orders(desk.journal, book.strategy, book.symbol)
+    old = [part] if part else _still_resting(desk, book, replaced)
     instrument = desk.instruments[book.symbol]
     moved = _movable(approved, old, replaces=instrument.replaces)
     notes = take_back(desk, old) if old and moved is None else []
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:
         return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
-    rests = resting_orders(desk.journal, book.strategy, book.symbol)
+    rests = _still_resting(desk, book, replaced)
     if any(moved is None or one.status.is_in_flight for one in rests):
         return _Try(notes)  # the old one rests, or may: nothing is put beside it
     intents = [intent_of(one, book.strategy, bar, desk.now) for one in approved]
     desk.journal.record_intents(fresh, intents)
     note = deliver(desk.broker, desk.journal, approved, _request(desk, approved, moved))
     if moved is not None:
-        _refresh_list(desk, moved)
+        refresh_list(desk, moved)
         book_new_fills(desk, [book.symbol])
         if len(approved) == 2 and _never_left(desk, approved):
-            _doubt(desk, [one.client_order_id for one in of_one_list(desk.journal, moved)])
+            doubt(desk, [one.client_order_id for one in of_one_list(desk.journal, moved)])
     notes += [note] if note else []
-    return _Try(notes, again=_has_changed(desk, book) or _left_bare(desk, book, approved, moved))
+    bare = moved is not None and _left_bare(desk, book, approved, replaced)
+    return _Try(notes, again=_has_changed(desk, book) or bare)
 
 
 def _movable(
@@ -236,11 +263,10 @@ def _movable(
 
 
 def _left_bare(
-    desk: Desk, book: Position, approved: Sequence[ApprovedOrder], moved: OrderRecord | None
+    desk: Desk, book: Position, approved: Sequence[ApprovedOrder], old: Sequence[OrderRecord]
 ) -> bool:
     """True when what was moved is gone, and what was to follow it never left."""
-    resting = resting_orders(desk.journal, book.strategy, book.symbol)
-    return moved is not None and _never_left(desk, approved) and not resting
+    return _never_left(desk, approved) and not _still_resting(desk, book, old)
 
 
 def _never_left(desk: Desk, approved: Sequence[ApprovedOrder]) -> bool:
@@ -269,66 +295,3 @@ def _request(
     beside = of_one_list(desk.journal, moved)
     done = sum((one.executed_quantity for one in beside), ZERO)
     return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])
-
-
-def _refresh_list(desk: Desk, record: OrderRecord) -> None:
-    """Store what the exchange says now of an order and of those that end with it."""
-    for one in of_one_list(desk.journal, record):
-        _refresh(desk, one)
-
-
-def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
-    """Cancel an order, or all of one list, and store what the exchange says of them then.
-
-    Where no answer came it is asked for once more: our ids are used once, so a cancel may be
-    repeated. What may still be cancelled late is UNKNOWN until it was asked after.
-    """
-    symbol, ids = records[0].request.symbol, [one.client_order_id for one in records]
-    notes, unanswered = list[str](), False
-    for _ in range(CANCELS):
-        try:
-            desk.broker.cancel(symbol, ids[0])
-        except OutcomeUnknown as error:
-            unanswered = True
-            notes.append(f"{ids[0]}: cancel, {error}")
-            continue
-        except ExchangeUnavailable as error:
-            heed(desk.journal, error)
-            notes.append(f"{ids[0]}: cancel, {error}")
-            break
-        except ExchangeRejected as error:
-            notes.append(f"{ids[0]}: cancel, {error}")
-        unanswered = False
-        break
-    refresh_all(desk, ids)
-    if unanswered:
-        _doubt(desk, ids)
-    return notes
-
-
-def _doubt(desk: Desk, ids: Sequence[str]) -> None:
-    """Store that orders which still rested may be cancelled yet."""
-    for record in filter(None, map(desk.journal.order, ids)):
-        if not record.status.is_final:
-            why = "its cancel was not answered"
-            unknown = OrderStatus.UNKNOWN
-            desk.journal.change_order(record.client_order_id, desk.now, status=unknown, why=why)
-
-
-def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
-    """Store what the exchange says now of orders that another order brought to rest."""
-    known = [desk.journal.order(client_order_id) for client_order_id in client_order_ids]
-    for record in known:
-        if record is not None and not record.status.is_final:
-            _refresh(desk, record)
-
-
-def _refresh(desk: Desk, record: OrderRecord) -> None:
-    """Store what the exchange says of an order now."""
-    try:
-        found = desk.broker.order(record.request.symbol, record.client_order_id)
-    except (ExchangeUnavailable, ExchangeRejected):
-        return  # the next tick asks again
-    told = found and (found.status, found.quantity)
-    if found is not None and told != (record.status, record.request.quantity):
-        desk.journal.record_outcome(found, desk.now)

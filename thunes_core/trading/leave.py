@@ -1,66 +1,87 @@
-"""Sell at the market what nothing protects, with an alarm.
+"""Sell what of a book nothing protects, with an alarm: in parts where one order may not carry it.
 
-Add here: when a position that cannot be protected is closed. Keep out: protecting it (see `guard`).
+Add here: another way out of a position that cannot be protected. Keep out: trying to protect it
+(see `guard`), exits that were decided (`trade`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 
-from thunes_core.domain.orders import ApprovedOrder, OrderRequest, RefusedOrder
+from thunes_core.domain.orders import ZERO, ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.portfolio import Position
-from thunes_core.domain.records import OrderRecord
-from thunes_core.trading.coins import sellable, within
+from thunes_core.trading import stops
+from thunes_core.trading.coins import uncovered, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.resolve import ALARM
 from thunes_core.trading.resting import waiting_entry
 from thunes_core.trading.send import intent_of, send
+from thunes_core.trading.sizes import learn_size
 
+MOST_STEPS = 20
+"""Parts of a book that one look may place, move, sell or find too large."""
 Judge = Callable[[OrderRequest], ApprovedOrder | RefusedOrder]
 
 
-def is_bare(records: Sequence[OrderRecord], book: Position) -> bool:
-    """True when a book holds coins that no open order among `records` speaks for."""
-    rests = any(
-        (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
-        and record.request.rests
-        and not record.status.is_final
-        for record in records
-    )
-    return not rests and sellable(records, book) > 0
+def leave(
+    desk: Desk, book: Position, protected: stops.Protected, judge: Judge, why: str
+) -> list[str]:
+    """Sell at the market what of a book nothing protects, with an alarm that says `why`.
+
+    In parts where one order may not carry it all; what is protected yet follows as any exit does
+    that was done in part. A sale under way may have taken it: that is asked after, never repeated.
+    """
+    notes, alarm = list[str](), f"{ALARM} {book.symbol}: {why}"
+    for _ in range(MOST_STEPS):
+        fresh, free = _bare_of(desk, book)
+        instrument = desk.instruments[book.symbol]
+        is_dust = stops.is_too_small(free, protected.lowest, instrument)
+        if fresh is None or free <= 0 or (notes and is_dust):
+            break
+        verdict = judge(_sale(desk, fresh, free, protected))
+        bar = fresh.last_bar or desk.now
+        desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
+        if isinstance(verdict, RefusedOrder):
+            return [*notes, f"{alarm}, and so is its sale: {verdict.why}"]
+        notes = notes or [f"{alarm}, the position is closed"]
+        note = send(desk.broker, desk.journal, verdict)
+        book_new_fills(desk, [book.symbol])
+        notes += [note] if note else []
+        if not _goes_on(desk, verdict, protected.lowest):
+            break
+    return notes
 
 
-def leave(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> list[str]:
-    """Sell at the market what a book holds and nothing protects, with an alarm that says `why`."""
-    fresh = desk.journal.position(book.strategy, book.symbol)
-    if fresh is None or not is_bare(desk.journal.open_orders(), fresh):
-        return []  # a sale under way may have taken it all: asked after, never repeated
-    bar = fresh.last_bar or desk.now
-    verdict = judge(_sale(desk, fresh, reason))
-    desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
-    if isinstance(verdict, RefusedOrder):
-        return [f"{ALARM} {book.symbol}: {why}, and so is its sale: {verdict.why}"]
-    notes = [f"{ALARM} {book.symbol}: {why}, the position is closed"]
-    note = send(desk.broker, desk.journal, verdict)
-    book_new_fills(desk, [book.symbol])
-    return [*notes, note] if note else notes
-
-
-def leave_if_sold(desk: Desk, book: Position, reason: str, judge: Judge, why: str) -> list[str]:
+def leave_if_sold(
+    desk: Desk, book: Position, protected: stops.Protected, judge: Judge, why: str
+) -> list[str]:
     """Close what may not be protected, where its sale may be made and no more of it is bought."""
-    if waiting_entry(desk.journal, book.strategy, book.symbol) is not None:
+    fresh, free = _bare_of(desk, book)
+    if fresh is None or waiting_entry(desk.journal, book.strategy, book.symbol) is not None:
         return []
-    if isinstance(judge(_sale(desk, book, reason)), RefusedOrder):
+    if isinstance(judge(_sale(desk, fresh, free, protected)), RefusedOrder):
         return []
-    return leave(desk, book, reason, judge, f"protection is refused, {why}")
+    return leave(desk, book, protected, judge, f"protection is refused, {why}")
 
 
-def _sale(desk: Desk, book: Position, reason: str) -> OrderRequest:
-    """Return the order that sells at the market what of a book no other order speaks for."""
+def _bare_of(desk: Desk, book: Position) -> tuple[Position | None, Decimal]:
+    """Return the book as it is now, and how much of it nothing protects."""
+    fresh = desk.journal.position(book.strategy, book.symbol)
+    return fresh, ZERO if fresh is None else uncovered(desk.journal.open_orders(), fresh)
+
+
+def _sale(desk: Desk, book: Position, free: Decimal, protected: stops.Protected) -> OrderRequest:
+    """Return the sale of `free`, or of as much as one order may carry."""
     bar, instrument = book.last_bar or desk.now, desk.instruments[book.symbol]
     attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
-    highest = Decimal(repr(book.high_water))
-    sale = exit_request(book, bar, instrument, reason, highest, attempt)
-    return within(sale, sellable(desk.journal.open_orders(), book), instrument)
+    sale = exit_request(book, bar, instrument, protected.stop_reason, ZERO, attempt)
+    return within(sale, min(free, protected.most or free), instrument)
+
+
+def _goes_on(desk: Desk, sale: ApprovedOrder, price: Decimal) -> bool:
+    """True when a sale was executed, or was too large: what is left is sold as well."""
+    done = desk.journal.order(sale.request.client_order_id)
+    filled = done is not None and done.status is OrderStatus.FILLED
+    return filled or learn_size(desk, [sale.request.client_order_id], price)

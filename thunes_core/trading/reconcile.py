@@ -30,14 +30,14 @@ class Desk:
     """The ports and terms that booking needs, bound to one lease and one moment.
 
     `booked` collects every fill that was booked at this desk, oldest first, `notes` what people
-    should know of it. `missing` has the symbols that the exchange does not list any more, each with
-    the sentence that says so.
+    should know of it. `instruments` learns from refusals what one order may carry. `missing` has
+    the symbols that the exchange does not list any more, each with the sentence that says so.
     """
 
     market: MarketData
     broker: Broker
     journal: Journal
-    instruments: Mapping[str, Instrument]
+    instruments: dict[str, Instrument]
     now: datetime
     cooldown: timedelta = timedelta(0)
     intervals: Mapping[tuple[str, str], Interval] = field(default_factory=dict)

@@ -46,7 +46,8 @@ class Protected:
     `trail` is the distance, in basis points, at which the exchange itself lets a stop follow. Where
     there is an `activation` that is another order, above the market: it follows once the price has
     been there, and until it goes off the stop stays beside it. Two are equal when quantity, prices
-    and trail are; the stop's reason is only told.
+    and trail are; the stop's reason is only told, and so is what one order of it may carry at
+    `most` (base units in whole lots; None: any quantity).
     """
 
     quantity: Decimal
@@ -55,11 +56,27 @@ class Protected:
     stop_reason: str = field(default="stop_loss", compare=False)
     trail: int | None = None
     activation: Decimal | None = None
+    most: Decimal | None = field(default=None, compare=False)
+
+    def part(self, quantity: Decimal, lot: Decimal) -> Protected:
+        """Return one of the fewest equal parts of `quantity` that an order each may carry.
+
+        Equal ones, in whole lots, so that none is too small for an order of its own.
+        """
+        if not self.most or quantity <= self.most:
+            return replace(self, quantity=quantity)
+        count = (quantity / self.most).to_integral_value(ROUND_CEILING)
+        return replace(self, quantity=floor_to_step(quantity / count, lot))
 
     @property
     def upper(self) -> Decimal | None:
         """What stands above the market: the target, or where a trail begins."""
         return self.target or self.activation
+
+    @property
+    def lowest(self) -> Decimal:
+        """The lowest price at which it may be worth something; 0 where none is known."""
+        return self.stop or self.upper or ZERO
 
     def without_activation(self) -> Protected:
         """Return what does without a trail that begins later: the stop, else the trail at once."""
@@ -98,6 +115,7 @@ def wanted(
     `native`: the exchange itself follows with the trail, where it can. It follows each trade from
     the latest traded `price` on, so it takes the place of the fixed stop only from where it is not
     below it (the `activation`): until then the fixed stop rests, the trail beside it where it may.
+    By the latest price, too, it is told what one order may carry.
     """
     if protection.is_off:
         return None
@@ -105,18 +123,20 @@ def wanted(
     judged = protection if trail is None else replace(protection, trailing_stop=0.0)
     stop, is_trail, target = levels(position, judged)
     legs = (_price(stop, instrument), _price(target, instrument))
-    highest = max(Decimal(repr(position.high_water)), legs[1] or ZERO)
-    most = min([position.quantity, *largest(instrument, highest)])
-    quantity = floor_to_step(most, instrument.step_size)
+    quantity = floor_to_step(position.quantity, instrument.step_size)
     if quantity <= 0 or (legs == (None, None) and trail is None):
         return None
+    highest = max(Decimal(repr(position.high_water)), legs[1] or ZERO)
     reason = _TRAILS if is_trail else rules.REASONS[rules.STOP_LOSS]
-    if trail is None:
-        return Protected(quantity, *legs, reason)
-    begins = _activation(position, protection, trail, price, instrument)
-    if price < begins:
-        return Protected(quantity, *legs, reason, trail, begins)
-    return Protected(quantity, legs[0] or highest, legs[1], _TRAILS, trail)
+    found = Protected(quantity, *legs, reason)
+    if trail is not None:
+        begins = _activation(position, protection, trail, price, instrument)
+        found = replace(found, trail=trail, activation=begins)
+        if price >= begins:
+            found = Protected(quantity, legs[0] or highest, legs[1], _TRAILS, trail)
+    value_price = max(price or Decimal(repr(position.high_water)), found.upper or ZERO)
+    most = min(largest(instrument, value_price), default=None)
+    return replace(found, most=most and floor_to_step(most, instrument.step_size))
 
 
 def _activation(
@@ -187,11 +207,11 @@ def fits(rests: Protected | None, desired: Protected | None, instrument: Instrum
 def _stands_near(rests: Protected, desired: Protected, instrument: Instrument) -> bool:
     """True when the orders of one list stand within `PAIR_ROOM` of where they should."""
     pairs = ((rests.stop, desired.stop), (rests.upper, desired.upper))
-    left_out, lowest = desired.quantity - rests.quantity, desired.stop or desired.upper or ZERO
+    left_out = desired.quantity - rests.quantity
     return (
         all(_is_near(*pair) for pair in pairs)
         and left_out >= ZERO
-        and (not left_out or _is_too_small(left_out, lowest, instrument))
+        and (not left_out or is_too_small(left_out, desired.lowest, instrument))
     )
 
 
@@ -206,7 +226,7 @@ def _is_near(stands: Decimal | None, should: Decimal | None) -> bool:
     return abs(stands - should) <= PAIR_ROOM * should
 
 
-def _is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
+def is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
     """True when nobody could sell `quantity` by itself."""
     return quantity < instrument.min_quantity or quantity * price < instrument.min_notional
 

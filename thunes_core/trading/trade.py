@@ -36,10 +36,11 @@ from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide, exit_request
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
 from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
-from thunes_core.trading.guard import guard, take_back
+from thunes_core.trading.guard import guard
+from thunes_core.trading.leave import MOST_STEPS
 from thunes_core.trading.look import Sight, look
-from thunes_core.trading.ports import Journal
 from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
+from thunes_core.trading.release import take_back
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import (
     entry_in_part,
@@ -49,7 +50,8 @@ from thunes_core.trading.resting import (
     waiting_entry,
 )
 from thunes_core.trading.send import heed, intents_of
-from thunes_core.trading.stops import Protected, wanted
+from thunes_core.trading.sizes import learn_size
+from thunes_core.trading.stops import Protected, is_too_small, wanted
 from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
 
@@ -147,39 +149,62 @@ def wanted_now(floor: Floor, book: Position) -> Protected | None:
 
 
 def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
-    """Ask once more for an exit that the exchange refused, while what protects still rests."""
-    refused = [one for one in done.orders if _is_refused_exit(one)]
-    if not refused:
-        return done
-    journal = floor.desk.journal
-    book = journal.position(study.strategy, study.symbol)
-    if book is None or not book.is_open:
-        return done
-    then = _between_bars(floor, study, book, refused[-1].bar, refused[-1].request.reason)
-    return replace(
-        done,
-        orders=(*done.orders, *then.orders),
-        refused=(*done.refused, *then.refused),
-        notes=(*done.notes, *then.notes),
-    )
+    """Go on with an exit of which something is left, and ask once more for one that was refused.
+
+    One that was too large is made smaller until it is taken. What protects rests meanwhile.
+    """
+    desk, left = floor.desk, 1
+    for _ in range(MOST_STEPS):
+        last = done.orders[-1] if done.orders else None
+        book = desk.journal.position(study.strategy, study.symbol)
+        if last is None or book is None or not book.is_open:
+            break
+        if _is_refused_exit(last):
+            price = floor.prices[study.symbol]
+            left -= not learn_size(desk, [last.client_order_id], price)
+        elif not _is_done_in_part(floor, book, last):
+            break
+        then = _between_bars(floor, study, book, last.bar, last.request.reason)
+        done = replace(
+            done,
+            orders=(*done.orders, *then.orders),
+            refused=(*done.refused, *then.refused),
+            notes=(*done.notes, *then.notes),
+        )
+        if not then.orders or left <= 0:
+            break
+    return done
 
 
 def leave_again(floor: Floor, study: Study) -> Sequence[str]:
-    """Make an exit anew that provably never came to the exchange, as it was decided."""
+    """Go on with an exit of which something is left, or that provably never came."""
     book = floor.desk.journal.position(study.strategy, study.symbol)
-    if book is None or book.last_bar is None or not must_leave_again(floor.desk.journal, book):
+    if book is None or book.last_bar is None or not must_leave_again(floor, book):
         return ()
-    done = _between_bars(floor, study, book, book.last_bar)
+    done = _exit_again(floor, study, _between_bars(floor, study, book, book.last_bar))
     return [f"{one.client_order_id}: sold anew" for one in done.orders] + [*done.notes]
 
 
-def must_leave_again(journal: Journal, book: Position) -> bool:
-    """True when the newest exit of the last decided bar provably never came to the exchange."""
+def must_leave_again(floor: Floor, book: Position) -> bool:
+    """True when the newest exit of the last decided bar never came, or left something to sell."""
     if not book.is_open or book.last_bar is None:
         return False
-    asked = journal.orders_of(book.strategy, book.symbol, book.last_bar)
-    at_once = [one for one in asked if not one.request.rests]
-    return bool(at_once) and at_once[-1].request.level == 0.0 and at_once[-1].code in NEVER_CAME
+    asked = floor.desk.journal.orders_of(book.strategy, book.symbol, book.last_bar)
+    last = next((one for one in reversed(asked) if not one.request.rests), None)
+    if last is None or last.request.level != 0.0:
+        return False
+    return last.code in NEVER_CAME or _is_done_in_part(floor, book, last)
+
+
+def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
+    """True when an exit was executed that one order could not carry, and the rest can be sold."""
+    request = last.request
+    leaves = request.reduces and request.level == 0.0 and not request.rests
+    if not leaves or last.status is not OrderStatus.FILLED:
+        return False
+    rest = sellable(floor.desk.journal.open_orders(), book)
+    instrument = floor.desk.instruments[book.symbol]
+    return not is_too_small(rest, floor.prices[book.symbol], instrument)
 
 
 def _is_refused_exit(order: OrderRecord) -> bool:

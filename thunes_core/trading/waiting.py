@@ -30,9 +30,9 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.trading import rules
 from thunes_core.trading.decide import View, lots
-from thunes_core.trading.guard import take_back
 from thunes_core.trading.journal import Journal
 from thunes_core.trading.reconcile import Desk
+from thunes_core.trading.release import take_back
 from thunes_core.trading.resting import waiting_entry
 from thunes_core.trading.world import Study
 

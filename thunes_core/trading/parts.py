@@ -1,0 +1,86 @@
+"""What to place, move or take back next, so that all of a book is covered. Pure.
+
+One order may carry only so much (LOT_SIZE, MARKET_LOT_SIZE, MAX_ASSET). What is held beyond that
+rests in parts: several stops, or pairs, each of a list of its own. A part that rests already stays,
+however large: the filters bind where an order is placed.
+
+Add here: which part comes next. Keep out: where parts should stand (`stops`), placing (`guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.orders import ZERO
+from thunes_core.domain.records import OrderRecord
+from thunes_core.trading.stops import Protected, fits, is_too_small, resting
+
+NOTHING = Protected(ZERO, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`part` is to rest in place of `old`, beside all else; None: nothing is.
+
+    `completes` is True when nothing is left to do after it.
+    """
+
+    part: Protected | None
+    old: tuple[OrderRecord, ...] = ()
+    completes: bool = False
+
+
+def next_step(
+    records: Sequence[OrderRecord], desired: Protected, instrument: Instrument
+) -> Step | None:
+    """Return what makes the protective orders `records` more like `desired`; None: they may stay.
+
+    What stands in the wrong place comes first, then what is too much or missing.
+    """
+    lists = _lists(records)
+    total = sum((rests.quantity for _, rests in lists), ZERO)
+    for old, rests in lists:
+        if not fits(rests, replace(desired, quantity=rests.quantity), instrument):
+            own = desired.quantity - total + rests.quantity
+            return _step(desired, own, instrument, lists, old)
+    if lists and fits(replace(lists[0][1], quantity=total), desired, instrument):
+        return None
+    left = desired.quantity - total
+    old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
+    joined = smallest.quantity + left
+    if left < 0 or not desired.most or joined <= desired.most:
+        return _step(desired, joined, instrument, lists, old)
+    if lists and is_too_small(left, desired.lowest, instrument):
+        return None
+    return _step(desired, left, instrument, lists)
+
+
+_Lists = Sequence[tuple[tuple[OrderRecord, ...], Protected]]
+
+
+def _lists(records: Sequence[OrderRecord]) -> _Lists:
+    """Return the orders of each list, the oldest list first, with what they amount to."""
+    found: dict[str, tuple[OrderRecord, ...]] = {}
+    for record in records:
+        key = record.request.list_id or record.client_order_id
+        found[key] = (*found.get(key, ()), record)
+    amounts = ((one, resting(one)) for one in found.values())
+    return [(one, amount) for one, amount in amounts if amount is not None]
+
+
+def _step(
+    desired: Protected,
+    quantity: Decimal,
+    instrument: Instrument,
+    lists: _Lists,
+    old: tuple[OrderRecord, ...] = (),
+) -> Step:
+    """Return the step to `quantity` of `desired`, or to as much of it as one order may carry."""
+    if quantity <= 0:
+        return Step(None, old)
+    part = desired.part(quantity, instrument.step_size)
+    is_only = all(one == old for one, _ in lists)
+    return Step(part, old, completes=is_only and part.quantity == desired.quantity)

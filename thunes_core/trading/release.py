@@ -1,0 +1,93 @@
+"""Take orders of ours back, and store what the exchange says of those that end without our asking.
+
+Add here: another way in which an order is taken back. Keep out: what takes its place (see `guard`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from thunes_core.domain.orders import OrderStatus
+from thunes_core.domain.records import OrderRecord
+from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
+from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.resting import of_one_list
+from thunes_core.trading.send import heed
+
+CANCELS = 2
+"""How often a cancel is sent at most, while no answer comes."""
+
+
+def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
+    """Cancel orders, each with its whole list, and book what they did; return notes.
+
+    An answer that is missing is noted; what is known afterwards stands in the journal.
+    """
+    named = {one.request.list_id or one.client_order_id: one for one in records}
+    lists = [of_one_list(desk.journal, record) for record in named.values()]
+    notes = [note for one in lists for note in cancel(desk, one)]
+    book_new_fills(desk, {record.request.symbol for record in records})
+    return notes
+
+
+def refresh_list(desk: Desk, record: OrderRecord) -> None:
+    """Store what the exchange says now of an order and of those that end with it."""
+    for one in of_one_list(desk.journal, record):
+        _refresh(desk, one)
+
+
+def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
+    """Cancel an order, or all of one list, and store what the exchange says of them then.
+
+    Where no answer came it is asked for once more: our ids are used once, so a cancel may be
+    repeated. What may still be cancelled late is UNKNOWN until it was asked after.
+    """
+    symbol, ids = records[0].request.symbol, [one.client_order_id for one in records]
+    notes, unanswered = list[str](), False
+    for _ in range(CANCELS):
+        try:
+            desk.broker.cancel(symbol, ids[0])
+        except OutcomeUnknown as error:
+            unanswered = True
+            notes.append(f"{ids[0]}: cancel, {error}")
+            continue
+        except ExchangeUnavailable as error:
+            heed(desk.journal, error)
+            notes.append(f"{ids[0]}: cancel, {error}")
+            break
+        except ExchangeRejected as error:
+            notes.append(f"{ids[0]}: cancel, {error}")
+        unanswered = False
+        break
+    refresh_all(desk, ids)
+    if unanswered:
+        doubt(desk, ids)
+    return notes
+
+
+def doubt(desk: Desk, ids: Sequence[str]) -> None:
+    """Store that orders which still rested may be cancelled yet."""
+    for record in filter(None, map(desk.journal.order, ids)):
+        if not record.status.is_final:
+            why = "its cancel was not answered"
+            unknown = OrderStatus.UNKNOWN
+            desk.journal.change_order(record.client_order_id, desk.now, status=unknown, why=why)
+
+
+def refresh_all(desk: Desk, client_order_ids: Sequence[str]) -> None:
+    """Store what the exchange says now of orders that another order brought to rest."""
+    known = [desk.journal.order(client_order_id) for client_order_id in client_order_ids]
+    for record in known:
+        if record is not None and not record.status.is_final:
+            _refresh(desk, record)
+
+
+def _refresh(desk: Desk, record: OrderRecord) -> None:
+    """Store what the exchange says of an order now."""
+    try:
+        found = desk.broker.order(record.request.symbol, record.client_order_id)
+    except (ExchangeUnavailable, ExchangeRejected):
+        return  # the next tick asks again
+    told = found and (found.status, found.quantity)
+    if found is not None and told != (record.status, record.request.quantity):
+        desk.journal.record_outcome(found, desk.now)
