@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +32,7 @@ from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.liquidity import Depth
 from thunes_core.testnet.market import replayed_market
 from thunes_core.testnet.matching import Options
-from thunes_core.testnet.orders import Status
+from thunes_core.testnet.orders import ExchangeOrder, Status
 from thunes_core.trading.step import tick
 from thunes_core.trading.world import TradingPlan, World
 from thunes_pipelines.services.mortal import Fate, Killed, Mortal
@@ -148,6 +148,22 @@ class Bench:
         """Give the exchange a fault."""
         give(self.exchange, fault)
 
+    def limit(self, most: str, *, told: bool) -> None:
+        """Let one order move only so much of the quote asset; `told` at the next tick."""
+        rule = {"filterType": "MAX_ASSET", "asset": "USDT", "limit": most}
+        self.exchange.options = replace(self.exchange.options, asset_filters=(rule,))
+        if told:
+            self._broker._own.forget()
+
+    def hold_large(self, most: str, *, told: bool) -> None:
+        """Enter without protection, which the next tick places under a limit for each order."""
+        protection, bare = self.plan.protection, replace(self.plan, protection=Protection())
+        self.plan = bare
+        self.want(1.0)
+        self.tick()
+        self.limit(most, told=told)
+        self.plan = replace(bare, protection=protection)
+
     def set_state(self, state: TradingState) -> None:
         """Let a person change the trading state."""
         self.ledger.set_trading_state(state, reason="machine", author="test")
@@ -198,8 +214,14 @@ class Bench:
     def bare(self) -> bool:
         """True when something is held that protection should cover and does not."""
         open_books = [book for book in self.ledger.positions() if book.is_open]
-        resting = self.exchange.records.open_orders()
-        stops = [o for o in resting if o.asked.is_stop and o.status is not Status.PENDING_NEW]
         wants = self.plan.protection.stop_loss > 0 and bool(open_books)
-        worth = sum((b.quantity * b.average_price for b in open_books), Decimal(0))
-        return wants and worth > 20 and not stops
+        covered = sum((_covers(o) for o in self.exchange.records.open_orders()), Decimal(0))
+        left = sum((b.quantity for b in open_books), Decimal(0)) - covered
+        return wants and left * open_books[0].average_price > 20
+
+
+def _covers(order: ExchangeOrder) -> Decimal:
+    """Return what a stop protects; nothing while it waits for its buy."""
+    stops = order.asked.is_stop and order.asked.triggers_falling and not order.is_buy
+    rests = stops and order.status is not Status.PENDING_NEW
+    return order.quantity - order.executed if rests else Decimal(0)

@@ -78,6 +78,8 @@ PROTECTIONS = (
     Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02),
 )
 ENTRIES = (None, LimitEntry(offset=0.01, timeout_bars=3), LimitEntry(timeout_bars=2))
+LIMITS = ("300", "200", "600", "100000")
+"""What one order may move, in quote units, of positions of about 1,000."""
 THIN = Depth(seed=3, pause_ms=8 * 60_000)
 """Resting orders fill in parts, minutes apart: some ticks see a part."""
 
@@ -88,6 +90,7 @@ class Trading(RuleBasedStateMachine):
     bench: Bench
     protections: ClassVar[tuple[Protection, ...]] = PROTECTIONS
     entries: ClassVar[tuple[LimitEntry | None, ...]] = ENTRIES
+    limits: ClassVar[bool] = False
 
     @initialize(
         number=st.integers(0, len(PROTECTIONS) - 1),
@@ -96,14 +99,17 @@ class Trading(RuleBasedStateMachine):
         thin=st.booleans(),
         native=st.booleans(),
         apart=st.booleans(),
+        told=st.booleans(),
     )
-    def begin(self, number, period, waits, thin, native, apart):
+    def begin(self, number, period, waits, thin, native, apart, told):
         protection = self.protections[number % len(self.protections)]
         entry = self.entries[waits % len(self.entries)]
         depth = THIN if thin and entry is not None else None
         closes = wave(period=period, bars=80)
         self.bench = Bench(protection, closes, entry, depth, native=native, apart=apart)
         self.bench.tick()
+        if self.limits:
+            self.bench.hold_large(LIMITS[0], told=told)
 
     @precondition(lambda self: self.bench.bar < self.bench.last_bar - 2)
     @rule(wanted=st.sampled_from((0.0, 0.5, 1.0)))
@@ -148,6 +154,11 @@ class Trading(RuleBasedStateMachine):
     )
     def the_exchange_is_unwell(self, kind, seconds, minutes):
         self.bench.strike(Fault(kind, seconds=seconds, for_seconds=60.0 * minutes, symbol=SYMBOL))
+
+    @precondition(lambda self: self.limits)
+    @rule(most=st.sampled_from(LIMITS), told=st.booleans())
+    def one_order_may_carry_only_so_much(self, most, told):
+        self.bench.limit(most, told=told)
 
     @rule(call=st.integers(1, 45), after=st.booleans())
     def a_tick_is_killed(self, call, after):
@@ -217,6 +228,13 @@ def test_the_promise_holds_whatever_happens():
     run(EXAMPLES)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(BOUND_SECONDS)
+def test_it_holds_where_one_order_may_not_carry_a_position():
+    """In parts, with limits that come and go, told or not."""
+    run(EXAMPLES // 4, machine=Large)
+
+
 def send_again(broker, journal, approved, request):
     """Repeat a request whose outcome is not known."""
 
@@ -253,6 +271,13 @@ class Covered(Trading):
 
     protections = PROTECTIONS[1:]
     entries = (None,)
+
+
+class Large(Trading):
+    """Positions that one order may not carry, from their entry on."""
+
+    entries = (None,)
+    limits = True
 
 
 HONEST_BOOK = book.book_fill
