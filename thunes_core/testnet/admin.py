@@ -92,7 +92,8 @@ def deposit(exchange: Exchange, body: Body) -> dict[str, Any]:
         amount = Decimal(str(body.get("amount")))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not isinstance(asset, str) or not amount.is_finite() or abs(amount) > MOST_DEPOSIT:
+    is_amount = amount.is_finite() and abs(amount) <= MOST_DEPOSIT
+    if not isinstance(asset, str) or not asset.isalnum() or not is_amount:
         raise BadInput(
             'deposit: expected {"asset": "USDT", "amount": "100"}, at most '
             f"{MOST_DEPOSIT:f}; it was {asset!r} and {str(body.get('amount'))[:40]!r}"

@@ -27,6 +27,7 @@ A_MOMENT = timedelta(minutes=5)
 
 _POSITION = ("strategy", "symbol", "quantity", "average_price", "cash", "realised", "level")
 _ORDER = ("client_order_id", "symbol", "side", "type", "quantity", "status", "why")
+_FILL = ("symbol", "side", "quantity", "price", "fee", "fee_asset", "client_order_id")
 _DECISION = ("strategy", "symbol", "bar", "target", "why")
 _REFUSED = ("symbol", "side", "quantity", "code", "why")
 _COLOURS = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}
@@ -133,6 +134,7 @@ def print_tick(report: Mapping[str, Any]) -> None:
     )
     print_rows("decisions", report["decisions"], _DECISION)
     print_rows("orders", report["orders"], _ORDER)
+    print_rows("fills", report["fills"], _FILL)
     print_rows("refused", report["refused"], _REFUSED)
     for note in report["notes"]:
         console.print(f"- {note}")

@@ -179,6 +179,7 @@ def test_bytes_that_are_no_request_harm_nobody(running: RunningTestnet, sent: by
         ("POST", "faults", '{"draws": [5]}'),
         ("POST", "faults", '{"faults": [{"kind": "status", "symbol": "NOPE"}]}'),
         ("POST", "deposit", '{"asset": 5, "amount": "1"}'),
+        ("POST", "deposit", '{"asset": "../x", "amount": "1"}'),
         ("POST", "deposit", '{"asset": "USDT", "amount": "NaN"}'),
         ("POST", "deposit", '{"asset": "USDT", "amount": "1e999999"}'),
         ("POST", "deposit", '{"asset": "USDT", "amount": "-99999999"}'),
