@@ -17,7 +17,7 @@ import polars as pl
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.filters import ALGO, Open, Standing
 from thunes_core.domain.orders import ZERO, OrderRequest, Side
-from thunes_core.domain.portfolio import Account
+from thunes_core.domain.portfolio import Account, TradingState
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable
 from thunes_core.risk.correlation import CORRELATION_BARS, correlation
@@ -43,6 +43,16 @@ class Floor:
     account: Account
     prices: Mapping[str, Decimal]
     unresolved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_armed(self) -> bool:
+        """True when this account may be increased."""
+        return self.plan.armed and self.plan.identity in {"", self.account.identity}
+
+    @property
+    def may_enter(self) -> bool:
+        """True while neither the state in force nor arming holds entries back."""
+        return self.is_armed and self.desk.journal.trading_state().state is TradingState.ACTIVE
 
     @property
     def native_trail(self) -> bool:
@@ -84,7 +94,7 @@ def facts_of(
         prices=floor.prices,
         account=floor.account,
         unresolved={**floor.unresolved, **in_flight(unsettled)},
-        armed=floor.plan.armed and floor.plan.identity in {"", floor.account.identity},
+        armed=floor.is_armed,
         breaker_open=desk.journal.breaker_open(),
         pending=pending_buys(unsettled, floor.prices),
         standing=_standing(floor, study.symbol, unsettled),

@@ -21,7 +21,7 @@ from thunes_core.domain.orders import (
     RefusedOrder,
     Side,
 )
-from thunes_core.domain.portfolio import Position, TradingState
+from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import DecisionContext, OrderRecord
 from thunes_core.errors import (
     BadInput,
@@ -92,7 +92,7 @@ def _while_active(floor: Floor, study: Study, book: Position, *, traded: bool = 
     """Withdraw a resting entry that nobody may fill any more; return the book with its fills."""
     journal = floor.desk.journal
     resting = waiting_entry(journal, study.strategy, study.symbol)
-    if resting is None or (traded and journal.trading_state().state is TradingState.ACTIVE):
+    if resting is None or (traded and floor.may_enter):
         return book
     take_back(floor.desk, [resting])
     return journal.position(study.strategy, study.symbol) or book

@@ -109,6 +109,20 @@ def test_a_change_of_target_withdraws_it(tmp_path):
     small.ledger.close()
 
 
+@pytest.mark.parametrize("unarmed", [{"armed": False}, {"identity": "another account"}])
+def test_one_that_rests_when_arming_ended_is_withdrawn(tmp_path, unarmed):
+    """Real money is let in for a time: an order that waits does not outlive it."""
+    small = world(tmp_path, LimitEntry(offset=0.2, timeout_bars=9))
+    bar = until_asked(small)
+    run(small, bar + 1)
+    assert len(small.broker.inner.open_orders()) == 1
+    small.plan = replace(small.plan, **unarmed)
+    small.market.now += timedelta(minutes=10)
+    tick(small.world, small.plan)
+    assert small.broker.inner.open_orders() == []
+    small.ledger.close()
+
+
 @pytest.mark.parametrize("state", [TradingState.REDUCING, TradingState.HALTED])
 def test_nothing_may_be_bought_any_more_withdraws_it_at_once(tmp_path, state):
     """Cancels only, or reductions only: a resting buy is neither."""
