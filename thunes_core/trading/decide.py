@@ -142,12 +142,17 @@ def _increase(position: Position, desired: float, view: View) -> OrderRequest:
 
 
 def _reduce(position: Position, desired: float, view: View) -> OrderRequest:
+    """Return the sale down to `desired`, or of as much as one order may carry.
+
+    The level is reached by the last part: until then each bar asks for the next one.
+    """
     price, held = float(view.price), float(position.quantity)
     equity = float(position.cash) + held * price
-    quantity = max(
-        lots(rules.wanted_sell(desired, equity, held, price), view.instrument), Decimal(0)
-    )
-    return _market(position, view.bar, Side.SELL, quantity, Leg.REDUCE, "signal", desired)
+    whole = lots(rules.wanted_sell(desired, equity, held, price), view.instrument)
+    part = min([whole, *largest(view.instrument, view.price)])
+    level = desired if part == whole else position.level
+    quantity = max(floor_to_step(part, view.instrument.step_size), Decimal(0))
+    return _market(position, view.bar, Side.SELL, quantity, Leg.REDUCE, "signal", level)
 
 
 def _market(

@@ -66,6 +66,19 @@ def test_a_lower_target_sells_down_to_it():
     assert (order.quantity, order.leg, order.level) == (Decimal("5.000"), Leg.REDUCE, 0.5)
 
 
+def test_a_reduction_beyond_one_order_goes_on_at_the_next_bar():
+    """The level is reached by the last part: the same target asks for it again."""
+    smaller = MarketLotSize(Decimal(0), Decimal("3.0005"), Decimal(0))
+    narrow = replace(INSTRUMENT, filters=(*LOTS, smaller))
+    seen = replace(view(1.0, 0.5), instrument=narrow)
+    (first,) = decide(LONG, seen).orders
+    assert (first.quantity, first.leg, first.level) == (Decimal("3.000"), Leg.REDUCE, 1.0)
+    assert broken_filter(first, narrow, Decimal(100)) is None
+    later = replace(LONG, cash=Decimal(300), quantity=Decimal(7), last_target=0.5)
+    (rest,) = decide(later, replace(view(0.5, 0.5), instrument=narrow)).orders
+    assert (rest.quantity, rest.level) == (Decimal("2.000"), 0.5)
+
+
 def test_a_block_lasts_until_the_target_changes():
     """After a protective exit the same target does not enter again; a changed one does."""
     blocked = replace(FLAT, blocked=True, last_target=1.0)
