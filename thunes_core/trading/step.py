@@ -7,7 +7,7 @@ Add here: a step that the whole account shares. Keep out: what one study does (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -35,6 +35,9 @@ from thunes_core.trading.trade import keep, trade
 from thunes_core.trading.world import Study, TickReport, TradingPlan, World, parse_study
 
 RECONCILER = "reconcile"
+LOOK_AGAIN = tuple(timedelta(seconds=s) for s in (1, 2, 4))
+"""Between the looks at balances that do not fit, before trading halts for them."""
+Pause = Callable[[timedelta], None]
 Prices = dict[str, Decimal]
 
 
@@ -68,7 +71,7 @@ def _run(
     studies: Sequence[Study],
 ) -> TickReport:
     desk = open_desk(world, plan, journal, studies)
-    seen = reconciled(desk)
+    seen = reconciled(desk, world.pause)
     listed = [study for study in studies if study.symbol in desk.instruments]
     _open_books(desk, plan, listed)
     prices = prices_of(desk)
@@ -85,16 +88,34 @@ def _run(
     return _finish(desk, report, prices)
 
 
-def reconciled(desk: Desk) -> Reconciliation:
-    """Reconcile; halt trading where that fails, or where the exchange refuses it (raised)."""
+def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
+    """Reconcile; halt trading where that fails, or where the exchange refuses it (raised).
+
+    Balances may lag behind fills: what is missing is looked at again after `pause`, a few times.
+    """
     try:
         seen = reconcile(desk)
+        for length in LOOK_AGAIN if pause is not None and not _is_halted(desk) else ():
+            if pause is None or not seen.failed:
+                break
+            pause(length)
+            seen = _told_before(seen, reconcile(desk))
     except ExchangeRejected as error:
         _halt(desk, f"reconciliation failed: {error}")
         raise
     if seen.failed:
         _halt(desk, seen.failed)
     return seen
+
+
+def _told_before(before: Reconciliation, now: Reconciliation) -> Reconciliation:
+    """Return `now` with what was said before, but for what did not fit then."""
+    gone = {*map(str, before.discrepancies), *now.notes}
+    return replace(now, notes=(*(n for n in before.notes if n not in gone), *now.notes))
+
+
+def _is_halted(desk: Desk) -> bool:
+    return desk.journal.trading_state().state is TradingState.HALTED
 
 
 def _halt(desk: Desk, reason: str) -> None:

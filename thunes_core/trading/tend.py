@@ -35,7 +35,7 @@ def tend(world: World, plan: TradingPlan) -> Tended:
     studies = tuple(parse_study(key) for key in plan.studies)
     with leased(world) as journal:
         desk = open_desk(world, plan, journal, studies)
-        seen = reconciled(desk)
+        seen = reconciled(desk, world.pause)
         floor = Floor(world, plan, desk, seen.account, prices_of(desk), seen.unresolved)
         held = untraded(floor, ())
         notes = [note for study in held for note in protect(floor, study)]

@@ -343,7 +343,7 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
         with leased(around) as journal:
             studies = tuple(parse_study(key) for key in what.studies)
             desk = open_desk(around, what, journal, studies)
-            found = reconciling.reconcile(desk) if accept else reconciled(desk)
+            found = reconciling.reconcile(desk) if accept else reconciled(desk, around.pause)
             said = accepting.accept(desk, found) if accept else []
         more = {"accepted": said, "state": str(book.trading_state().state)}
     booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]

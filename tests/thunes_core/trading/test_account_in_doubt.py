@@ -242,3 +242,26 @@ def test_a_refused_reconciliation_halts_with_the_reason(small, monkeypatch):
     record = small.ledger.trading_state()
     assert (record.state, record.author) == (TradingState.HALTED, "reconcile")
     assert "Invalid API-key" in record.reason
+
+
+@pytest.mark.parametrize(("late", "state"), [(2, TradingState.ACTIVE), (99, TradingState.HALTED)])
+def test_balances_that_lag_behind_fills_are_looked_at_again_before_trading_halts(
+    small, monkeypatch, late, state
+):
+    """A sale's money is told a moment after its fill: no reason to halt; what stays missing is."""
+    first_buy(small)
+    honest, paused = small.broker.inner.account, []
+    small.ledger.accept_balance("BTC", Decimal(99), START, "planted")
+
+    def lagging():
+        if len(paused) >= late:
+            small.ledger.accept_balance("BTC", honest().total("BTC"), START, "caught up")
+        return honest()
+
+    monkeypatch.setattr(small.broker.inner, "account", lagging)
+    report = tick(replace(small.world, pause=paused.append), small.plan)
+    assert report.state.state is state
+    assert len(paused) == min(late, 3)
+    assert any("expected 99" in note for note in report.notes) is (state is TradingState.HALTED)
+    again = tick(replace(small.world, pause=paused.append), small.plan)
+    assert (again.state.state, len(paused)) == (state, min(late, 3))
