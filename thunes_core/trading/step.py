@@ -89,17 +89,10 @@ def _run(
 
 
 def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
-    """Reconcile; halt trading where that fails, or where the exchange refuses it (raised).
-
-    Balances may lag behind fills: what is missing is looked at again after `pause`, a few times.
-    """
+    """Reconcile; halt trading where that fails, or where the exchange refuses it (raised)."""
+    is_halted = desk.journal.trading_state().state is TradingState.HALTED
     try:
-        seen = reconcile(desk)
-        for length in LOOK_AGAIN if pause is not None and not _is_halted(desk) else ():
-            if pause is None or not seen.failed:
-                break
-            pause(length)
-            seen = _told_before(seen, reconcile(desk))
+        seen = looked(desk, None if is_halted else pause)
     except ExchangeRejected as error:
         _halt(desk, f"reconciliation failed: {error}")
         raise
@@ -108,14 +101,24 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
     return seen
 
 
+def looked(desk: Desk, pause: Pause | None) -> Reconciliation:
+    """Reconcile without halting; what is missing is looked at again after `pause`, a few times.
+
+    Balances may lag behind fills.
+    """
+    seen = reconcile(desk)
+    for length in LOOK_AGAIN:
+        if pause is None or not seen.failed:
+            break
+        pause(length)
+        seen = _told_before(seen, reconcile(desk))
+    return seen
+
+
 def _told_before(before: Reconciliation, now: Reconciliation) -> Reconciliation:
     """Return `now` with what was said before, but for what did not fit then."""
     gone = {*map(str, before.discrepancies), *now.notes}
     return replace(now, notes=(*(n for n in before.notes if n not in gone), *now.notes))
-
-
-def _is_halted(desk: Desk) -> bool:
-    return desk.journal.trading_state().state is TradingState.HALTED
 
 
 def _halt(desk: Desk, reason: str) -> None:

@@ -334,8 +334,7 @@ def tend(settings: Settings) -> Tended:
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
     """Bring the ledger to what the exchange says, or halt; `accept` takes it all as it is."""
     from thunes_core.trading import accept as accepting
-    from thunes_core.trading import reconcile as reconciling
-    from thunes_core.trading.step import leased, open_desk, reconciled
+    from thunes_core.trading.step import leased, looked, open_desk, reconciled
     from thunes_core.trading.world import parse_study
 
     with closing(ledger(settings)) as book:
@@ -343,7 +342,7 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
         with leased(around) as journal:
             studies = tuple(parse_study(key) for key in what.studies)
             desk = open_desk(around, what, journal, studies)
-            found = reconciling.reconcile(desk) if accept else reconciled(desk, around.pause)
+            found = (looked if accept else reconciled)(desk, around.pause)
             said = accepting.accept(desk, found) if accept else []
         more = {"accepted": said, "state": str(book.trading_state().state)}
     booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]

@@ -17,7 +17,7 @@ from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import ExchangeRejected, OutcomeUnknown, StoreFailed, UnknownName
 from thunes_core.trading.accept import accept
 from thunes_core.trading.reconcile import reconcile
-from thunes_core.trading.step import leased, open_desk, tick
+from thunes_core.trading.step import leased, looked, open_desk, tick
 from thunes_core.trading.world import parse_study
 
 OTHER = study_key("sma_crossover", "AAAUSDT", "1h")
@@ -265,3 +265,16 @@ def test_balances_that_lag_behind_fills_are_looked_at_again_before_trading_halts
     assert any("expected 99" in note for note in report.notes) is (state is TradingState.HALTED)
     again = tick(replace(small.world, pause=paused.append), small.plan)
     assert (again.state.state, len(paused)) == (state, min(late, 3))
+
+
+def test_what_is_accepted_is_looked_at_again_too(small):
+    """A person accepts what stays, not balances that lag: looks without a halt."""
+    first_buy(small)
+    small.ledger.accept_balance("BTC", Decimal(99), START, "planted")
+    paused = []
+    with leased(small.world) as journal:
+        desk = open_desk(small.world, small.plan, journal, [parse_study(STUDY)])
+        assert looked(desk, paused.append).failed
+        assert looked(desk, None).failed
+    assert len(paused) == 3
+    assert small.ledger.trading_state().state is TradingState.ACTIVE
