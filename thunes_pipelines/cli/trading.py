@@ -17,7 +17,7 @@ from thunes_core.settings import Settings, load
 from thunes_pipelines.cli import trading_view
 from thunes_pipelines.cli.interrupts import parked
 from thunes_pipelines.cli.output import console, emit_json
-from thunes_pipelines.resources import wiring
+from thunes_pipelines.resources import arming, wiring
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger and shown to everyone.")]
@@ -113,6 +113,11 @@ def status_facts(settings: Settings) -> dict[str, Any]:
             "reason": record.reason,
             "author": record.author,
             "since": record.since,
+            "breaker_open": ledger.breaker_open(),
+            "arming": {
+                "needed": arming.is_needed(settings),
+                "armed": arming.describe(ledger.arming()),
+            },
             "equity": equity,
             "positions": [trading_view.position_facts(p) for p in ledger.positions()],
             "protection": trading_view.cover_facts(ledger, equity["time"] if equity else None),

@@ -100,6 +100,7 @@ def print_status(facts: Mapping[str, Any]) -> None:
         f"[bold {_COLOURS[state]}]{state}[/] by {facts['author']}: {facts['reason']} "
         f"(since {facts['since']:%Y-%m-%d %H:%M} UTC)"
     )
+    _print_leave(facts)
     if equity is None:
         console.print("no tick yet: run `thunes tick`, or switch the schedule on")
     else:
@@ -124,6 +125,18 @@ def print_status(facts: Mapping[str, Any]) -> None:
     print_rows("champions", champions, ("study", "version", "parameters", "run_id"))
     for note in (facts["last_tick"] or {}).get("notes", []):
         console.print(f"last tick: {note}")
+
+
+def _print_leave(facts: Mapping[str, Any]) -> None:
+    """Print what holds entries back beside the state: the breaker, and arming if it is needed."""
+    if facts["breaker_open"]:
+        console.print("[yellow]breaker open[/]: the exchange failed, or asked to wait; no entries")
+    armed = facts["arming"]["armed"]
+    if armed is not None:
+        until = f"{armed['until']:%Y-%m-%d %H:%M} UTC"
+        console.print(f"[bold red]armed[/] until {until}, up to {armed['max_notional']} in all")
+    elif facts["arming"]["needed"]:
+        console.print("[yellow]not armed[/]: positions can only be reduced; `thunes arm` lets in")
 
 
 def print_tick(report: Mapping[str, Any]) -> None:

@@ -157,6 +157,20 @@ def test_paper_needs_no_arming():
     assert isinstance(result.exception, BadInput)
 
 
+def test_status_tells_arming_and_the_breaker(monkeypatch, ledger):
+    """Whoever is on call sees why nothing is entered."""
+    assert told("status")["arming"] == {"needed": False, "armed": None}
+    assert "armed" not in run("status").output
+    real(monkeypatch)
+    assert "not armed: positions can only be reduced" in run("status").output
+    ledger.arm(Arming("4711", IN_AN_HOUR, Decimal(500), "me"))
+    ledger.heard_exchange(answered=False, asked_to_wait=True)
+    shown = run("status").output
+    assert "up to 500 in all" in shown
+    assert "breaker open" in shown
+    assert told("status")["breaker_open"] is True
+
+
 def test_arming_needs_a_person_at_a_terminal(monkeypatch, ledger):
     """A job, a pipe or a message cannot arm."""
     real(monkeypatch)
