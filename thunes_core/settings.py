@@ -88,30 +88,30 @@ class Settings(BaseSettings):
     allotment_quote: Decimal = Field(default=Decimal(1000), gt=0)
     daily_loss_quote: Decimal = Field(default=Decimal(20), gt=0)
     max_positions: int = Field(default=3, ge=1)
-    cooldown_minutes: int = Field(default=60, ge=0)
+    cooldown_minutes: int = Field(default=60, ge=0, le=525_600)
     max_order_notional: Decimal = Field(default=Decimal(1500), gt=0)
     max_symbol_exposure: Decimal = Field(default=Decimal(1500), gt=0)
     max_total_exposure: Decimal = Field(default=Decimal(4500), gt=0)
-    bar_grace_seconds: int = Field(default=60, ge=0)
+    bar_grace_seconds: int = Field(default=60, ge=0, le=86_400)
     max_drawdown: Decimal = Field(default=Decimal("0.3"), ge=0, lt=1)
     max_correlated_exposure: Decimal = Field(default=Decimal(0), ge=0)
     correlation_threshold: float = Field(default=0.8, ge=-1, le=1)
     max_entries_per_hour: int = Field(default=30, ge=0)
     price_band: Decimal = Field(default=Decimal("0.1"), ge=0, lt=1)
     max_stop_outs: int = Field(default=0, ge=0)
-    stop_out_hours: int = Field(default=24, ge=1)
+    stop_out_hours: int = Field(default=24, ge=1, le=8760)
 
     taker_fee: float = Field(default=0.001, ge=0, lt=0.1)
     maker_fee: float = Field(default=0.001, ge=0, lt=0.1)
     slippage: float = Field(default=0.0005, ge=0, lt=0.1)
     entry: Literal["market", "limit"] = "market"
     entry_limit_offset: float = Field(default=0.0, ge=0, lt=1)
-    entry_timeout_bars: int = Field(default=1, ge=1)
+    entry_timeout_bars: int = Field(default=1, ge=1, le=10_000)
     entry_then_market: bool = False
     stop_loss: float = Field(default=0.0, ge=0, lt=1)
-    take_profit: float = Field(default=0.0, ge=0)
+    take_profit: float = Field(default=0.0, ge=0, le=1000)
     trailing_stop: float = Field(default=0.0, ge=0, lt=1)
-    trailing_activation: float = Field(default=0.0, ge=0)
+    trailing_activation: float = Field(default=0.0, ge=0, le=1000)
     trailing_native: bool = False
 
     history_days: int = Field(default=365, ge=1)
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     max_live_drawdown: float = Field(default=0.3, gt=0, le=1)
     new_data_days: int = Field(default=30, ge=1)
     shadow_days: int = Field(default=0, ge=0)
-    takeover_hours: int = Field(default=168, ge=0)
+    takeover_hours: int = Field(default=168, ge=0, le=87_600)
     schedules_running: bool = False
 
     @field_validator("symbols", "strategies", "objectives", mode="before")
@@ -150,8 +150,8 @@ class Settings(BaseSettings):
     @classmethod
     def _symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         wrong = [s for s in value if not _SYMBOL.match(s)]
-        if wrong or not value:
-            raise ValueError(f"expected symbols such as BTCUSDT, separated by commas; not {wrong}")
+        if wrong or not value or len(set(value)) < len(value):
+            raise ValueError(f"expected symbols such as BTCUSDT, each once; not {wrong or value}")
         return value
 
     @field_validator("exchange", "second_source")

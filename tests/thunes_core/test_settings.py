@@ -87,3 +87,22 @@ def test_no_fault_and_no_repr_shows_a_secret():
         load(exchange="binance", binance_rest_url=LOCAL, symbols="bad symbol", **TRADING, **OWN)
     shown = str(told.value) + repr(load(exchange="binance", **TRADING, **OWN))
     assert not any(secret in shown for secret in OWN.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cooldown_minutes", "99999999999999"),
+        ("bar_grace_seconds", "99999999999999999999"),
+        ("stop_out_hours", "9999999999999"),
+        ("takeover_hours", "9999999999999"),
+        ("entry_timeout_bars", "9999999999999"),
+        ("take_profit", "inf"),
+        ("trailing_activation", "inf"),
+        ("symbols", "BTCUSDT,BTCUSDT"),
+    ],
+)
+def test_what_no_clock_or_price_can_hold_is_a_fault_of_the_settings(name, value):
+    """It is named at the start, instead of breaking a tick."""
+    with pytest.raises(SettingsInvalid, match=f"THUNES_{name.upper()}: "):
+        load(**{name: value})
