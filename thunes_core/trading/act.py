@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
+from thunes_core.trading.coins import uncovered
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.release import refresh_all, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
@@ -79,6 +80,8 @@ def _send_one(
     if request.reduces:
         if resting is None:
             resting = resting_orders(desk.journal, study.strategy, study.symbol)
+        if any(one.status.is_in_flight for one in resting) and _is_free(desk, study, request):
+            resting = ()  # no part that only may rest holds back the sale of another's coins
         swapped = _swappable(desk, approved, resting) if resting else None
         if swapped is not None:
             return _swap(desk, study, approved, resting, swapped)
@@ -104,9 +107,17 @@ def _released(
     book = desk.journal.position(study.strategy, study.symbol)
     if book is None or book.quantity < request.quantity:
         return notes, SOLD_ALREADY, "its protection sold it first"
-    if resting_orders(desk.journal, study.strategy, study.symbol):
+    rests = resting_orders(desk.journal, study.strategy, study.symbol)
+    if rests and not _is_free(desk, study, request):
         return notes, HELD_BACK, "its protection may still rest; it sells when that is known"
     return notes, "", ""
+
+
+def _is_free(desk: Desk, study: Study, request: OrderRequest) -> bool:
+    """True when no other order of the book speaks, or may, for what `request` sells."""
+    book, mine = desk.journal.position(study.strategy, study.symbol), request.client_order_id
+    others = [one for one in desk.journal.open_orders() if one.client_order_id != mine]
+    return book is not None and uncovered(others, book) >= request.quantity
 
 
 def _swappable(

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from thunes_core.domain.instrument import floor_to_step
 from thunes_core.domain.orders import OrderStatus, RefusedOrder
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeUnavailable
 from thunes_core.trading.coins import uncovered
+from thunes_core.trading.exits import leave_again, must_leave_again
 from thunes_core.trading.floor import Floor, judge_of, priced_anew
 from thunes_core.trading.guard import placeable
 from thunes_core.trading.leave import leave
@@ -25,7 +27,7 @@ from thunes_core.trading.reconcile import book_new_fills
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.resting import resting_among
 from thunes_core.trading.stops import Protected, requests_for
-from thunes_core.trading.trade import leave_again, must_leave_again, protect, wanted_now
+from thunes_core.trading.trade import protect, wanted_now
 from thunes_core.trading.world import Study
 
 PAUSES = tuple(timedelta(seconds=s) for s in (1, 1, 2, 3, *[5] * 14))
@@ -129,10 +131,12 @@ def _missing(
     floor: Floor, study: Study, book: Position, records: Sequence[OrderRecord]
 ) -> Protected | None:
     """Return what should rest for a book, of which a part is bare, if the gate would let it."""
-    protected = wanted_now(floor, book) if uncovered(records, book) > 0 else None
+    instrument = floor.desk.instruments[book.symbol]
+    bare = floor_to_step(uncovered(records, book), instrument.step_size)
+    protected = wanted_now(floor, book) if bare > 0 else None
     if protected is None:
         return None
-    instrument, ask = floor.desk.instruments[book.symbol], judge_of(floor, study)
+    ask = judge_of(floor, study)
     protected = placeable(floor.desk, book, protected, ask)
     resting = resting_among(records, book.strategy, book.symbol)
     step = next_step(resting, protected, instrument)

@@ -77,9 +77,10 @@ def pending_buys(
 
 
 def _outstanding(record: OrderRecord) -> Decimal:
-    rests = record.request.rests
-    ended = record.status.is_final or rests
-    return (record.executed_quantity if ended else record.request.quantity) - record.booked_quantity
+    """Return what a sell may still take; below 0 for one that rests and is read before its fill."""
+    if record.request.rests and not record.status.is_final:
+        return record.executed_quantity - record.booked_quantity
+    return _open_part(record)
 
 
 def _open_quantity(record: OrderRecord) -> Decimal:

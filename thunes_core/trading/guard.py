@@ -81,14 +81,13 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
     part = _in_part(desk, strategy, symbol)
     records = resting_orders(desk.journal, strategy, symbol)
     book = desk.journal.position(strategy, symbol)
-    if book is None or any(record.status.is_in_flight for record in records):
-        return _Try([])  # resolved first
-    if records and _is_unsettled(desk, strategy, symbol):
+    if book is None or (records and _is_unsettled(desk, strategy, symbol)):
         return _Try([])  # how much is held is not known yet
     instrument = desk.instruments[symbol]
+    is_known = not any(record.status.is_in_flight for record in records)
     protected = wish(book)
-    if protected is None:
-        return _Try(take_back(desk, records) if records else [])
+    if protected is None or (part is not None and not is_known):
+        return _Try(take_back(desk, records) if records and is_known else [])
     if part is None and next_step(records, protected, instrument) is None:
         return _Try([])
     protected = placeable(desk, book, protected, judge)
@@ -181,16 +180,16 @@ def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge:
         if learn_size(desk, [one.request.client_order_id for one in approved], part.lowest):
             return _Try(notes, again=True, onward=True)
         if tried.again or not _was_refused(desk, book, approved[0], step.old):
-            onward = not step.completes and _rests(desk, approved[0])
+            onward = not step.completes and _may_rest(desk, approved[0])
             return _Try(notes, tried.again or onward, onward)
         part = part.without_activation()
     return _Try([*notes, *leave(desk, book, part, judge, "protection was refused")])
 
 
-def _rests(desk: Desk, approved: ApprovedOrder) -> bool:
-    """True when an order is known to rest at the exchange."""
+def _may_rest(desk: Desk, approved: ApprovedOrder) -> bool:
+    """True when an order rests at the exchange, as far as is known: other parts follow it."""
     placed = desk.journal.order(approved.request.client_order_id)
-    return placed is not None and not (placed.status.is_final or placed.status.is_in_flight)
+    return placed is not None and not placed.status.is_final
 
 
 def _was_refused(

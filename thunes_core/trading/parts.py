@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from thunes_core.domain.instrument import Instrument
+from thunes_core.domain.instrument import Instrument, floor_to_step
 from thunes_core.domain.orders import ZERO
 from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.stops import Protected, fits, is_too_small, resting
@@ -38,22 +38,26 @@ def next_step(
 ) -> Step | None:
     """Return what makes the protective orders `records` more like `desired`; None: they may stay.
 
-    What stands in the wrong place comes first, then what is too much or missing.
+    What stands in the wrong place comes first, then what is too much or missing: in whole lots,
+    which may be coarser than when a part was placed. While it is not known whether one of them
+    rests, it counts as resting, none gives way, and what is missing beside it is placed.
     """
-    lists = _lists(records)
+    lists, lot = _lists(records), instrument.step_size
     total = sum((rests.quantity for _, rests in lists), ZERO)
-    for old, rests in lists:
+    left = floor_to_step(desired.quantity - total, lot)
+    is_known = not any(record.status.is_in_flight for record in records)
+    for old, rests in lists if is_known else ():
         if not fits(rests, replace(desired, quantity=rests.quantity), instrument):
-            own = desired.quantity - total + rests.quantity
+            own = floor_to_step(left + rests.quantity, lot)
             return _step(desired, own, instrument, lists, old)
-    if lists and fits(replace(lists[0][1], quantity=total), desired, instrument):
+    if lists and (not left or fits(replace(lists[0][1], quantity=total), desired, instrument)):
         return None
-    left = desired.quantity - total
-    old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
-    joined = smallest.quantity + left
-    if left < 0 or not desired.most or joined <= desired.most:
-        return _step(desired, joined, instrument, lists, old)
-    if lists and is_too_small(left, desired.lowest, instrument):
+    if is_known:
+        old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
+        joined = floor_to_step(smallest.quantity + left, lot)
+        if left < 0 or not desired.most or joined <= desired.most:
+            return _step(desired, joined, instrument, lists, old)
+    if left < 0 or (lists and is_too_small(left, desired.lowest, instrument)):
         return None
     return _step(desired, left, instrument, lists)
 

@@ -12,13 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import (
     ZERO,
-    Leg,
     OrderRequest,
-    OrderStatus,
-    RefusedOrder,
     Side,
 )
 from thunes_core.domain.portfolio import Position
@@ -30,28 +26,24 @@ from thunes_core.errors import (
     NoChampion,
 )
 from thunes_core.indicators.columns import Columns, columns_of
-from thunes_core.risk.gate import judge
-from thunes_core.trading.act import NEVER_CAME, Outcome, Verdict, send_all
+from thunes_core.trading.act import Outcome, send_all
 from thunes_core.trading.coins import sellable, within
-from thunes_core.trading.decide import View, decide, exit_request
+from thunes_core.trading.decide import View, decide
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
+from thunes_core.trading.exits import between_bars, exit_again, must_leave_again
 from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
 from thunes_core.trading.guard import guard
-from thunes_core.trading.leave import MOST_STEPS
 from thunes_core.trading.look import Sight, look
-from thunes_core.trading.protect import AT_OPEN, LATE, NO_EXIT, Watch, watch_bars, watch_price
+from thunes_core.trading.protect import AT_OPEN, LATE, Watch, watch_bars, watch_price
 from thunes_core.trading.release import take_back
-from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import (
     entry_in_part,
     resting_among,
-    resting_orders,
     waiting_among,
     waiting_entry,
 )
 from thunes_core.trading.send import heed, intents_of
-from thunes_core.trading.sizes import learn_size
-from thunes_core.trading.stops import Protected, is_too_small, wanted
+from thunes_core.trading.stops import Protected, wanted
 from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
 
@@ -66,7 +58,7 @@ def trade(floor: Floor, study: Study, book: Position) -> Outcome:
         if entry_in_part(floor.desk.journal, study.strategy, study.symbol) is not None:
             notes += protect(floor, study)  # before anything that takes time
             book = floor.desk.journal.position(study.strategy, study.symbol) or book
-        done = _exit_again(floor, study, _look_and_act(floor, study, book))
+        done = exit_again(floor, study, _look_and_act(floor, study, book))
     except (BadInput, ExchangeRejected, ExchangeUnavailable) as error:
         heed(floor.desk.journal, error)
         done = Outcome(notes=(f"{study.key}: {error}",))
@@ -111,7 +103,7 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
     if sight.bar is None:
         return Outcome(notes=(*said, f"{study.key}: no closed bars"))
     if book.last_bar is not None and sight.bar <= book.last_bar:
-        done = _between_bars(floor, study, book, book.last_bar)
+        done = between_bars(floor, study, book, book.last_bar)
     else:
         done = _new_bar(floor, study, book, sight, sight.bar, unsettled)
     return replace(done, notes=(*said, *done.notes))
@@ -120,13 +112,18 @@ def _look_and_act(floor: Floor, study: Study, book: Position) -> Outcome:
 def protect(floor: Floor, study: Study) -> list[str]:
     """Make what rests at the exchange fit the book as it is now.
 
-    The rest of an entry whose list was taken back for that goes on waiting alone.
+    The rest of an entry whose list was taken back for that goes on waiting alone, unless what it
+    bought could not be protected and is being sold.
     """
-    part = entry_in_part(floor.desk.journal, study.strategy, study.symbol)
+    journal = floor.desk.journal
+    part = entry_in_part(journal, study.strategy, study.symbol)
     ask, wish = judge_of(floor, study), partial(wanted_now, floor)
     notes = guard(floor.desk, study.strategy, study.symbol, wish, ask)
     notes += _unfollowed(floor, study)
-    return notes if part is None else [*notes, *go_on(floor, study, part)]
+    book = journal.position(study.strategy, study.symbol) if part is not None else None
+    if part is None or book is None or must_leave_again(floor, book):
+        return notes
+    return [*notes, *go_on(floor, study, part)]
 
 
 def _unfollowed(floor: Floor, study: Study) -> list[str]:
@@ -146,70 +143,6 @@ def wanted_now(floor: Floor, book: Position) -> Protected | None:
     price = floor.prices.get(book.symbol, ZERO)
     native = floor.native_trail
     return wanted(free, floor.plan.protection, instrument, native=native, price=price)
-
-
-def _exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
-    """Go on with an exit of which something is left, and ask once more for one that was refused.
-
-    One that was too large is made smaller until it is taken. What protects rests meanwhile.
-    """
-    desk, left = floor.desk, 1
-    for _ in range(MOST_STEPS):
-        last = done.orders[-1] if done.orders else None
-        book = desk.journal.position(study.strategy, study.symbol)
-        if last is None or book is None or not book.is_open:
-            break
-        if _is_refused_exit(last):
-            price = floor.prices[study.symbol]
-            left -= not learn_size(desk, [last.client_order_id], price)
-        elif not _is_done_in_part(floor, book, last):
-            break
-        then = _between_bars(floor, study, book, last.bar, last.request.reason)
-        done = replace(
-            done,
-            orders=(*done.orders, *then.orders),
-            refused=(*done.refused, *then.refused),
-            notes=(*done.notes, *then.notes),
-        )
-        if not then.orders or left <= 0:
-            break
-    return done
-
-
-def leave_again(floor: Floor, study: Study) -> Sequence[str]:
-    """Go on with an exit of which something is left, or that provably never came."""
-    book = floor.desk.journal.position(study.strategy, study.symbol)
-    if book is None or book.last_bar is None or not must_leave_again(floor, book):
-        return ()
-    done = _exit_again(floor, study, _between_bars(floor, study, book, book.last_bar))
-    return [f"{one.client_order_id}: sold anew" for one in done.orders] + [*done.notes]
-
-
-def must_leave_again(floor: Floor, book: Position) -> bool:
-    """True when the newest exit of the last decided bar never came, or left something to sell."""
-    if not book.is_open or book.last_bar is None:
-        return False
-    asked = floor.desk.journal.orders_of(book.strategy, book.symbol, book.last_bar)
-    last = next((one for one in reversed(asked) if not one.request.rests), None)
-    if last is None or last.request.level != 0.0:
-        return False
-    return last.code in NEVER_CAME or _is_done_in_part(floor, book, last)
-
-
-def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
-    """True when an exit was executed that one order could not carry, and the rest can be sold."""
-    request = last.request
-    leaves = request.reduces and request.level == 0.0 and not request.rests
-    if not leaves or last.status is not OrderStatus.FILLED:
-        return False
-    rest = sellable(floor.desk.journal.open_orders(), book)
-    instrument = floor.desk.instruments[book.symbol]
-    return not is_too_small(rest, floor.prices[book.symbol], instrument)
-
-
-def _is_refused_exit(order: OrderRecord) -> bool:
-    leaves = order.request.reduces and order.request.level == 0.0 and not order.request.rests
-    return leaves and order.status is OrderStatus.REJECTED and order.code != NEVER_LEFT
 
 
 def _new_bar(
@@ -271,7 +204,7 @@ def _watch(floor: Floor, study: Study, book: Position) -> Outcome:
     watch = _watched(floor, study, book, book.last_bar)
     if watch.position != book:
         floor.desk.journal.save_position(watch.position)
-    return _between_bars(floor, study, watch.position, book.last_bar, watch.reason)
+    return between_bars(floor, study, watch.position, book.last_bar, watch.reason)
 
 
 def _watched(floor: Floor, study: Study, book: Position, last_bar: datetime) -> Watch:
@@ -288,54 +221,6 @@ def _watched(floor: Floor, study: Study, book: Position, last_bar: datetime) -> 
 def _walk(floor: Floor, book: Position, bars: Columns) -> Watch:
     late = LATE if floor.plan.entry is None else AT_OPEN
     return watch_bars(book, bars, floor.plan.protection, late)
-
-
-def _between_bars(
-    floor: Floor, study: Study, book: Position, bar: datetime, seen: str = NO_EXIT
-) -> Outcome:
-    """Leave where protection asks for it now (or `seen` says why), or where an exit failed."""
-    desk, instrument = floor.desk, floor.desk.instruments[study.symbol]
-    records = desk.journal.orders_of(study.strategy, study.symbol, bar)
-    at_once = [record for record in records if not record.request.rests]
-    reason = _exit_due(floor, study, book, at_once) or seen
-    if not reason:
-        return Outcome()
-    resting = waiting_entry(desk.journal, study.strategy, study.symbol)
-    if resting is not None:
-        take_back(desk, [resting])
-        book = desk.journal.position(study.strategy, study.symbol) or book
-    free = sellable(desk.journal.open_orders(), book)
-    if free <= 0:
-        return Outcome()
-    price = floor.prices[study.symbol]
-    request = exit_request(book, bar, instrument, reason, price, attempt=len(records))
-    verdict = judge(within(request, free, instrument), facts_of(floor, study))
-    if _is_known(verdict, at_once):
-        return Outcome()
-    desk.journal.record_intents(book, intents_of([verdict], study.strategy, bar, desk.now))
-    return send_all(desk, study, [verdict])
-
-
-def _is_known(verdict: Verdict, at_once: Sequence[OrderRecord]) -> bool:
-    """True when the gate refuses what it refused before: that is not told at every tick."""
-    if not isinstance(verdict, RefusedOrder) or not at_once:
-        return False
-    return at_once[-1].code == str(verdict.code)
-
-
-def _exit_due(floor: Floor, study: Study, book: Position, at_once: Sequence[OrderRecord]) -> str:
-    if not book.is_open:
-        return NO_EXIT
-    exits = [record.request for record in at_once if record.request.level == 0.0]
-    if exits:
-        return exits[-1].reason
-    protection = floor.plan.protection
-    resting = resting_orders(floor.desk.journal, study.strategy, study.symbol)
-    if any(one.request.leg is Leg.TARGET for one in resting):
-        return NO_EXIT  # the exchange watches the price
-    if resting:  # it watches the stop alone
-        protection = Protection(take_profit=protection.take_profit)
-    return watch_price(book, float(floor.prices[study.symbol]), protection)
 
 
 def _context(study: Study, sight: Sight, now: datetime) -> DecisionContext:

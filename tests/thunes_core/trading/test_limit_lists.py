@@ -152,6 +152,23 @@ def test_a_part_is_protected_by_the_next_tick_and_the_rest_waits_on(tmp_path, pr
         assert alone.quantity == listed.quantity - listed.executed
 
 
+def test_no_more_is_bought_where_a_part_could_not_be_protected(tmp_path):
+    """One stop is allowed, and it may not carry the part: that is sold, and the rest not bought."""
+    with stood(tmp_path, dipping(104.0), STOP, depth=SLOWLY) as stand:
+        exchange, (listed,) = stand.net.exchange, stand.orders("LIMIT")
+        minute = until_part(stand, listed)
+        rules = exchange.market.listing("BTCUSDT").filters
+        rules["MAX_NUM_ALGO_ORDERS"] = {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 1}
+        most = {"filterType": "MAX_ASSET", "asset": "BTC", "limit": str(listed.executed * 2 / 3)}
+        exchange.options = replace(exchange.options, asset_filters=(most,))
+        stand.world.broker._own.forget()
+        report = stand.tick_at(ASKED_AT + 1, minute)
+        assert any("ALARM" in note for note in report.notes)
+        assert len(stand.orders("LIMIT")) == 1
+        assert resting(stand) == {}
+        assert not held(stand).is_open
+
+
 def until_part(stand: Stand, order: object) -> int:
     """Let minutes pass until a part of `order` is filled; return the minute."""
     for minute in range(1, 60):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -228,6 +229,41 @@ def test_an_exit_in_parts_goes_on_after_a_part_that_failed(watched, kind):
     assert sum(one.quantity for one in trades if not one.is_buyer) == before
 
 
+def test_the_other_parts_do_not_wait_for_one_of_unknown_outcome(watched):
+    """All but that one is covered at once; it counts as resting until it is known not to."""
+    bare_of(watched, STOP)
+    limit(watched, "300")
+    watched.fail(FaultKind.DROP, ORDER, skip=1)
+    watched.pauses = False
+    watched.move(watched.net.exchange.clock.now_ms() + 60_000)
+    assert tick(watched.world, watched.plan).uncertain == ("BTCUSDT",)
+    assert len(stopped(watched)) == 3
+    assert held(watched) - sum(stopped(watched)) < Decimal("2.5")
+    watched.pauses = True
+    watched.pause(timedelta(minutes=1))
+    assert tick(watched.world, watched.plan).uncertain == ()
+    assert sum(stopped(watched)) == held(watched)
+    assert alarms(watched) == []
+
+
+def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
+    """All else is sold; what that part may hold follows once it is known."""
+    bar = bare_of(watched, STOP)
+    limit(watched, "300")
+    watched.fail(FaultKind.DROP, ORDER, skip=1)
+    watched.pauses = False
+    watched.move(watched.net.exchange.clock.now_ms() + 60_000)
+    tick(watched.world, watched.plan)
+    watched.plan = replace(watched.plan, protection=replace(STOP, take_profit=0.0001))
+    watched.tick_at(bar + 1)
+    assert held(watched) == Decimal("2.30903")
+    watched.pause(timedelta(minutes=1))
+    tick(watched.world, watched.plan)
+    watched.tick_at(bar + 2)
+    assert not watched.is_open
+    assert watched.stops() == []
+
+
 def test_an_entry_near_the_limit_brings_cover_for_all_of_it(watched):
     """Where an order of its own may just carry it, its stop may, too, or two do."""
     limit(watched, "1010")
@@ -312,6 +348,27 @@ def test_too_much_is_taken_from_the_smallest():
     """One that is not needed at all is taken back."""
     assert step_of(rests("9", 1), rests("2", 2)) == ("1", ["th-2"])
     assert step_of(rests("10", 1), rests("2", 2)) == ("None", ["th-2"])
+
+
+def test_while_a_part_may_rest_none_gives_way():
+    """It counts; what is missing beside it is placed all the same, if it can be sold."""
+    lost = replace(rests("3.3", 1), status=OrderStatus.UNKNOWN)
+    assert step_of(lost) == ("3.3", [])
+    assert step_of(lost, rests("3.3", 2), rests("3.4", 3)) is None
+    assert step_of(lost, rests("3.3", 2, "89"), rests("3.4", 3)) is None
+    assert step_of(lost, rests("9", 2)) is None
+    assert step_of(lost, desired=replace(WANTED, quantity=Decimal("3.3"))) is None
+
+
+def test_parts_of_a_finer_lot_are_moved_in_whole_lots():
+    """The exchange made its lots coarser: what rests stays, what is moved loses the fraction."""
+    coarse = replace(LOT, filters=(LotSize(Decimal("0.5"), Decimal(0), Decimal("0.5")),))
+    desired = replace(WANTED, quantity=Decimal("10.0"))
+    finer = [rests("3.3", 1), rests("3.3", 2), rests("3.4", 3)]
+    assert next_step(finer, desired, coarse) is None
+    assert next_step([*finer[:2], rests("3.2", 3)], desired, coarse) is None
+    moved = next_step([rests("3.3", 1, "89"), *finer[1:]], desired, coarse)
+    assert moved.part.quantity == Decimal("3.0")
 
 
 def test_what_nobody_could_sell_is_left_out():
