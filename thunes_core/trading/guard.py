@@ -81,17 +81,16 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
     part = _in_part(desk, strategy, symbol)
     records = resting_orders(desk.journal, strategy, symbol)
     book = desk.journal.position(strategy, symbol)
-    if book is None or (records and _is_unsettled(desk, strategy, symbol)):
-        return _Try([])  # how much is held is not known yet
-    instrument = desk.instruments[symbol]
-    is_known = not any(record.status.is_in_flight for record in records)
+    if book is None:
+        return _Try([])
+    instrument, moves = desk.instruments[symbol], not (records and _is_unsettled(desk, book))
     protected = wish(book)
-    if protected is None or (part is not None and not is_known):
-        return _Try(take_back(desk, records) if records and is_known else [])
-    if part is None and next_step(records, protected, instrument) is None:
+    if protected is None or (part is not None and not moves):
+        return _Try(take_back(desk, records) if records and moves else [])
+    if part is None and next_step(records, protected, instrument, moves=moves) is None:
         return _Try([])
     protected = placeable(desk, book, protected, judge)
-    step = next_step(records, protected, instrument)
+    step = next_step(records, protected, instrument, moves=moves)
     if part is not None:
         step = Step(protected.part(protected.quantity, instrument.step_size), (part,))
     if step is None:
@@ -143,13 +142,13 @@ def _in_part(desk: Desk, strategy: str, symbol: str) -> OrderRecord | None:
     return entry_in_part(desk.journal, strategy, symbol)
 
 
-def _is_unsettled(desk: Desk, strategy: str, symbol: str) -> bool:
-    """True while a buy or sale of the book is in flight, or executed more than is booked."""
+def _is_unsettled(desk: Desk, book: Position) -> bool:
+    """True while an order of the book is in flight, or a buy or sale did more than is booked."""
     return any(
-        record.status.is_in_flight or record.executed_quantity > record.booked_quantity
+        record.status.is_in_flight
+        or (not record.request.rests and record.executed_quantity > record.booked_quantity)
         for record in desk.journal.open_orders()
-        if (record.strategy, record.request.symbol) == (strategy, symbol)
-        and not record.request.rests
+        if (record.strategy, record.request.symbol) == (book.strategy, book.symbol)
     )
 
 

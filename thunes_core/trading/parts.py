@@ -34,25 +34,28 @@ class Step:
 
 
 def next_step(
-    records: Sequence[OrderRecord], desired: Protected, instrument: Instrument
+    records: Sequence[OrderRecord],
+    desired: Protected,
+    instrument: Instrument,
+    *,
+    moves: bool = True,
 ) -> Step | None:
     """Return what makes the protective orders `records` more like `desired`; None: they may stay.
 
     What stands in the wrong place comes first, then what is too much or missing: in whole lots,
-    which may be coarser than when a part was placed. While it is not known whether one of them
-    rests, it counts as resting, none gives way, and what is missing beside it is placed.
+    which may be coarser than when a part was placed. Where none `moves`, because more is not known
+    than what stands bare, only what is missing is placed beside them; what may rest, rests.
     """
     lists, lot = _lists(records), instrument.step_size
     total = sum((rests.quantity for _, rests in lists), ZERO)
     left = floor_to_step(desired.quantity - total, lot)
-    is_known = not any(record.status.is_in_flight for record in records)
-    for old, rests in lists if is_known else ():
+    for old, rests in lists if moves else ():
         if not fits(rests, replace(desired, quantity=rests.quantity), instrument):
             own = floor_to_step(left + rests.quantity, lot)
             return _step(desired, own, instrument, lists, old)
     if lists and (not left or fits(replace(lists[0][1], quantity=total), desired, instrument)):
         return None
-    if is_known:
+    if moves:
         old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
         joined = floor_to_step(smallest.quantity + left, lot)
         if left < 0 or not desired.most or joined <= desired.most:

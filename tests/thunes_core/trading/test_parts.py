@@ -16,7 +16,7 @@ from thunes_core.domain.limits import Protection
 from thunes_core.domain.orders import Leg, OrderRequest, OrderStatus, OrderType, Side
 from thunes_core.domain.records import OrderRecord
 from thunes_core.testnet.faults import FaultKind
-from thunes_core.trading.parts import next_step
+from thunes_core.trading.parts import Step, next_step
 from thunes_core.trading.step import tick
 from thunes_core.trading.stops import Protected
 
@@ -264,6 +264,20 @@ def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
     assert watched.stops() == []
 
 
+def test_what_is_free_beside_a_sale_of_unknown_outcome_is_covered_at_once(watched):
+    """By as many parts as it takes, though nothing that rests is moved meanwhile."""
+    bar = bare_of(watched, STOP)
+    limit(watched, "300")
+    watched.fail(FaultKind.DROP, ORDER)
+    before, covered = held(watched), []
+    honest = watched.pause
+    watched.pause = lambda length: (covered.append(sum(stopped(watched))), honest(length))
+    watched.leave(bar)
+    (lost,) = [o for o in watched.ledger.orders().to_dicts() if o["code"] == "not_executed"]
+    assert set(covered) == {before - Decimal(lost["quantity_text"])}
+    assert not watched.is_open
+
+
 def test_an_entry_near_the_limit_brings_cover_for_all_of_it(watched):
     """Where an order of its own may just carry it, its stop may, too, or two do."""
     limit(watched, "1010")
@@ -350,14 +364,14 @@ def test_too_much_is_taken_from_the_smallest():
     assert step_of(rests("10", 1), rests("2", 2)) == ("None", ["th-2"])
 
 
-def test_while_a_part_may_rest_none_gives_way():
-    """It counts; what is missing beside it is placed all the same, if it can be sold."""
-    lost = replace(rests("3.3", 1), status=OrderStatus.UNKNOWN)
-    assert step_of(lost) == ("3.3", [])
-    assert step_of(lost, rests("3.3", 2), rests("3.4", 3)) is None
-    assert step_of(lost, rests("3.3", 2, "89"), rests("3.4", 3)) is None
-    assert step_of(lost, rests("9", 2)) is None
-    assert step_of(lost, desired=replace(WANTED, quantity=Decimal("3.3"))) is None
+def test_while_something_is_unknown_no_part_gives_way():
+    """What is missing beside those that rest is placed all the same, if it can be sold."""
+    first, cents = rests("3.3", 1), replace(WANTED, quantity=Decimal("3.3"))
+    dear = replace(LOT, filters=(LOT.filters[0], Notional(Decimal(500))))
+    assert next_step([first], WANTED, LOT, moves=False) == Step(replace(cents, stop=Decimal(90)))
+    for others in ([rests("6.7", 2)], [rests("6.7", 2, "89")], [rests("9", 2)]):
+        assert next_step([first, *others], WANTED, LOT, moves=False) is None
+    assert next_step([first, rests("3.3", 2)], WANTED, dear, moves=False) is None
 
 
 def test_parts_of_a_finer_lot_are_moved_in_whole_lots():
