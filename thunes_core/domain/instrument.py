@@ -184,15 +184,19 @@ class Instrument:
 def largest(instrument: Instrument, highest_price: Decimal) -> list[Decimal]:
     """Return the largest quantities that one order at the market may have; empty when unlimited.
 
-    `highest_price`: what the exchange may value it at, in quote units; a limit in the quote asset
-    (MAX_ASSET) is shared out with `VALUE_ROOM` for a price that moves meanwhile.
+    `highest_price`: what the exchange may value it at, in quote units; a limit on its value
+    (MAX_ASSET, NOTIONAL) is shared out with `VALUE_ROOM` for a price that moves meanwhile.
     """
     sizes = [rule.max_quantity for rule in instrument._lots if rule.max_quantity]
     most = {rule.asset: rule.limit for rule in instrument.filters if isinstance(rule, MaxAsset)}
     if instrument.base_asset in most:
         sizes.append(most[instrument.base_asset])
-    if instrument.quote_asset in most and highest_price > 0:
-        sizes.append(most[instrument.quote_asset] / (highest_price * (1 + VALUE_ROOM)))
+    values = [most[instrument.quote_asset]] if instrument.quote_asset in most else []
+    notional = instrument.find(Notional)
+    if notional and notional.max_notional and notional.apply_max_to_market:
+        values.append(notional.max_notional)
+    if highest_price > 0:
+        sizes += [value / (highest_price * (1 + VALUE_ROOM)) for value in values]
     return sizes
 
 

@@ -18,7 +18,7 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.reconcile import Desk
 from thunes_core.trading.stops import is_too_small
 
-TOO_LARGE = ("MAX_ASSET", "MARKET_LOT_SIZE")
+TOO_LARGE = ("MAX_ASSET", "MARKET_LOT_SIZE", "NOTIONAL")
 """Filters by whose names an order may be refused as too large, though it passed what we knew."""
 
 

@@ -240,10 +240,12 @@ def test_what_reduces_is_not_refused_for_what_it_might_be_worth():
         ((MaxAsset("A", D(3)), LOTS), [D(9), D(3)]),
         ((MaxAsset("B", D(303)),), [D(3)]),
         ((MaxAsset("C", D(1)),), []),
+        ((Notional(D(5), D(404), apply_max_to_market=True),), [D(4)]),
+        ((Notional(D(5), D(404)),), []),
     ],
 )
 def test_the_largest_order_keeps_room_where_its_value_is_limited(rules, most):
-    """Of the quote asset one per cent is kept, for a price that moves before it arrives."""
+    """Of a limit on its value one per cent is kept, for a price that moves before it arrives."""
     assert largest(Instrument("X", "A", "B", filters=rules), D(100)) == most
 
 

@@ -119,6 +119,20 @@ def test_so_does_what_is_more_than_one_lot_at_the_market(watched):
     assert alarms(watched) == []
 
 
+def test_so_does_what_is_worth_more_than_an_order_at_the_market_may_be(watched):
+    """The maximum of NOTIONAL, where it binds orders at the market, and however new it is."""
+    bar = bare_of(watched, STOP)
+    rules = watched.net.exchange.market.listing("BTCUSDT").filters
+    rules["NOTIONAL"] |= {"maxNotional": "300.00000000", "applyMaxToMarket": True}
+    watched.move(watched.net.exchange.clock.now_ms() + 60_000)
+    tick(watched.world, watched.plan)
+    assert sum(stopped(watched)) == held(watched)
+    assert alarms(watched) == []
+    watched.leave(bar)
+    assert max(sold(watched)) <= 300
+    assert not watched.is_open
+
+
 def test_after_a_jump_of_the_price_all_is_covered(watched):
     """The highs of closed bars are far below: the latest price is what the exchange values by."""
     bare_of(watched, PAIR)
