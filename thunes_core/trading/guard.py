@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from thunes_core.domain.orders import (
     ZERO,
@@ -153,10 +153,17 @@ def _is_unsettled(desk: Desk, book: Position) -> bool:
 
 
 def _unanswered(desk: Desk, book: Position) -> int:
-    """Count the attempts to protect, since the last decision, that had no answer and never came."""
+    """Count the attempts to protect, since the last decision, that had no answer and never came.
+
+    What was sent before it was known of another belongs to the same attempt.
+    """
     records = desk.journal.orders_of(book.strategy, book.symbol, book.last_bar or desk.now)
     lost = (r for r in records if r.request.rests and r.code == NOT_EXECUTED)
-    return len({record.request.list_id or record.client_order_id for record in lost})
+    count, known = 0, datetime.min.replace(tzinfo=UTC)
+    for sent in sorted({record.submitted_at or record.intended_at for record in lost}):
+        if sent >= known:
+            count, known = count + 1, sent + desk.broker.settle_time
+    return count
 
 
 def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge: Judge) -> _Try:

@@ -260,6 +260,17 @@ def test_the_other_parts_do_not_wait_for_one_of_unknown_outcome(watched):
     assert alarms(watched) == []
 
 
+def test_parts_that_one_outage_swallows_are_one_attempt(watched):
+    """Each gets no answer once; they are placed anew, and the position is not closed for them."""
+    bare_of(watched, STOP)
+    limit(watched, "300")
+    watched.fail(FaultKind.DROP, ORDER, times=4)
+    watched.move(watched.net.exchange.clock.now_ms() + 60_000)
+    tick(watched.world, watched.plan)
+    assert sum(stopped(watched)) == held(watched)
+    assert alarms(watched) == []
+
+
 def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
     """All else is sold; what that part may hold follows once it is known."""
     bar = bare_of(watched, STOP)
