@@ -159,13 +159,13 @@ class Settlement:
         listing = self._market.listing(order.symbol)
         quote = price * quantity
         self.release_share(order, quantity)
-        fee, fee_asset = self._fee(order, quantity, quote, time_ms, is_maker=is_maker)
         if order.is_buy:
             self._wallet.add(listing.base, quantity)
             self._wallet.add(listing.quote, -quote)
         else:
             self._wallet.add(listing.quote, quote)
             self._wallet.add(listing.base, -quantity)
+        fee, fee_asset = self._fee(order, quantity, quote, time_ms, is_maker=is_maker)
         self._wallet.add(fee_asset, -fee)
         allocation = self._records.next_allocation_id(order.symbol) if is_allocation else None
         trade = Trade(

@@ -1,20 +1,14 @@
 """Take what the exchange says as it is, as a person decided: balances, orders, coins that are gone.
 
-Coins that the books hold and the account does not were sold or taken away by hand. They leave the
-books at the latest price, for what they brought is not known here.
+Coins that the books hold and the account does not were sold or taken away by hand: they leave the
+books (`lost`).
 
 Add here: a thing that a person may accept. Keep out: finding it (`reconcile`), who asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from decimal import Decimal
-
-from thunes_core.domain.orders import ZERO
-from thunes_core.domain.portfolio import Position
-from thunes_core.errors import BadInput, ExchangeRejected, ExchangeUnavailable
-from thunes_core.trading.book import write_off
+from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.reconcile import Desk, Reconciliation
 
 
@@ -27,56 +21,4 @@ def accept(desk: Desk, found: Reconciliation) -> list[str]:
     for order in found.strangers:
         desk.journal.accept_order(order.symbol, order.client_order_id, desk.now)
         said.append(f"{order.symbol}: open order {order.client_order_id} accepted as not ours")
-    return [*said, *_lost_coins(desk, found)]
-
-
-def _lost_coins(desk: Desk, found: Reconciliation) -> Iterator[str]:
-    """Take out of the books what they hold of each asset beyond the account."""
-    for asset in sorted({instrument.base_asset for instrument in desk.instruments.values()}):
-        books = _books_of(desk, asset)
-        lost = sum((book.holding for book in books), ZERO) - found.account.total(asset)
-        if lost > ZERO and _is_unsettled(desk, books):
-            yield f"{asset}: an order is not settled, the books stay as they are; reconcile again"
-            continue
-        for book in books:
-            gone = min(book.holding, lost)
-            if gone > ZERO:
-                yield _without(desk, book, gone)
-            lost -= gone
-
-
-def _books_of(desk: Desk, asset: str) -> list[Position]:
-    """Return the books that hold some of `asset`, the largest first."""
-    listed = [book for book in desk.journal.positions() if book.symbol in desk.instruments]
-    mine = [book for book in listed if desk.instruments[book.symbol].base_asset == asset]
-    return sorted((book for book in mine if book.holding), key=lambda book: -book.holding)
-
-
-def _is_unsettled(desk: Desk, books: list[Position]) -> bool:
-    """True while an order of those symbols may have done more than is booked."""
-    symbols = {book.symbol for book in books}
-    return any(
-        record.status.is_in_flight or record.executed_quantity != record.booked_quantity
-        for record in desk.journal.open_orders()
-        if record.request.symbol in symbols
-    )
-
-
-def _without(desk: Desk, book: Position, gone: Decimal) -> str:
-    price = _price(desk, book)
-    done = write_off(book, gone, price, desk.now, desk.terms(book.strategy, book.symbol))
-    desk.journal.save_position(done.position, done.trade)
-    told = {"strategy": book.strategy, "symbol": book.symbol, "quantity": gone, "price": price}
-    desk.journal.note(desk.now, "written_off", told)
-    return (
-        f"{book.symbol}: {gone:f} that the account does not hold left the book of "
-        f"{book.strategy}, at the latest price {price:f}"
-    )
-
-
-def _price(desk: Desk, book: Position) -> Decimal:
-    """Return the latest price; what was paid where it cannot be asked."""
-    try:
-        return desk.market.price(book.symbol)
-    except (BadInput, ExchangeRejected, ExchangeUnavailable):
-        return book.average_price
+    return [*said, *lost_coins(desk, found.account)]

@@ -28,6 +28,7 @@ from thunes_core.trading.act import Outcome
 from thunes_core.trading.clear_up import Cleared, clear_up
 from thunes_core.trading.equity import allot, mark_of, next_state
 from thunes_core.trading.floor import Floor
+from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.ports import Journal, MarketData
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
 from thunes_core.trading.send import heed
@@ -98,6 +99,8 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
         raise
     if seen.failed:
         _halt(desk, seen.failed)
+    if not seen.discrepancies:  # what fees took out of a book's own coins
+        desk.notes.extend(lost_coins(desk, seen.account))
     return seen
 
 
