@@ -64,8 +64,8 @@ def guard(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> l
     """Make what rests for a book what `wish` says of it (None: nothing).
 
     What an executed stop or a lost cancel changed meanwhile is seen to at once, a few times at
-    most; so is each part of what one order may not carry. An entry that was filled in part is taken
-    back with the sells that wait for the whole.
+    most. The parts of what one order may not carry follow each other, until a few had no answer. An
+    entry that was filled in part is taken back with the sells that wait for the whole.
     """
     notes, left = list[str](), ROUNDS
     for _ in range(MOST_STEPS):
@@ -186,16 +186,17 @@ def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge:
         if learn_size(desk, [one.request.client_order_id for one in approved], part.lowest):
             return _Try(notes, again=True, onward=True)
         if tried.again or not _was_refused(desk, book, approved[0], step.old):
-            onward = not step.completes and _may_rest(desk, approved[0])
-            return _Try(notes, tried.again or onward, onward)
+            rests = None if step.completes else _open_one(desk, approved[0])
+            onward = rests is not None and not rests.status.is_in_flight
+            return _Try(notes, tried.again or rests is not None, onward)
         part = part.without_activation()
     return _Try([*notes, *leave(desk, book, part, judge, "protection was refused")])
 
 
-def _may_rest(desk: Desk, approved: ApprovedOrder) -> bool:
-    """True when an order rests at the exchange, as far as is known: other parts follow it."""
+def _open_one(desk: Desk, approved: ApprovedOrder) -> OrderRecord | None:
+    """Return an order that rests at the exchange, or may; None for one that does not."""
     placed = desk.journal.order(approved.request.client_order_id)
-    return placed is not None and not placed.status.is_final
+    return None if placed is None or placed.status.is_final else placed
 
 
 def _was_refused(
