@@ -276,7 +276,6 @@ class Covered(Trading):
 class Large(Trading):
     """Positions that one order may not carry, from their entry on."""
 
-    entries = (None,)
     limits = True
 
 
