@@ -23,8 +23,7 @@ def lost_coins(desk: Desk, account: Account) -> Iterator[str]:
 
     Nothing where all are there. Coins of a book with an order that is not settled stay in it.
     """
-    for asset in sorted({instrument.base_asset for instrument in desk.instruments.values()}):
-        books = _books_of(desk, asset)
+    for asset, books in sorted(_books_by_asset(desk).items()):
         lost = sum((book.holding for book in books), ZERO) - account.total(asset)
         if lost > ZERO and _is_unsettled(desk, books):
             yield f"{asset}: an order is not settled, the books stay as they are; reconcile again"
@@ -36,11 +35,13 @@ def lost_coins(desk: Desk, account: Account) -> Iterator[str]:
             lost -= gone
 
 
-def _books_of(desk: Desk, asset: str) -> list[Position]:
-    """Return the books that hold some of `asset`, the largest first."""
-    listed = [book for book in desk.journal.positions() if book.symbol in desk.instruments]
-    mine = [book for book in listed if desk.instruments[book.symbol].base_asset == asset]
-    return sorted((book for book in mine if book.holding), key=lambda book: -book.holding)
+def _books_by_asset(desk: Desk) -> dict[str, list[Position]]:
+    """Return the books that hold something, by its asset, the largest first."""
+    found: dict[str, list[Position]] = {}
+    for book in sorted(desk.journal.positions(), key=lambda one: -one.holding):
+        if book.holding and book.symbol in desk.instruments:
+            found.setdefault(desk.instruments[book.symbol].base_asset, []).append(book)
+    return found
 
 
 def _is_unsettled(desk: Desk, books: list[Position]) -> bool:
