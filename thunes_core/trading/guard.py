@@ -102,14 +102,18 @@ def _fit(desk: Desk, strategy: str, symbol: str, wish: Wish, judge: Judge) -> _T
 
 
 def _take(desk: Desk, book: Position, step: Step, judge: Judge) -> _Try:
-    """Do one step; what takes the place of another does so in one request where that can be."""
+    """Do one step; what takes the place of another does so in one request where that can be.
+
+    That is why a stop goes without the trail that begins later, which takes its place then. So does
+    a part: five stops and trails are what an exchange takes of a symbol, as a rule.
+    """
     part = step.part
     if part is None:
         notes = take_back(desk, step.old)
         gone = not _still_resting(desk, book, step.old)
         return _Try(notes, again=gone, onward=gone)
-    if step.old and part.stop:
-        part = part.without_activation()  # one request: the trail takes its place later
+    if part.stop and (step.old or not step.completes):
+        part = part.without_activation()
     return _place(desk, book, step, part, judge)
 
 

@@ -167,6 +167,24 @@ def test_a_trail_is_moved_part_by_part(watched, known):
     assert watched.bare_seconds == 0
 
 
+def test_parts_wait_for_a_trail_of_the_exchange_as_stops_alone(watched):
+    """Four with a trail beside each were eight, of which five are taken; they follow later."""
+    late = Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02)
+    watched.plan = replace(watched.plan, native_trail=True)
+    bar = bare_of(watched, late)
+    limit(watched, "300")
+    watched.move(watched.net.exchange.clock.now_ms() + 60_000)
+    tick(watched.world, watched.plan)
+    assert alarms(watched) == []
+    assert [one.asked.trailing_delta for one in watched.stops()] == [None] * 4
+    assert sum(stopped(watched)) == held(watched)
+    for later in range(bar + 1, bar + 5):
+        watched.tick_at(later)
+    assert [one.asked.trailing_delta for one in watched.stops()] == [300] * 4
+    assert sum(stopped(watched)) == held(watched)
+    assert watched.bare_seconds == 0
+
+
 def test_a_position_that_cannot_be_covered_whole_is_closed_in_parts(watched):
     """One stop is allowed, and it may not carry all: the rest is sold first, with an alarm."""
     bare_of(watched, STOP)
