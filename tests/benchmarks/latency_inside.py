@@ -26,7 +26,7 @@ from thunes_core.adapters.ledger import Ledger
 from thunes_core.adapters.stream.quoted import QuotedMarket
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.settings import Settings, load
-from thunes_core.trading import enter, look, trade
+from thunes_core.trading import enter, exits, look, trade
 from thunes_core.trading.journal import Journal
 from thunes_pipelines.resources import wiring
 
@@ -44,7 +44,7 @@ _PARTS: tuple[tuple[Any, str, str], ...] = (
     (trade, "decide", "decision"),
     (trade, "facts_of", "facts for the gate"),
     (trade, "entry_facts", "facts for the gate"),
-    (trade, "judge", "risk gate"),
+    (exits, "judge", "risk gate"),
     (enter, "judge", "risk gate"),
     (holds, "why_wait", "doubts about the bars"),
     (trade, "_context", "fingerprint of the bars"),
