@@ -18,6 +18,7 @@ from tests.thunes_core.adapters.bars.frames import bars_of
 from thunes_core.adapters.bars.store import BarStore
 from thunes_core.domain.bars import Interval
 from thunes_core.errors import BadInput, BarsInvalid, ExchangeUnavailable, ThunesError, UnknownName
+from thunes_core.indicators.columns import columns_of
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.market import replayed_market
 from thunes_pipelines.cli import data
@@ -188,7 +189,7 @@ def test_holds_are_shown_and_lifted(home: Path, testnet: RunningTestnet) -> None
     expected = {"symbol": "BTCUSDT", "source": "foreign_venue", "why": "closes differ"}
     assert run("holds") == [expected]
     assert run("holds", "--lift", "BTCUSDT") == []
-    spiky = bars_of([*(100.0 + i % 2 for i in range(60)), 200.0], start=FIRST)
-    assert holds("BTCUSDT", Interval.H1, spiky)
+    spiky = columns_of(bars_of([*(100.0 + i % 2 for i in range(60)), 200.0], start=FIRST)).arrays
+    assert holds("BTCUSDT", Interval.H1)(spiky)
     assert run("holds", "--clear-spikes", "BTCUSDT") == []
-    assert holds("BTCUSDT", Interval.H1, spiky) is None
+    assert holds("BTCUSDT", Interval.H1)(spiky) is None

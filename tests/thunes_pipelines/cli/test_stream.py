@@ -176,10 +176,14 @@ def test_a_patient_stream_waits_for_its_exchange(
     assert len(looks) >= 3
 
 
+@pytest.mark.slow
 def test_an_event_of_the_account_wakes_reconciliation(
     app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trade that nobody here asked for is in the ledger's eyes while the stream still runs."""
+    """A trade that nobody here asked for is in the ledger's eyes while the stream still runs.
+
+    It takes money that the books count on, so it is looked at four times, for seven seconds.
+    """
     monkeypatch.setenv("THUNES_BROKER", "exchange")
     market = generated_market(
         ["BTCUSDT", "ETHUSDT"], start=START, interval=Interval.M1, history_days=2
@@ -188,7 +192,7 @@ def test_an_event_of_the_account_wakes_reconciliation(
         monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
         trader = Timer(1.5, _buy, (net.url,))
         trader.start()
-        result = CliRunner().invoke(app, ["--seconds", "4", "--json"])
+        result = CliRunner().invoke(app, ["--seconds", "12", "--json"])
         trader.join()
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)

@@ -71,7 +71,7 @@ async def _fetch_all(
                     [group.create_task(source.page(one, *edges)) for edges in pages(one)]
                     for one in windows
                 ]
-        except* Exception as failed:
+        except ExceptionGroup as failed:  # `except*` wraps what it raises before Python 3.11.4
             raise _first(failed) from None
     return [
         parsed(one, [task.result() for task in asked])
