@@ -141,6 +141,16 @@ class OrderRequest:
         """True when it waits at the exchange to protect a position."""
         return self.leg in {Leg.STOP, Leg.TARGET} and self.type is not OrderType.MARKET
 
+    @property
+    def leaves(self) -> bool:
+        """True when it sells at once all that is held, or a part of that."""
+        return self.reduces and self.level == 0.0 and not self.rests
+
+    @property
+    def group(self) -> str:
+        """What ends together with it: the id of its list, or its own where it stands alone."""
+        return self.list_id or self.client_order_id
+
 
 @dataclass(frozen=True, slots=True)
 class ApprovedOrder:

@@ -133,7 +133,7 @@ def _swappable(
     if record is None or not desk.instruments[approved.request.symbol].replaces:
         return None
     known = [one for one in resting if not one.status.is_in_flight] or list(resting)
-    lists = {one.request.list_id or one.client_order_id for one in known}
+    lists = {one.request.group for one in known}
     asked = fills_in_parts(known)
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
     sales = [one for one in before if one.request.reduces and not one.request.rests]

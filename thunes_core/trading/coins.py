@@ -51,7 +51,7 @@ def uncovered(records: Sequence[OrderRecord], book: Position) -> Decimal:
         request = record.request
         mine = (record.strategy, request.symbol) == (book.strategy, book.symbol)
         if mine and request.rests and not record.status.is_final:
-            key, left = request.list_id or request.client_order_id, _open_quantity(record)
+            key, left = request.group, _open_quantity(record)
             rests[key] = min(rests.get(key, left), left)
     return max(sellable(records, book) - sum(rests.values(), ZERO), ZERO)
 

@@ -83,9 +83,7 @@ def must_leave_again(floor: Floor, book: Position) -> bool:
 
 def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
     """True when an exit was executed that one order could not carry, and the rest can be sold."""
-    request = last.request
-    leaves = request.reduces and request.level == 0.0 and not request.rests
-    if not leaves or last.status is not OrderStatus.FILLED:
+    if not last.request.leaves or last.status is not OrderStatus.FILLED:
         return False
     rest = sellable(floor.desk.journal.open_orders(), book)
     instrument = floor.desk.instruments[book.symbol]
@@ -93,8 +91,8 @@ def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
 
 
 def _is_refused_exit(order: OrderRecord) -> bool:
-    leaves = order.request.reduces and order.request.level == 0.0 and not order.request.rests
-    return leaves and order.status is OrderStatus.REJECTED and order.code != NEVER_LEFT
+    is_rejected = order.status is OrderStatus.REJECTED
+    return order.request.leaves and is_rejected and order.code != NEVER_LEFT
 
 
 def between_bars(

@@ -261,7 +261,7 @@ def _movable(
     approved: Sequence[ApprovedOrder], old: Sequence[OrderRecord], *, replaces: bool
 ) -> OrderRecord | None:
     """Return the order whose place, with its list, the new ones can take; None: release first."""
-    lists = {one.request.list_id or one.client_order_id for one in old}
+    lists = {one.request.group for one in old}
     if len(lists) != 1:
         return None
     moved = fills_in_parts(old)

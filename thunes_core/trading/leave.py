@@ -1,7 +1,7 @@
 """Sell what of a book nothing protects, with an alarm: in parts where one order may not carry it.
 
 Add here: another way out of a position that cannot be protected. Keep out: trying to protect it
-(see `guard`), exits that were decided (`trade`).
+(see `guard`), exits that were decided (`exits`).
 """
 
 from __future__ import annotations

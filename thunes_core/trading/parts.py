@@ -72,7 +72,7 @@ def _lists(records: Sequence[OrderRecord]) -> _Lists:
     """Return the orders of each list, the oldest list first, with what they amount to."""
     found: dict[str, tuple[OrderRecord, ...]] = {}
     for record in records:
-        key = record.request.list_id or record.client_order_id
+        key = record.request.group
         found[key] = (*found.get(key, ()), record)
     amounts = ((one, resting(one)) for one in found.values())
     return [(one, amount) for one, amount in amounts if amount is not None]

@@ -23,7 +23,7 @@ def take_back(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
 
     An answer that is missing is noted; what is known afterwards stands in the journal.
     """
-    named = {one.request.list_id or one.client_order_id: one for one in records}
+    named = {one.request.group: one for one in records}
     lists = [of_one_list(desk.journal, record) for record in named.values()]
     notes = [note for one in lists for note in cancel(desk, one)]
     book_new_fills(desk, {record.request.symbol for record in records})
