@@ -70,7 +70,10 @@ def undone(
     instruments: Mapping[str, Instrument],
     prices: Mapping[str, Decimal],
 ) -> Decimal:
-    """Return what the books were worth before `dealings`, at the same `prices`; quote units."""
+    """Return what the books were worth before `dealings`, at the same `prices`; quote units.
+
+    Where there is no price, what was dealt at counts: the dealing gained and lost nothing.
+    """
     changes = (_change(one, instruments, prices) for one in dealings)
     return equity - sum(changes, ZERO)
 
@@ -83,4 +86,4 @@ def _change(
     in_base = one.symbol in instruments and one.fee_asset == instruments[one.symbol].base_asset
     base = sign * one.quantity - (one.fee if in_base else ZERO)
     cash = -sign * one.quote - (ZERO if in_base else one.fee_quote)
-    return cash + base * prices.get(one.symbol, ZERO)
+    return cash + base * prices.get(one.symbol, one.quote / one.quantity)

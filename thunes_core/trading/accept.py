@@ -1,13 +1,14 @@
 """Take what the exchange says as it is, as a person decided: balances, orders, coins that are gone.
 
 Coins that the books hold and the account does not were sold or taken away by hand: they leave the
-books (`lost`).
+books (`lost`). So does what a symbol that is not listed any more held (`delisted`).
 
 Add here: a thing that a person may accept. Keep out: finding it (`reconcile`), who asks.
 """
 
 from __future__ import annotations
 
+from thunes_core.trading.delisted import write_off_delisted
 from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.reconcile import Desk, Reconciliation
 
@@ -21,4 +22,4 @@ def accept(desk: Desk, found: Reconciliation) -> list[str]:
     for order in found.strangers:
         desk.journal.accept_order(order.symbol, order.client_order_id, desk.now)
         said.append(f"{order.symbol}: open order {order.client_order_id} accepted as not ours")
-    return [*said, *lost_coins(desk, found.account)]
+    return [*said, *lost_coins(desk, found.account), *write_off_delisted(desk)]

@@ -37,6 +37,27 @@ def mark_of(journal: Journal, prices: Prices, now: datetime) -> EquityMark:
     return EquityMark(now, equity, cash, equity - cash)
 
 
+def valued(journal: Journal, prices: Prices) -> Prices:
+    """Return `prices`, and of what is held but has none the last that is known."""
+    unpriced = {book.symbol for book in journal.positions() if book.holding} - set(prices)
+    if not unpriced:
+        return prices
+    known = last_prices(journal)
+    return {**{symbol: known[symbol] for symbol in unpriced & set(known)}, **prices}
+
+
+def last_prices(journal: Journal) -> Prices:
+    """Return the prices that what is held was last valued at, by symbol."""
+    report = journal.last_tick() or {}
+    return {symbol: Decimal(price) for symbol, price in report.get("prices", {}).items()}
+
+
+def held_at(journal: Journal, prices: Prices) -> Prices:
+    """Return those of `prices` at which something is held."""
+    held = {book.symbol for book in journal.positions() if book.holding}
+    return {symbol: price for symbol, price in prices.items() if symbol in held}
+
+
 def next_state(desk: Desk, limits: RiskLimits, prices: Prices) -> StateRecord:
     """Store the trading state that follows from equity; return what is in force.
 

@@ -35,7 +35,10 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What all studies of one tick share."""
+    """What all studies of one tick share.
+
+    `values` are prices of books for the limits only: also of one that cannot be traded now.
+    """
 
     world: World
     plan: TradingPlan
@@ -43,6 +46,7 @@ class Floor:
     account: Account
     prices: Mapping[str, Decimal]
     unresolved: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def is_armed(self) -> bool:
@@ -91,7 +95,7 @@ def facts_of(
         now=desk.now,
         positions=tuple(desk.journal.positions()),
         strategy=study.strategy,
-        prices=floor.prices,
+        prices={**floor.values, **floor.prices},
         account=floor.account,
         unresolved={**floor.unresolved, **in_flight(unsettled)},
         armed=floor.is_armed,

@@ -211,6 +211,10 @@ class Journal(ChampionMemory, Protocol):
         """Store the end of a tick: its equity mark and its report."""
         ...
 
+    def last_tick(self) -> Mapping[str, Any] | None:
+        """Return the report of the newest tick, or None."""
+        ...
+
     def note(self, at: datetime, event: str, body: Mapping[str, Any]) -> None:
         """Add one event to the audit."""
         ...

@@ -96,7 +96,10 @@ def _is_lost(record: OrderRecord, broker: Broker, now: datetime) -> bool:
 
 def _drop_or_adopt(broker: Broker, journal: Journal, record: OrderRecord, now: datetime) -> str:
     sent = record.submitted_at or record.intended_at
-    known = broker.orders_since(record.request.symbol, sent - _EARLIER)
+    try:
+        known = broker.orders_since(record.request.symbol, sent - _EARLIER)
+    except (BadInput, ExchangeRejected) as error:
+        return f"{record.client_order_id}: cannot be asked for, {error}"
     found = [order for order in known if order.client_order_id == record.client_order_id]
     if found:
         journal.record_outcome(found[-1], now)

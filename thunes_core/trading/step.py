@@ -26,7 +26,8 @@ from thunes_core.errors import (
 )
 from thunes_core.trading.act import Outcome
 from thunes_core.trading.clear_up import Cleared, clear_up
-from thunes_core.trading.equity import allot, mark_of, next_state
+from thunes_core.trading.delisted import ITS_END
+from thunes_core.trading.equity import allot, held_at, mark_of, next_state, valued
 from thunes_core.trading.floor import Floor
 from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.ports import Journal, MarketData
@@ -77,8 +78,9 @@ def _run(
     _open_books(desk, plan, listed)
     prices = prices_of(desk)
     _sweep_dust(desk, prices)
-    next_state(desk, plan.limits, prices)
-    floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved)
+    values = valued(journal, prices)
+    next_state(desk, plan.limits, values)
+    floor = Floor(world, plan, desk, seen.account, prices, seen.unresolved, values)
     priced = [study for study in listed if study.symbol in prices]
     outcomes = [trade(floor, study, _book(journal, study)) for study in priced]
     orphans = untraded(floor, studies)
@@ -86,7 +88,7 @@ def _run(
     cleared = clear_up(floor, [*priced, *orphans])
     _sweep_dust(desk, prices)
     report = _report(desk, seen, outcomes, cleared)
-    return _finish(desk, report, prices)
+    return _finish(desk, report, {**values, **prices})
 
 
 def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
@@ -167,6 +169,7 @@ def open_desk(world: World, plan: TradingPlan, journal: Journal, studies: Sequen
     asked = {record.request.symbol for record in journal.open_orders()}
     symbols = sorted({study.symbol for study in studies} | held | asked)
     instruments, missing = _listed(world.market, symbols)
+    missing |= {symbol: f"{missing[symbol]}; {ITS_END}" for symbol in (held | asked) & set(missing)}
     instruments = _bound(instruments, world.broker.own_filters(list(instruments)))
     return Desk(
         market=world.market,
@@ -283,8 +286,8 @@ def _report(
     )
 
 
-def _finish(desk: Desk, report: TickReport, prices: Prices) -> TickReport:
+def _finish(desk: Desk, report: TickReport, prices: Mapping[str, Decimal]) -> TickReport:
     mark = mark_of(desk.journal, prices, desk.now)
-    whole = replace(report, equity=mark.equity)
+    whole = replace(report, equity=mark.equity, prices=held_at(desk.journal, prices))
     desk.journal.record_tick(mark, whole.as_dict())
     return whole

@@ -92,7 +92,8 @@ class TickReport:
     """What one tick saw and did; `notes` are sentences for people. Money in quote units.
 
     `uncertain` names the symbols of which an order's fate, its fills, an exit or the protection is
-    still open: the next tick should not be waited for long.
+    still open: the next tick should not be waited for long. `prices` are those that what is held
+    was valued at, by symbol; of one that has none any more the last that was known.
     """
 
     server_time: datetime
@@ -104,6 +105,7 @@ class TickReport:
     equity: Decimal = Decimal(0)
     notes: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain values that JSON can hold; Decimals and times as text."""
@@ -118,6 +120,7 @@ class TickReport:
             "equity": format(self.equity, "f"),
             "notes": list(self.notes),
             "uncertain": list(self.uncertain),
+            "prices": {symbol: format(price, "f") for symbol, price in self.prices.items()},
         }
 
 

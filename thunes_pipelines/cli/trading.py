@@ -57,7 +57,7 @@ def reconcile_command(
         emit_json(found)
     else:
         trading_view.print_reconciliation(found)
-    if (found["discrepancies"] or found["foreign_orders"]) and not accept:
+    if trading_view.is_open(found) and not accept:
         raise typer.Exit(1)
 
 

@@ -185,6 +185,11 @@ def _held(ledger: Ledger, now: datetime) -> list[Held]:
     return held
 
 
+def is_open(found: Mapping[str, Any]) -> bool:
+    """True when reconciling found something that a person must look at."""
+    return any(found[name] for name in ("discrepancies", "foreign_orders", "delisted"))
+
+
 def print_reconciliation(found: Mapping[str, Any]) -> None:
     """Print what reconciling found."""
     console.print(f"{len(found['fills'])} new fills booked")
@@ -192,7 +197,7 @@ def print_reconciliation(found: Mapping[str, Any]) -> None:
         console.print(f"- {note}")
     for sentence in found["accepted"]:
         console.print(f"[green]accepted[/] {sentence}")
-    if not found["discrepancies"] and not found["foreign_orders"]:
+    if not is_open(found):
         console.print("[green]ledger and exchange agree[/]")
     if found["state"] != TradingState.ACTIVE:
         console.print(f"trading is {found['state']}; `thunes resume` when it is explained")
