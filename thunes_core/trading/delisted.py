@@ -18,22 +18,13 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.trading.book import Terms, write_off
 from thunes_core.trading.equity import last_prices
 from thunes_core.trading.ports import Journal
-from thunes_core.trading.reconcile import Desk
+from thunes_core.trading.reconcile import Desk, delisted_symbols
 
 DELISTED = "delisted"
 ITS_END = (
     "what it holds counts at the last price known and is not traded; when the exchange is done "
     "with it, `thunes reconcile --accept` writes it off at that price"
 )
-
-
-def delisted_symbols(desk: Desk) -> tuple[str, ...]:
-    """Return the symbols that are gone and of which a book holds something or orders are open."""
-    return tuple(
-        symbol
-        for symbol in sorted(desk.missing)
-        if _books(desk.journal, symbol) or _orders(desk.journal, symbol)
-    )
 
 
 def write_off_delisted(desk: Desk) -> Iterator[str]:

@@ -81,6 +81,7 @@ class Reconciliation:
     discrepancies: tuple[Discrepancy, ...] = ()
     unresolved: Mapping[str, str] = field(default_factory=dict)
     strangers: tuple[Order, ...] = ()
+    delisted: tuple[str, ...] = ()
 
     @property
     def failed(self) -> str:
@@ -97,6 +98,7 @@ class Reconciliation:
                 {"symbol": order.symbol, "client_order_id": order.client_order_id}
                 for order in self.strangers
             ],
+            "delisted": list(self.delisted),
         }
 
 
@@ -125,7 +127,17 @@ def reconcile(desk: Desk) -> Reconciliation:
         discrepancies=discrepancies,
         unresolved=unresolved,
         strangers=tuple(strangers),
+        delisted=delisted_symbols(desk),
     )
+
+
+def delisted_symbols(desk: Desk) -> tuple[str, ...]:
+    """Return the symbols that are gone and of which a book holds something or orders are open."""
+    if not desk.missing:
+        return ()
+    held = {book.symbol for book in desk.journal.positions() if book.holding}
+    asked = {record.request.symbol for record in desk.journal.open_orders()}
+    return tuple(sorted((held | asked) & set(desk.missing)))
 
 
 def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:

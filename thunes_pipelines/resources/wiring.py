@@ -334,7 +334,6 @@ def tend(settings: Settings) -> Tended:
 def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
     """Bring the ledger to what the exchange says, or halt; `accept` takes it all as it is."""
     from thunes_core.trading import accept as accepting
-    from thunes_core.trading.delisted import delisted_symbols
     from thunes_core.trading.step import leased, looked, open_desk, reconciled
     from thunes_core.trading.world import parse_study
 
@@ -345,7 +344,6 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
             desk = open_desk(around, what, journal, studies)
             found = (looked if accept else reconciled)(desk, around.pause)
             said = accepting.accept(desk, found) if accept else []
-            gone = list(delisted_symbols(desk))
-        more = {"delisted": gone, "accepted": said, "state": str(book.trading_state().state)}
+        more = {"accepted": said, "state": str(book.trading_state().state)}
     booked = [{"symbol": fill.symbol, "trade_id": fill.trade_id} for fill in desk.booked]
     return {"fills": booked, **found.as_dict(), **more}

@@ -22,8 +22,7 @@ from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import replayed_market
 from thunes_core.trading.accept import accept
-from thunes_core.trading.delisted import delisted_symbols
-from thunes_core.trading.reconcile import reconcile
+from thunes_core.trading.reconcile import delisted_symbols, reconcile
 from thunes_core.trading.step import leased, open_desk
 from thunes_core.trading.world import TradingPlan, World, parse_study
 
