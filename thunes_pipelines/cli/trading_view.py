@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from rich.table import Table
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import OrderRecord
+from thunes_core.reporting.words import number
 from thunes_core.trading.cover import Held, covers
 from thunes_pipelines.cli.output import console
 
@@ -30,6 +32,7 @@ _ORDER = ("client_order_id", "symbol", "side", "type", "quantity", "status", "wh
 _FILL = ("symbol", "side", "quantity", "price", "fee", "fee_asset", "client_order_id")
 _DECISION = ("strategy", "symbol", "bar", "target", "why")
 _REFUSED = ("symbol", "side", "quantity", "code", "why")
+_AMOUNTS = frozenset({"quantity", "average_price", "cash", "realised", "price", "fee"})
 _COLOURS = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}
 
 
@@ -105,8 +108,8 @@ def print_status(facts: Mapping[str, Any]) -> None:
         console.print("no tick yet: run `thunes tick`, or switch the schedule on")
     else:
         console.print(
-            f"equity [bold]{equity['equity']}[/] = cash {equity['cash']} + "
-            f"exposure {equity['exposure']} at {equity['time']:%Y-%m-%d %H:%M:%S} UTC"
+            f"equity [bold]{_amount(equity['equity'])}[/] = cash {_amount(equity['cash'])} + "
+            f"exposure {_amount(equity['exposure'])} at {equity['time']:%Y-%m-%d %H:%M:%S} UTC"
         )
     print_rows("positions", facts["positions"], _POSITION)
     cover = facts["protection"]
@@ -143,7 +146,7 @@ def print_tick(report: Mapping[str, Any]) -> None:
     """Print what one tick saw and did."""
     console.print(
         f"[bold {_COLOURS[report['state']]}]{report['state']}[/] at {report['server_time']}, "
-        f"equity [bold]{report['equity']}[/]"
+        f"equity [bold]{_amount(report['equity'])}[/]"
     )
     print_rows("decisions", report["decisions"], _DECISION)
     print_rows("orders", report["orders"], _ORDER)
@@ -211,5 +214,14 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
+        table.add_row(*(_cell(column, row.get(column, "")) for column in columns))
     console.print(table)
+
+
+def _cell(column: str, value: object) -> str:
+    return _amount(value) if column in _AMOUNTS and value not in ("", None) else str(value)
+
+
+def _amount(text: object) -> str:
+    """Return an exact amount without the zeros that a database fills it up with."""
+    return number(Decimal(str(text)))

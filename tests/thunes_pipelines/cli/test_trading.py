@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.clock import SystemClock
-from thunes_core.domain.portfolio import Account
+from thunes_core.domain.portfolio import Account, Position
 from thunes_core.domain.records import Arming
 from thunes_core.errors import (
     AnswerIsNo,
@@ -169,6 +169,19 @@ def test_status_tells_arming_and_the_breaker(monkeypatch, ledger):
     assert "up to 500 in all" in shown
     assert "breaker open" in shown
     assert told("status")["breaker_open"] is True
+
+
+def test_status_shows_amounts_without_filled_up_zeros(ledger):
+    """People read the amount, programs the exact text of the ledger."""
+    book = Position(
+        "sma_crossover", "BTCUSDT", cash=Decimal("1997.5"), quantity=Decimal("0.12000000")
+    )
+    ledger.save_position(book)
+    shown = run("status").output
+    assert "│ 0.12 " in shown
+    assert "│ 1,997.5 " in shown
+    assert "0000" not in shown
+    assert Decimal(told("status")["positions"][0]["cash"]) == Decimal("1997.5")
 
 
 def test_arming_needs_a_person_at_a_terminal(monkeypatch, ledger):
