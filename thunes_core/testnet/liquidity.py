@@ -18,7 +18,7 @@ from thunes_core.testnet.orders import ExchangeOrder
 from thunes_core.testnet.settlement import Settlement
 
 Level = tuple[Decimal, Decimal]
-DEEPEST = 5_000
+DEEPEST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,37 @@ class Book:
 
     def levels(self, traded: Traded, side: Side, time_ms: int, count: int = 20) -> Iterator[Level]:
         """Yield (price, quantity) that `side` could take, best first."""
+        if self._depth is None:
+            for ticks in _endless(traded, side, time_ms, min(count, DEEPEST)):
+                yield _endless_level(traded, ticks)
+            return
         price, tick, step = traded.price(time_ms), traded.listing.tick, traded.listing.step
         sign = 1 if side is Side.BUY else -1
-        gap = tick if self._depth is None else _ticks(price * Decimal(str(self._depth.gap)), tick)
-        for k, worth in enumerate(self._worths(traded, side, time_ms, count)):
+        gap = _ticks(price * Decimal(str(self._depth.gap)), tick)
+        for k, worth in enumerate(self._worths(self._depth, traded, side, time_ms, count)):
             level = price + sign * (tick + k * gap)
             if level > 0:
                 lots = (Decimal(worth) / price / step).to_integral_value()
                 yield level, max(lots, Decimal(1)) * step
 
-    def _worths(self, traded: Traded, side: Side, time_ms: int, count: int) -> list[float]:
+    def changes(self, traded: Traded, side: Side, before_ms: int, now_ms: int) -> list[Level]:
+        """Return the levels that differ between two moments, with quantity 0 where they are gone.
+
+        Whoever knew the book before, and takes them over, knows it now.
+        """
         if self._depth is None:
-            return [10_000.0 * (k + 1) for k in range(min(count, DEEPEST))]
+            was, has = (_endless(traded, side, t, DEEPEST) for t in (before_ms, now_ms))
+            lost = [(ticks * traded.listing.tick, Decimal(0)) for ticks in was if ticks not in has]
+            return lost + [_endless_level(traded, ticks) for ticks in has if ticks not in was]
+        before, now = (dict(self.levels(traded, side, t, DEEPEST)) for t in (before_ms, now_ms))
+        gone = [(price, Decimal(0)) for price in before if price not in now]
+        return gone + [(price, size) for price, size in now.items() if before.get(price) != size]
+
+    def _worths(
+        self, depth: Depth, traded: Traded, side: Side, time_ms: int, count: int
+    ) -> list[float]:
         draw = self._draw(traded.listing.symbol, side, time_ms // 1000)
-        sizes = draw.lognormal(0, 0.8, self._depth.levels) * self._depth.level_quote
+        sizes = draw.lognormal(0, 0.8, depth.levels) * depth.level_quote
         return [float(round(s, 2)) for s in sizes[:count]]
 
     def resting_share(self, order: ExchangeOrder, step: Decimal, time_ms: int) -> Decimal:
@@ -113,6 +130,24 @@ def offers_to(
         for level, quantity in levels
         if not order.is_limit or (level - order.limit_price) * sign <= 0
     ]
+
+
+def _endless(traded: Traded, side: Side, time_ms: int, count: int) -> range:
+    """Return the levels of an endless book, best first, as multiples of the tick."""
+    last = int(traded.price(time_ms) / traded.listing.tick)
+    if side is Side.BUY:
+        return range(last + 1, last + 1 + count)
+    return range(last - 1, max(last - 1 - count, 0), -1)
+
+
+def _endless_level(traded: Traded, ticks: int) -> Level:
+    """Return a level of an endless book: whenever it is seen, the same quantity stands there.
+
+    So only few levels change when the price moves by a tick, as in a real book.
+    """
+    price, step = ticks * traded.listing.tick, traded.listing.step
+    lots = (Decimal(10_000) * (1 + ticks % 7) / price / step).to_integral_value()
+    return price, max(lots, Decimal(1)) * step
 
 
 def _ticks(value: Decimal, tick: Decimal) -> Decimal:

@@ -2,30 +2,29 @@
 
 A candle that closed between them gives its closed event, however many there are, and each public
 trade one; everything else gives at most one event, of the newest moment, if the price has changed.
+The book's changes give one event that leads from the one moment to the other.
 
-Add here: another stream of the market. Keep out: sockets, subscriptions.
+Add here: what another stream tells. Keep out: names of streams (`streams`), sockets.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from thunes_core.domain.orders import Side
 from thunes_core.testnet.long_series import longest_ms
 from thunes_core.testnet.market import Traded
 from thunes_core.testnet.order_documents import money
 from thunes_core.testnet.quotes import (
-    DAY_MS,
     best_quotes,
     book_document,
     day_figures,
     full_figures,
 )
-from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.rest_market import aggregate_document
 from thunes_core.testnet.series import Candle
+from thunes_core.testnet.streams import SILENT, WINDOWS, Stream
 from thunes_core.testnet.tape import PublicTrade
 
 if TYPE_CHECKING:
@@ -36,65 +35,6 @@ MOST_CLOSED = 1_000
 MOST_TRADES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One stream, such as `btcusdt@kline_1h`; `offset_ms` shifts the grid of its candles."""
-
-    name: str
-    symbol: str
-    kind: str
-    detail: str = ""
-    offset_ms: int = 0
-
-
-_STREAM = re.compile(
-    r"(?P<symbol>[a-z0-9]{2,20})@(?P<kind>kline|bookTicker|aggTrade|trade|miniTicker|ticker|"
-    r"avgPrice|depth|blockTrade|referencePrice)(?:_(?P<interval>\d+[smhdwM]))?"
-    r"(?P<levels>5|10|20)?(?:@(?P<speed>\d+ms|\+08:00))?"
-)
-_ALL = re.compile(r"!(?P<kind>miniTicker|ticker)(?:_(?P<window>1h|4h|1d))?@arr")
-WINDOWS = {"1h": 3_600_000, "4h": 4 * 3_600_000, "1d": DAY_MS}
-SINGAPORE_MS = 8 * 3_600_000
-SILENT = frozenset({"blockTrade", "referencePrice"})
-"""Streams that exist and never have anything to tell here."""
-
-
-def parse_stream(name: str, exchange: Exchange) -> Stream | None:
-    """Return the stream called `name`, or None when it is not served."""
-    every = _ALL.fullmatch(name)
-    if every is not None:
-        is_window = every["window"] is not None
-        if is_window and every["kind"] == "miniTicker":
-            return None
-        return Stream(name, "", "all" if is_window else every["kind"], every["window"] or "")
-    match = _STREAM.fullmatch(name)
-    if match is None or match["symbol"].upper() not in exchange.market.symbols:
-        return None
-    return _symbol_stream(name, match, exchange)
-
-
-def _symbol_stream(name: str, match: re.Match[str], exchange: Exchange) -> Stream | None:
-    symbol, kind, interval = match["symbol"].upper(), match["kind"], match["interval"]
-    if kind == "ticker" and interval in WINDOWS:
-        return Stream(name, symbol, "window", interval)
-    if (kind == "kline") != (interval is not None):
-        return None
-    offset = SINGAPORE_MS if match["speed"] == "+08:00" else 0
-    if offset and kind != "kline":
-        return None
-    if kind == "kline" and not _is_served(symbol, interval, offset, exchange):
-        return None
-    return Stream(name, symbol, kind, interval or match["levels"] or "", offset)
-
-
-def _is_served(symbol: str, interval: str, offset_ms: int, exchange: Exchange) -> bool:
-    try:
-        exchange.market.klines(symbol, interval, exchange.present_ms, limit=1, offset_ms=offset_ms)
-    except Refused:
-        return False
-    return True
-
-
 def events_between(
     exchange: Exchange, stream: Stream, after_ms: int, until_ms: int
 ) -> Iterator[Event]:
@@ -102,12 +42,14 @@ def events_between(
     if stream.kind == "kline":
         yield from _klines(exchange, stream, after_ms, until_ms)
     elif not stream.symbol:
-        yield _all_symbols(exchange, stream, until_ms)
+        yield from _all_symbols(exchange, stream, after_ms, until_ms)
     else:
         traded = exchange.market.find(stream.symbol)
         if stream.kind in ("trade", "aggTrade"):
             yield from _trades(traded, stream.kind, after_ms, until_ms)
-        elif stream.kind in SILENT or traded.price(after_ms) == traded.price(until_ms):
+        elif stream.kind == "depth" and not stream.detail:
+            yield from _depth_update(exchange, traded, after_ms, until_ms)
+        elif stream.kind in SILENT or not _has_moved(traded, after_ms, until_ms):
             return
         elif stream.kind == "window":
             yield _window_ticker(traded, stream.detail, until_ms)
@@ -117,12 +59,23 @@ def events_between(
             yield _TELLERS[stream.kind](exchange, traded, until_ms)
 
 
-def _all_symbols(exchange: Exchange, stream: Stream, now_ms: int) -> list[Event]:
+def _has_moved(traded: Traded, after_ms: int, until_ms: int) -> bool:
+    return traded.price(after_ms) != traded.price(until_ms)
+
+
+def _all_symbols(
+    exchange: Exchange, stream: Stream, after_ms: int, now_ms: int
+) -> Iterator[list[Event]]:
+    """Yield one event of all symbols whose price has changed, if there are any."""
     every = [exchange.market.find(s) for s in exchange.market.symbols]
+    moved = [traded for traded in every if _has_moved(traded, after_ms, now_ms)]
+    if not moved:
+        return
     if stream.detail:
-        return [_window_ticker(traded, stream.detail, now_ms) for traded in every]
-    tell = _mini_ticker if stream.kind == "miniTicker" else _full_ticker
-    return [tell(exchange, traded, now_ms) for traded in every]
+        yield [_window_ticker(traded, stream.detail, now_ms) for traded in moved]
+    else:
+        tell = _mini_ticker if stream.kind == "miniTicker" else _full_ticker
+        yield [tell(exchange, traded, now_ms) for traded in moved]
 
 
 def _klines(exchange: Exchange, stream: Stream, after_ms: int, until_ms: int) -> Iterator[Event]:
@@ -288,17 +241,29 @@ def _average(_: Exchange, traded: Traded, now_ms: int) -> Event:
     }
 
 
-def _depth_update(exchange: Exchange, traded: Traded, now_ms: int) -> Event:
-    book = book_document(exchange, traded, 20)
-    return {
-        "e": "depthUpdate",
-        "E": now_ms,
-        "s": traded.listing.symbol,
-        "U": now_ms,
-        "u": now_ms,
-        "b": book["bids"],
-        "a": book["asks"],
-    }
+def _depth_update(
+    exchange: Exchange, traded: Traded, after_ms: int, until_ms: int
+) -> Iterator[Event]:
+    """Yield what turns the book of `after_ms` into that of `until_ms`; the times are its ids."""
+    if not exchange.book.is_finite and not _has_moved(traded, after_ms, until_ms):
+        return
+    bids, asks = (
+        [[money(price), money(size)] for price, size in found]
+        for found in (
+            exchange.book.changes(traded, side, after_ms, until_ms)
+            for side in (Side.SELL, Side.BUY)
+        )
+    )
+    if bids or asks:
+        yield {
+            "e": "depthUpdate",
+            "E": until_ms,
+            "s": traded.listing.symbol,
+            "U": after_ms + 1,
+            "u": until_ms,
+            "b": bids,
+            "a": asks,
+        }
 
 
 _TELLERS: Mapping[str, Callable[[Exchange, Traded, int], Event]] = {
@@ -306,5 +271,4 @@ _TELLERS: Mapping[str, Callable[[Exchange, Traded, int], Event]] = {
     "miniTicker": _mini_ticker,
     "ticker": _full_ticker,
     "avgPrice": _average,
-    "depth": _depth_update,
 }

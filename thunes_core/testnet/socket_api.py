@@ -84,13 +84,23 @@ PLACING = frozenset(
 """Methods whose answers show the order counts besides the weight."""
 
 
+OWN_WEIGHT = 2
+"""What the methods about the connection itself weigh, subscribing among them."""
+_WEIGHTLESS = frozenset({"session.status", "session.logout", "session.subscriptions"})
+
+
 class ApiSession:
     """One connection's state: who is logged on, what is subscribed."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, *, returns_limits: bool = True) -> None:
         self._door = door
+        self._returns_limits = returns_limits
         self._key: str | None = None
+        self._since_ms: int | None = None
+        self._connected_ms = door.exchange.told_ms
         self._feeds: dict[int, UserFeed] = {}
+        self._of_session: set[int] = set()
+        self._ended: list[int] = []
         self._next_subscription = 0
 
     def answer(self, text: str) -> dict[str, Any] | None:
@@ -103,7 +113,7 @@ class ApiSession:
                 raise TypeError(method)
         except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError):
             return _failure(None, Refused(-1135, "Invalid JSON Request"))
-        shows_limits = params.pop("returnRateLimits", True)
+        shows_limits = params.get("returnRateLimits", self._returns_limits)
         limits = self._door.exchange.limits
         with self._door.exchange.lock:
             answer = self._do(number, method, params)
@@ -114,7 +124,10 @@ class ApiSession:
 
     def events(self) -> list[dict[str, Any]]:
         """Return what happened to the account, wrapped for each subscription."""
-        return [
+        ended = {"e": "eventStreamTerminated", "E": self._door.exchange.present_ms}
+        last = [{"subscriptionId": number, "event": ended} for number in self._ended]
+        self._ended.clear()
+        return last + [
             {"subscriptionId": number, "event": event}
             for number, feed in self._feeds.items()
             for event in feed.drain()
@@ -162,9 +175,10 @@ class ApiSession:
         }
 
     def _request(self, target: tuple[str, str], params: dict[str, Any]) -> Request:
-        texts = {name: _text(value) for name, value in params.items()}
+        texts = {name: _text(value) for name, value in params.items() if value is not None}
         signature = texts.pop("signature", None)
         signed_text = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
+        texts.pop("returnRateLimits", None)
         key = texts.pop("apiKey", None)
         is_session = key is None and signature is None and self._key is not None
         return Request(
@@ -178,11 +192,14 @@ class ApiSession:
         )
 
     def _own(self, method: str, params: dict[str, Any]) -> Any:
+        if method not in _WEIGHTLESS:
+            self._door.exchange.limits.use(OWN_WEIGHT)
         if method == "session.logon":
-            self._key = self._proven_key(params)
+            self._key, self._since_ms = self._proven_key(params), self._door.exchange.told_ms
             return self._session_state()
         if method == "session.logout":
-            self._key = None
+            self._key = self._since_ms = None
+            self._end(sorted(self._of_session & self._feeds.keys()))
             return self._session_state()
         if method == "session.status":
             return self._session_state()
@@ -194,6 +211,7 @@ class ApiSession:
         if method == "userDataStream.subscribe":
             if self._key is None:
                 raise Refused(-1002, "You are not authorized to execute this request.", status=401)
+            self._of_session.add(self._next_subscription)
             return self._subscribe()
         if method == "userDataStream.unsubscribe":
             return self._unsubscribe(params.get("subscriptionId"))
@@ -205,13 +223,12 @@ class ApiSession:
         return request.api_key or ""
 
     def _session_state(self) -> dict[str, Any]:
-        now = self._door.exchange.told_ms
         return {
             "apiKey": self._key,
-            "authorizedSince": now if self._key else None,
-            "connectedSince": now,
-            "returnRateLimits": True,
-            "serverTime": now,
+            "authorizedSince": self._since_ms,
+            "connectedSince": self._connected_ms,
+            "returnRateLimits": self._returns_limits,
+            "serverTime": self._door.exchange.told_ms,
             "userDataStream": bool(self._feeds),
         }
 
@@ -223,11 +240,16 @@ class ApiSession:
 
     def _unsubscribe(self, number: Any) -> dict[str, Any]:
         wanted = list(self._feeds) if number is None else [number]
-        if not all(one in self._feeds for one in wanted):
+        if not all(isinstance(one, int) and one in self._feeds for one in wanted):
             raise Refused(-2036, "User Data Stream subscription not active.")
-        for one in wanted:
-            self._feeds.pop(one).close()
+        self._end(wanted)
         return {}
+
+    def _end(self, numbers: list[int]) -> None:
+        """End subscriptions; each is told so, as its last event."""
+        for number in numbers:
+            self._feeds.pop(number).close()
+        self._ended += numbers
 
 
 def _text(value: Any) -> str:

@@ -17,10 +17,11 @@ import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from thunes_core.testnet.line import Line, Named
-from thunes_core.testnet.market_events import Stream, events_between, parse_stream
+from thunes_core.testnet.market_events import events_between
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.rest import Door
 from thunes_core.testnet.socket_api import ApiSession
+from thunes_core.testnet.streams import Stream, parse_stream
 
 PERIOD_SECONDS = 0.025
 MOST_STREAMS = 1024
@@ -102,7 +103,7 @@ class MarketConnection(Connection):
         super().__init__(socket, exchange)
         self._combined = combined
         self._streams: dict[str, Stream] = {}
-        self._seen_ms = exchange.present_ms
+        self._told_ms: dict[str, int] = {}
         self._heard_at: list[float] = []
         for name in names:
             self._subscribe(name)
@@ -112,22 +113,32 @@ class MarketConnection(Connection):
         if stream is None or len(self._streams) >= MOST_STREAMS:
             return False
         self._streams[name] = stream
+        self._told_ms.setdefault(name, self.exchange.present_ms)
         return True
 
     def news(self) -> list[Named]:
-        """Return the events of every subscription since the last look."""
-        after, until = self._seen_ms, self.exchange.present_ms
-        self._seen_ms = until
-        if until == after or self.exchange.conditions.streams_silent:
+        """Return the events of every subscription since it told last."""
+        if self.exchange.conditions.streams_silent:
+            self._told_ms = dict.fromkeys(self._streams, self.exchange.present_ms)
             return []
         found = [
             (stream.name, event)
             for stream in self._streams.values()
-            for event in events_between(self.exchange, stream, after, until)
+            for event in self._news_of(stream, self.exchange.present_ms)
         ]
         if not self._combined:
             return found
         return [(name, {"stream": name, "data": event}) for name, event in found]
+
+    def _news_of(self, stream: Stream, now_ms: int) -> list[Any]:
+        """Return what a stream has to tell; what it leaves out now is told with the next event."""
+        told_ms = self._told_ms[stream.name]
+        if not stream.is_due(told_ms, now_ms):
+            return []
+        found = list(events_between(self.exchange, stream, told_ms, now_ms))
+        if found:
+            self._told_ms[stream.name] = now_ms
+        return found
 
     def farewell(self) -> Any:
         """Return the shutdown notice, wrapped on combined streams."""
@@ -166,6 +177,7 @@ class MarketConnection(Connection):
         """Drop streams."""
         for name in names:
             self._streams.pop(str(name), None)
+            self._told_ms.pop(str(name), None)
 
     def listed(self, _: list[Any]) -> list[str]:
         """Return the names of the streams."""
@@ -195,7 +207,8 @@ class ApiConnection(Connection):
 
     def __init__(self, socket: WebSocket, door: Door) -> None:
         super().__init__(socket, door.exchange)
-        self._session = ApiSession(door)
+        wish = socket.query_params.get("returnRateLimits", "true")
+        self._session = ApiSession(door, returns_limits=wish != "false")
 
     async def heard(self, text: str) -> None:
         """Answer a request."""

@@ -193,3 +193,49 @@ def test_ccxt_watches_the_market_and_the_account(running: RunningTestnet) -> Non
     assert found["best"][BTC]["ask"] == pytest.approx(101.01)
     assert [o["status"] for o in found["orders"]] == ["open"]
     assert found["balance"]["USDT"]["used"] == pytest.approx(90.0)
+
+
+def test_ccxt_keeps_a_book_by_the_changes(running: RunningTestnet) -> None:
+    """A snapshot and what the stream adds: its sequence is checked, the result is REST's book."""
+    from ccxt import pro
+
+    async def work() -> tuple[Any, Any]:
+        made = pointed(pro.binance(settings()), running.url)
+        try:
+            await made.load_markets()
+            watched = asyncio.ensure_future(made.watch_order_book(BTC))
+            for _ in range(6):
+                await asyncio.sleep(0.2)
+                step(running, 0.1)
+            book = await watched
+            while book["nonce"] < running.exchange.present_ms:
+                book = await made.watch_order_book(BTC)
+            return book, await made.fetch_order_book(BTC, 1000)
+        finally:
+            await made.close()
+
+    kept, asked = run(work)
+    assert kept["bids"][:500] == asked["bids"][:500]
+    assert kept["asks"][:500] == asked["asks"][:500]
+    assert kept["nonce"] == asked["nonce"]
+
+
+def test_ccxt_trades_by_the_websocket_api(running: RunningTestnet) -> None:
+    """Signed as CCXT does it, its wish for rate limits among what is signed."""
+    from ccxt import pro
+
+    async def work() -> list[Any]:
+        made = pointed(pro.binance(settings()), running.url)
+        try:
+            await made.load_markets()
+            placed = await made.create_order_ws(BTC, "limit", "buy", 1, 90)
+            moved = await made.edit_order_ws(placed["id"], BTC, "limit", "buy", 1, 91)
+            listed = await made.fetch_open_orders_ws(BTC)
+            gone = await made.cancel_order_ws(moved["id"], BTC)
+            return [placed, listed, gone]
+        finally:
+            await made.close()
+
+    placed, listed, gone = run(work)
+    assert (placed["status"], gone["status"]) == ("open", "canceled")
+    assert [one["price"] for one in listed] == [91]

@@ -94,7 +94,7 @@ def test_async_client_signs_with_its_private_key(guarded: RunningTestnet, tmp_pa
 
 
 def test_session_logs_on_once_and_needs_no_more_signatures(guarded: RunningTestnet) -> None:
-    """After session.logon requests need a timestamp only, and the user stream subscribes."""
+    """After session.logon requests need a timestamp only; a user stream says when it ends."""
     logon = {"apiKey": "mine", "timestamp": START_MS}
     text = "&".join(f"{k}={logon[k]}" for k in sorted(logon))
     signature = base64.b64encode(PRIVATE.sign(text.encode())).decode()
@@ -111,11 +111,17 @@ def test_session_logs_on_once_and_needs_no_more_signatures(guarded: RunningTestn
             account = await ask(socket, "account.status", timestamp=START_MS)
             subscribed = await ask(socket, "userDataStream.subscribe")
             left = await ask(socket, "userDataStream.unsubscribe", subscriptionId=0)
-            await ask(socket, "session.logout")
+            ended = [orjson.loads(await socket.recv())]
+            await ask(socket, "userDataStream.subscribe")
+            out = await ask(socket, "session.logout")
+            ended.append(orjson.loads(await socket.recv()))
             after = await ask(socket, "account.status", timestamp=START_MS)
-            return [before, state, account, subscribed, left, after]
+            return [before, state, account, subscribed, left, ended, out, after]
 
-    before, state, account, subscribed, left, after = asyncio.run(work())
+    before, state, account, subscribed, left, ended, out, after = asyncio.run(work())
+    told = {"e": "eventStreamTerminated", "E": START_MS}
+    assert ended == [{"subscriptionId": n, "event": told} for n in (0, 1)]
+    assert (out["result"]["userDataStream"], out["result"]["authorizedSince"]) == (False, None)
     assert (before["error"]["code"], after["error"]["code"]) == (-2014, -2014)
     assert state["result"]["apiKey"] == "mine"
     assert "balances" in account["result"]

@@ -14,8 +14,9 @@ from tests.thunes_core.testnet import prepared as p
 from tests.thunes_core.testnet.calls import door_of, get, order, signed
 from tests.thunes_core.testnet.markets import step
 from tests.thunes_core.testnet.prepared import MINE, prepared
-from thunes_core.testnet.market_events import events_between, parse_stream
+from thunes_core.testnet.market_events import events_between
 from thunes_core.testnet.socket_api import ApiSession
+from thunes_core.testnet.streams import parse_stream
 from thunes_core.testnet.user_events import UserFeed
 
 GONE = frozenset(

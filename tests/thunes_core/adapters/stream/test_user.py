@@ -24,6 +24,7 @@ from thunes_core.adapters.stream.user import CONNECTED, UserOptions, UserStream
 from thunes_core.errors import ExchangeUnavailable, LeaseHeld
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
+from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.market import replayed_market
 from thunes_core.testnet.security import Key
 
@@ -115,8 +116,9 @@ def test_every_reconnect_subscribes_again(net, account):
     assert ends.get(Ended.CUT, 0) + ends.get(Ended.SHUTDOWN, 0) >= 10
 
 
-def test_a_connection_without_subscription_is_left(net, account):
-    """It is open, it answers, and it will never tell anything: only asking shows that."""
+@pytest.mark.parametrize("told", [False, True])
+def test_a_connection_without_subscription_is_left(net, account, told):
+    """The exchange says so; where that is lost, it is open and answers: only asking shows it."""
 
     async def scenario() -> UserStream:
         opened = []
@@ -129,6 +131,9 @@ def test_a_connection_without_subscription_is_left(net, account):
         stream = UserStream(open_link, lambda _: None, QUICK)
         task = asyncio.create_task(stream.run())
         await until(lambda: stream.tally.wakes >= 1)
+        if not told:
+            with net.exchange.lock:
+                net.exchange.faults.add(Fault(FaultKind.LOSE_MESSAGE, on="userData"))
         await opened[0]._send("x", "userDataStream.unsubscribe", {})
         await until(lambda: stream.tally.connections >= 2)
         task.cancel()
@@ -136,7 +141,8 @@ def test_a_connection_without_subscription_is_left(net, account):
             await task
         return stream
 
-    assert asyncio.run(scenario()).tally.ended == {Ended.SILENT: 1}
+    expected = {Ended.SHUTDOWN if told else Ended.SILENT: 1}
+    assert asyncio.run(scenario()).tally.ended == expected
 
 
 def test_a_wake_that_could_not_be_is_made_up_for(net, account):
