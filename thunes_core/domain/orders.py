@@ -7,6 +7,7 @@ Keep out: how an order is sent, stored or decided.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -220,3 +221,15 @@ def client_order_id(
     digest = hashlib.sha256(f"{strategy}|{symbol}".encode()).hexdigest()[:10]
     minute = int(bar_open_time.timestamp() // 60)
     return f"th-{digest}-{minute:x}-{leg}-{attempt}"
+
+
+_MADE_HERE = re.compile(r"th-[0-9a-f]{10}-[0-9a-f]+-")
+
+
+def is_made_by_thunes(client_order_id: str) -> bool:
+    """True for an id that `client_order_id` makes, of whatever ledger.
+
+    >>> is_made_by_thunes("th-83df801976-1b96864-stop-0"), is_made_by_thunes("web_5f0c")
+    (True, False)
+    """
+    return _MADE_HERE.match(client_order_id) is not None

@@ -9,6 +9,7 @@ Add here: a thing that a person may accept. Keep out: finding it (`reconcile`), 
 from __future__ import annotations
 
 from thunes_core.trading.delisted import write_off_delisted
+from thunes_core.trading.foreign import by_symbol
 from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.reconcile import Desk, Reconciliation
 
@@ -22,4 +23,8 @@ def accept(desk: Desk, found: Reconciliation) -> list[str]:
     for order in found.strangers:
         desk.journal.accept_order(order.symbol, order.client_order_id, desk.now)
         said.append(f"{order.symbol}: open order {order.client_order_id} accepted as not ours")
+    if found.foreign:
+        desk.journal.accept_foreign(found.foreign, desk.now)
+    for symbol, trades in by_symbol(found.foreign).items():
+        said.append(f"{symbol}: {len(trades)} trades accepted as not ours")
     return [*said, *lost_coins(desk, found.account), *write_off_delisted(desk)]

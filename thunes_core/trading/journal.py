@@ -207,6 +207,18 @@ class Journal(ChampionMemory, Protocol):
         """Take an open order that is not ours as a person's, and tell the audit."""
         ...
 
+    def foreign_trades(self) -> list[Fill]:
+        """Return the trades that are not ours and that nobody accepted yet, oldest first."""
+        ...
+
+    def keep_foreign(self, trades: Sequence[Fill]) -> None:
+        """Keep trades that are not ours until they are accepted; known ones stay as they are."""
+        ...
+
+    def accept_foreign(self, trades: Sequence[Fill], at: datetime) -> None:
+        """Take trades that are not ours as a person's, and tell the audit."""
+        ...
+
     def record_tick(self, mark: EquityMark, report: Mapping[str, Any]) -> None:
         """Store the end of a tick: its equity mark and its report."""
         ...

@@ -8,7 +8,7 @@ Add here: which book such coins leave. Keep out: finding what does not fit (`rec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from decimal import Decimal
 
 from thunes_core.domain.orders import ZERO
@@ -18,12 +18,15 @@ from thunes_core.trading.book import write_off
 from thunes_core.trading.reconcile import Desk
 
 
-def lost_coins(desk: Desk, account: Account) -> Iterator[str]:
+def lost_coins(desk: Desk, account: Account, doubted: Container[str] = ()) -> Iterator[str]:
     """Take out of the books what they hold of each asset beyond the `account`; say what it was.
 
-    Nothing where all are there. Coins of a book with an order that is not settled stay in it.
+    Nothing where all are there, nor of a `doubted` asset. Coins of a book with an order that is not
+    settled stay in it.
     """
     for asset, books in sorted(_books_by_asset(desk).items()):
+        if asset in doubted:
+            continue
         lost = sum((book.holding for book in books), ZERO) - account.total(asset)
         if lost > ZERO and _is_unsettled(desk, books):
             yield f"{asset}: an order is not settled, the books stay as they are; reconcile again"

@@ -21,6 +21,7 @@ from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import BadInput, ExchangeRejected
 from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quote, moved
+from thunes_core.trading.foreign import by_symbol, moved_by, told
 from thunes_core.trading.ports import Broker, Journal, MarketData
 from thunes_core.trading.resolve import drop_lost, resolve
 
@@ -53,23 +54,48 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """An asset whose total is not what our fills explain; its own units."""
+    """An asset whose total is not what our fills explain; its own units.
+
+    `foreign` is what trades that are not ours moved of it, `held` what the books hold.
+    """
 
     asset: str
     expected: Decimal
     actual: Decimal
+    foreign: Decimal = ZERO
+    held: Decimal = ZERO
+
+    @property
+    def is_explained(self) -> bool:
+        """True when trades that are not ours explain it, and the books' coins are all there."""
+        return self.actual == self.expected + self.foreign and not self._is_short
 
     @property
     def is_missing(self) -> bool:
-        """True when less is there than the books hold."""
-        return self.actual < self.expected
+        """True when less is there than is explained, or than the books hold after such trades."""
+        return self.actual < self.expected + self.foreign or self._is_short
+
+    @property
+    def _is_short(self) -> bool:
+        return self.foreign < ZERO and self.actual < self.held
 
     def __str__(self) -> str:
-        """Say it in one sentence."""
-        return (
-            f"{self.asset}: expected {self.expected:f}, the account holds {self.actual:f}; "
-            "explain it, then `thunes reconcile --accept`"
+        """Say it in one sentence, with what to do."""
+        if self._is_short:
+            return (
+                f"{self.asset}: the books hold {self.held:f}, the account {self.actual:f} after "
+                "trades that are not ours; `thunes reconcile --accept` takes what is gone out of "
+                "the books, then `thunes resume`"
+            )
+        beside = " with trades that are not ours" if self.foreign else ""
+        seen = (
+            f"{self.asset}: expected {self.expected + self.foreign:f}{beside}, the account holds "
+            f"{self.actual:f}"
         )
+        if self.is_explained:
+            return seen
+        then = " and `thunes resume`" if self.is_missing else ""
+        return f"{seen}; explain it, then `thunes reconcile --accept`{then}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +108,31 @@ class Reconciliation:
     unresolved: Mapping[str, str] = field(default_factory=dict)
     strangers: tuple[Order, ...] = ()
     delisted: tuple[str, ...] = ()
+    foreign: tuple[Fill, ...] = ()
 
     @property
     def failed(self) -> str:
         """The sentence for which trading must halt, or empty."""
         return next((str(d) for d in self.discrepancies if d.is_missing), "")
 
+    @property
+    def doubted(self) -> set[str]:
+        """The assets of which more was done than our fills explain."""
+        return {one.asset for one in self.discrepancies}
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values that JSON can hold."""
         return {
             "notes": list(self.notes),
-            "discrepancies": [str(d) for d in self.discrepancies],
+            "discrepancies": [str(d) for d in self.discrepancies if not d.is_explained],
             "unresolved": dict(self.unresolved),
             "foreign_orders": [
                 {"symbol": order.symbol, "client_order_id": order.client_order_id}
                 for order in self.strangers
+            ],
+            "foreign_trades": [
+                {"symbol": symbol, "trades": len(trades), "last": trades[-1].trade_id}
+                for symbol, trades in by_symbol(self.foreign).items()
             ],
             "delisted": list(self.delisted),
         }
@@ -105,13 +141,15 @@ class Reconciliation:
 def reconcile(desk: Desk) -> Reconciliation:
     """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
     notes = resolve(desk.broker, desk.journal, desk.now)
-    foreign = book_new_fills(desk, desk.instruments)
+    book_new_fills(desk, desk.instruments)
     strangers = _strangers(desk)
     notes += drop_lost(desk.broker, desk.journal, desk.now)
     account, discrepancies = _compare(desk)
+    foreign = desk.journal.foreign_trades()
+    by_hand = {symbol: told(trades) for symbol, trades in by_symbol(foreign).items()}
     unresolved = {
         **{order.symbol: _foreign_sentence(order) for order in strangers},
-        **foreign,
+        **by_hand,
         **_unexplained(discrepancies, desk.instruments),
         **in_flight(desk.journal.open_orders()),
     }
@@ -120,14 +158,15 @@ def reconcile(desk: Desk) -> Reconciliation:
         notes=(
             *desk.missing.values(),
             *notes,
-            *map(str, discrepancies),
-            *foreign.values(),
+            *(str(one) for one in discrepancies if not one.is_explained),
+            *by_hand.values(),
             *map(_foreign_sentence, strangers),
         ),
         discrepancies=discrepancies,
         unresolved=unresolved,
         strangers=tuple(strangers),
         delisted=delisted_symbols(desk),
+        foreign=tuple(foreign),
     )
 
 
@@ -140,21 +179,21 @@ def delisted_symbols(desk: Desk) -> tuple[str, ...]:
     return tuple(sorted((held | asked) & set(desk.missing)))
 
 
-def book_new_fills(desk: Desk, symbols: Iterable[str]) -> dict[str, str]:
-    """Book every fill beyond the cursor; return what is foreign, by symbol."""
-    foreign: dict[str, str] = {}
+def book_new_fills(desk: Desk, symbols: Iterable[str]) -> None:
+    """Book every fill beyond the cursor; what is not ours is kept until a person accepts it."""
     for symbol in symbols:
         cursor = desk.journal.cursor(symbol)
-        newest = "-1" if cursor is None else cursor
+        newest, foreign = "-1" if cursor is None else cursor, list[Fill]()
         for fill in desk.broker.fills(symbol, cursor):
             newest = fill.trade_id
             if _book(desk, fill):
                 desk.booked.append(fill)
             elif cursor is not None and not desk.journal.has_fill(symbol, fill.trade_id):
-                foreign[symbol] = f"{symbol}: trade {fill.trade_id} is not ours"
+                foreign.append(fill)
+        if foreign:
+            desk.journal.keep_foreign(foreign)
         if newest != desk.journal.cursor(symbol):
             desk.journal.set_cursor(symbol, newest)  # once: a long history is not ours
-    return foreign
 
 
 def _book(desk: Desk, fill: Fill) -> bool:
@@ -224,11 +263,20 @@ def _discrepancies(desk: Desk, account: Account) -> tuple[Discrepancy, ...]:
         if asset not in expected:
             expected[asset] = account.total(asset)
             desk.journal.accept_balance(asset, expected[asset], desk.now, "first sight")
+    foreign = moved_by(desk.journal.foreign_trades(), desk.instruments)
     return tuple(
-        Discrepancy(asset, total, account.total(asset))
+        Discrepancy(
+            asset, total, account.total(asset), foreign.get(asset, ZERO), _held(desk, asset)
+        )
         for asset, total in expected.items()
         if total != account.total(asset)
     )
+
+
+def _held(desk: Desk, asset: str) -> Decimal:
+    """Return what the books hold of `asset`."""
+    of = {symbol for symbol, one in desk.instruments.items() if one.base_asset == asset}
+    return sum((book.holding for book in desk.journal.positions() if book.symbol in of), ZERO)
 
 
 def _assets(instruments: Mapping[str, Instrument]) -> list[str]:
@@ -242,6 +290,7 @@ def _unexplained(
     return {
         symbol: str(discrepancy)
         for discrepancy in discrepancies
+        if not discrepancy.is_explained
         for symbol, instrument in instruments.items()
         if discrepancy.asset in {instrument.base_asset, instrument.quote_asset}
     }

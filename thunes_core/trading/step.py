@@ -101,8 +101,8 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
         raise
     if seen.failed:
         _halt(desk, seen.failed)
-    if not seen.discrepancies:  # what fees took out of a book's own coins
-        desk.notes.extend(lost_coins(desk, seen.account))
+    # what fees took out of a book's own coins
+    desk.notes.extend(lost_coins(desk, seen.account, seen.doubted))
     return seen
 
 

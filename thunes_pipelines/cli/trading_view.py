@@ -33,6 +33,7 @@ _FILL = ("symbol", "side", "quantity", "price", "fee", "fee_asset", "client_orde
 _DECISION = ("strategy", "symbol", "bar", "target", "why")
 _REFUSED = ("symbol", "side", "quantity", "code", "why")
 _AMOUNTS = frozenset({"quantity", "average_price", "cash", "realised", "price", "fee"})
+_OPEN = ("discrepancies", "foreign_orders", "foreign_trades", "delisted")
 _COLOURS = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}
 
 
@@ -190,7 +191,7 @@ def _held(ledger: Ledger, now: datetime) -> list[Held]:
 
 def is_open(found: Mapping[str, Any]) -> bool:
     """True when reconciling found something that a person must look at."""
-    return any(found[name] for name in ("discrepancies", "foreign_orders", "delisted"))
+    return any(found[name] for name in _OPEN)
 
 
 def print_reconciliation(found: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert
 
-from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
+from thunes_core.adapters.ledger import books, chain, control, foreign, orderbook, schema, versions
 from thunes_core.adapters.ledger.answers import Answers
 from thunes_core.adapters.ledger.connect import store_errors
 from thunes_core.adapters.ledger.reads import LedgerReads
@@ -184,6 +184,16 @@ class Ledger(LedgerReads):
             orderbook.accept(connection, symbol, client_order_id)
             body = {"symbol": symbol, "client_order_id": client_order_id}
             chain.append(connection, at, "foreign_order_accepted", body)
+
+    def keep_foreign(self, trades: Sequence[Fill]) -> None:
+        """Keep trades that are not ours until they are accepted; known ones stay as they are."""
+        with self._write() as connection:
+            foreign.insert_new(connection, trades)
+
+    def accept_foreign(self, trades: Sequence[Fill], at: datetime) -> None:
+        """Take trades that are not ours as a person's, and tell the audit."""
+        with self._write() as connection:
+            foreign.drop(connection, trades, at)
 
     def change_order(self, client_order_id: str, at: datetime, **changes: Any) -> None:
         """Store changed fields of an order."""

@@ -14,11 +14,12 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection, Engine, Table, select
 
-from thunes_core.adapters.ledger import books, chain, control, orderbook, schema, versions
+from thunes_core.adapters.ledger import books, chain, control, foreign, orderbook, schema, versions
 from thunes_core.adapters.ledger.answers import Answers
 from thunes_core.adapters.ledger.connect import reading, store_errors
 from thunes_core.adapters.ledger.frames import read_frame
 from thunes_core.clock import Clock, SystemClock
+from thunes_core.domain.orders import Fill
 from thunes_core.domain.parameters import Champion
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import (
@@ -144,6 +145,10 @@ class LedgerReads:
     def accepted_orders(self) -> set[tuple[str, str]]:
         """Return foreign orders that a person accepted, by symbol and id."""
         return self._answers.ask(orderbook.accepted)
+
+    def foreign_trades(self) -> list[Fill]:
+        """Return the trades that are not ours and that nobody accepted yet, oldest first."""
+        return self._answers.ask(foreign.read)
 
     def entries_since(self, moment: datetime) -> int:
         """Return how many orders that increase were sent at or after `moment`."""

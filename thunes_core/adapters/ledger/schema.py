@@ -162,6 +162,19 @@ accepted_orders = _table(
     _text("client_order_id", primary_key=True),
 )
 
+foreign_trades = _table(
+    "foreign_trades",
+    _text("symbol", primary_key=True),
+    _text("trade_id", primary_key=True),
+    _text("exchange_order_id"),
+    _text("client_order_id"),
+    _text("side"),
+    *_money("price", "quantity", "fee"),
+    _text("fee_asset"),
+    Column("is_maker", Flag, nullable=False),
+    Column("time", Moment, nullable=False),
+)
+
 cursors = _table(
     "cursors",
     _text("symbol", primary_key=True),
