@@ -19,11 +19,15 @@ from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.orders import ZERO, Fill, Order
 from thunes_core.domain.portfolio import Account
 from thunes_core.domain.records import OrderRecord
-from thunes_core.errors import BadInput, ExchangeRejected
+from thunes_core.risk.losses import day_of
 from thunes_core.trading.book import Terms, book_fill, close_if_dust, fee_in_quote, moved
+from thunes_core.trading.discrepancy import Discrepancy
+from thunes_core.trading.fees import worth
 from thunes_core.trading.foreign import by_symbol, moved_by, told
 from thunes_core.trading.ports import Broker, Journal, MarketData
 from thunes_core.trading.resolve import drop_lost, resolve
+
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,52 +54,6 @@ class Desk:
         """Return the terms on which a fill of that book is booked."""
         interval = self.intervals.get((strategy, symbol))
         return Terms(self.instruments[symbol], self.cooldown, interval)
-
-
-@dataclass(frozen=True, slots=True)
-class Discrepancy:
-    """An asset whose total is not what our fills explain; its own units.
-
-    `foreign` is what trades that are not ours moved of it, `held` what the books hold.
-    """
-
-    asset: str
-    expected: Decimal
-    actual: Decimal
-    foreign: Decimal = ZERO
-    held: Decimal = ZERO
-
-    @property
-    def is_explained(self) -> bool:
-        """True when trades that are not ours explain it, and the books' coins are all there."""
-        return self.actual == self.expected + self.foreign and not self._is_short
-
-    @property
-    def is_missing(self) -> bool:
-        """True when less is there than is explained, or than the books hold after such trades."""
-        return self.actual < self.expected + self.foreign or self._is_short
-
-    @property
-    def _is_short(self) -> bool:
-        return self.foreign < ZERO and self.actual < self.held
-
-    def __str__(self) -> str:
-        """Say it in one sentence, with what to do."""
-        if self._is_short:
-            return (
-                f"{self.asset}: the books hold {self.held:f}, the account {self.actual:f} after "
-                "trades that are not ours; `thunes reconcile --accept` takes what is gone out of "
-                "the books, then `thunes resume`"
-            )
-        beside = " with trades that are not ours" if self.foreign else ""
-        seen = (
-            f"{self.asset}: expected {self.expected + self.foreign:f}{beside}, the account holds "
-            f"{self.actual:f}"
-        )
-        if self.is_explained:
-            return seen
-        then = " and `thunes resume`" if self.is_missing else ""
-        return f"{seen}; explain it, then `thunes reconcile --accept`{then}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +193,14 @@ def _order_of(journal: Journal, fill: Fill) -> OrderRecord | None:
 def _fee_price(desk: Desk, fill: Fill, instrument: Instrument) -> Decimal | None:
     if fill.fee == ZERO or fill.fee_asset in {instrument.base_asset, instrument.quote_asset}:
         return None
-    pair = f"{fill.fee_asset}{instrument.quote_asset}"
-    try:
-        return desk.market.price(pair)
-    except (BadInput, ExchangeRejected):
+    asset, quote = fill.fee_asset, instrument.quote_asset
+    found = worth(asset, quote, instrument.base_asset, desk.market.price)
+    if found is None:
         desk.notes.append(
-            f"{fill.symbol}: fee of {fill.fee:f} {fill.fee_asset} is booked without a value, "
-            f"{pair} is not listed"
+            f"{fill.symbol}: fee of {fill.fee:f} {asset} is booked without a value, no listed pair "
+            f"leads from {asset} to {quote}"
         )
-        return None
+    return found
 
 
 def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...]]:
@@ -258,19 +215,35 @@ def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...]]:
 
 
 def _discrepancies(desk: Desk, account: Account) -> tuple[Discrepancy, ...]:
-    expected = desk.journal.expected_balances()
-    for asset in _assets(desk.instruments):
+    expected, traded = desk.journal.expected_balances(), _assets(desk.instruments)
+    for asset in [*traded, *_fee_assets(desk)]:
         if asset not in expected:
             expected[asset] = account.total(asset)
             desk.journal.accept_balance(asset, expected[asset], desk.now, "first sight")
     foreign = moved_by(desk.journal.foreign_trades(), desk.instruments)
     return tuple(
         Discrepancy(
-            asset, total, account.total(asset), foreign.get(asset, ZERO), _held(desk, asset)
+            asset,
+            total,
+            account.total(asset),
+            foreign.get(asset, ZERO),
+            _held(desk, asset),
+            is_traded=asset in traded or bool(desk.missing),
         )
         for asset, total in expected.items()
         if total != account.total(asset)
     )
+
+
+def _fee_assets(desk: Desk) -> set[str]:
+    """Return the assets that fees were paid in since yesterday; of a fill just booked none yet.
+
+    Once such an asset is compared, every later fee moves what is expected of it.
+    """
+    if desk.booked:
+        return set()
+    dealings = desk.journal.dealings_since(day_of(desk.now) - DAY)
+    return {dealing.fee_asset for dealing in dealings if dealing.fee}
 
 
 def _held(desk: Desk, asset: str) -> Decimal:
