@@ -1,8 +1,8 @@
 """The only reader of the environment and of `thunes.toml`; every fault is told at once.
 
 Values come, highest first, from arguments, environment (`THUNES_…`), `.env`, `thunes.toml` (in the
-working directory, or where `THUNES_CONFIG` points), defaults. Secrets are `SecretStr` and never
-shown, neither in errors nor in `repr`.
+working directory, or where `THUNES_CONFIG` points), a `thunes up` that runs in the same home,
+defaults. Secrets are `SecretStr` and never shown, neither in errors nor in `repr`.
 
 Add here: a setting. Keep out: what is done with it.
 """
@@ -29,6 +29,7 @@ from pydantic_settings import (
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import Costs, Protection, RiskLimits
 from thunes_core.errors import SettingsInvalid
+from thunes_core.serving import Served
 
 LOCAL_TESTNET_URL = "http://127.0.0.1:8799"
 LOCAL_KEY = "thunes-local-key"
@@ -220,11 +221,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then environment, `.env` and `thunes.toml`."""
-        toml = TomlConfigSettingsSource(
-            settings_cls, Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
-        )
-        return init_settings, env_settings, dotenv_settings, toml
+        """Read arguments, then environment, `.env`, `thunes.toml`, and what is served in `home`."""
+        config = Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
+        toml = TomlConfigSettingsSource(settings_cls, config)
+        return init_settings, env_settings, dotenv_settings, toml, Served(settings_cls)
 
     @property
     def second_is_same(self) -> bool:

@@ -117,6 +117,13 @@ def ask(*words):
     return json.loads(result.stdout) if "--json" in words else result.stdout
 
 
+@pytest.mark.parametrize("month", ["2025-13", "2025-3", "foo", "2025-03-01", ""])
+def test_what_is_no_month_is_refused(month):
+    """An empty answer would say that nothing stands on its bars."""
+    with pytest.raises(BadInput, match="--month: expected a month such as 2025-03"):
+        ask("--month", month)
+
+
 def test_an_order_leads_back_to_bars_and_code():
     """Order, fill, decision, version, evidence run, trial, months of bars: nothing is missing."""
     found = ask("th-1", "--json")

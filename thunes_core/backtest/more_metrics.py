@@ -44,14 +44,19 @@ def returns_of(equity: pl.DataFrame, cash: float) -> npt.NDArray[np.float64]:
 
 
 def longest_drawdown_days(equity: pl.DataFrame, cash: float) -> float:
-    """Return the longest time from a peak to the bar that reaches it again, or to the end."""
+    """Return the longest time from a peak to the bar that reaches it again, or to the end.
+
+    0 for a curve that never falls below a peak, whatever bars lack in it.
+    """
     values = equity["equity"].to_numpy()
     if not len(values):
         return math.nan
     times = equity["open_time"].dt.epoch("us").to_numpy()
     at_peak = values >= np.maximum(np.maximum.accumulate(values), cash)
-    marks = np.concatenate((times[:1], times[at_peak], times[-1:]))
-    return float(np.diff(marks).max() / DAY_US)
+    marks = np.concatenate(([0], np.flatnonzero(at_peak), [len(values) - 1]))
+    below = np.concatenate(([0], np.cumsum(~at_peak)))
+    under_water = below[marks[1:] + 1] > below[marks[:-1]]
+    return float(np.diff(times[marks])[under_water].max(initial=0) / DAY_US)
 
 
 def monthly_returns(equity: pl.DataFrame, cash: float) -> pl.DataFrame:

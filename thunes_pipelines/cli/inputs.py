@@ -6,6 +6,7 @@ Add here: a kind of input that two commands share. Keep out: what is done with i
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,13 @@ def bars_of(
     from thunes_core.settings import load
     from thunes_pipelines.resources.wiring import bar_store
 
-    stored = bar_store(load()).read(symbol, parse_interval(interval), start, end)
+    store = bar_store(load())
+    stored = store.read(symbol, parse_interval(interval), start, end)
+    if not len(stored) and start is None and end is None:
+        raise BarsInvalid(
+            f"store: expected {interval} bars of {symbol}; {store.root} holds none, nor finer ones "
+            "to make them of; fetch them with `thunes ingest`, or give --bars FILE"
+        )
     return cut(stored, start, end, f"store: {symbol} {interval}")
 
 
@@ -81,8 +88,13 @@ def cut(
     if end is not None:
         bars = bars.filter(pl.col("open_time") < end)
     if not len(bars):
-        raise BarsInvalid(f"{named}: expected bars in [{start}, {end}); there are none; widen it")
+        raise BarsInvalid(f"{named}: expected bars{_span(start, end)}; there are none; widen it")
     return bars.rechunk()
+
+
+def _span(start: datetime | None, end: datetime | None) -> str:
+    said = (("from", start), ("before", end))
+    return "".join(f" {word} {edge:%Y-%m-%d %H:%M}" for word, edge in said if edge is not None)
 
 
 def _as_bars(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
@@ -147,6 +159,13 @@ def parse_time(text: str | None, option: str) -> datetime | None:
         raise BadInput(
             f"{option}: expected ISO 8601 such as 2025-01-31 or 2025-01-31T12:00; it was {text!r}"
         ) from None
+
+
+def parse_month(text: str, option: str) -> str:
+    """Return a month as partitions name it (2025-03); `BadInput` names the option."""
+    if not re.fullmatch(r"[12]\d{3}-(0[1-9]|1[0-2])", text):
+        raise BadInput(f"{option}: expected a month such as 2025-03; it was {text!r}; correct it")
+    return text
 
 
 def parse_object(text: str, option: str) -> dict[str, Any]:

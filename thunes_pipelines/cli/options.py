@@ -19,7 +19,7 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-def _number(**settings: Any) -> Any:
+def number(**settings: Any) -> Any:
     """Return an option that takes finite numbers only."""
     return typer.Option(callback=_finite, **settings)
 
@@ -30,25 +30,25 @@ Start = Annotated[
     typer.Option(help="First open time, included (ISO 8601, UTC). Earlier bars are cut."),
 ]
 End = Annotated[str | None, typer.Option(help="Open time to stop before (excluded).")]
-Cash = Annotated[float, _number(min=1e-9, max=1e15, help="Starting cash, quote units.")]
-TakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
-MakerFee = Annotated[float, _number(min=0, max=0.5, help="Fraction of the traded value.")]
-Slippage = Annotated[float, _number(min=0, max=0.5, help="Fraction of the price.")]
-StopLoss = Annotated[float, _number(min=0, max=1, help="Fraction below the entry; 0 is off.")]
-TakeProfit = Annotated[float, _number(min=0, help="Fraction above the entry; 0 is off.")]
+Cash = Annotated[float, number(min=1e-9, max=1e15, help="Starting cash, quote units.")]
+TakerFee = Annotated[float, number(min=0, max=0.5, help="Fraction of the traded value.")]
+MakerFee = Annotated[float, number(min=0, max=0.5, help="Fraction of the traded value.")]
+Slippage = Annotated[float, number(min=0, max=0.5, help="Fraction of the price.")]
+StopLoss = Annotated[float, number(min=0, max=1, help="Fraction below the entry; 0 is off.")]
+TakeProfit = Annotated[float, number(min=0, help="Fraction above the entry; 0 is off.")]
 TrailingStop = Annotated[
-    float, _number(min=0, max=1, help="Fraction below the highest high; 0 is off.")
+    float, number(min=0, max=1, help="Fraction below the highest high; 0 is off.")
 ]
 TrailingActivation = Annotated[
-    float, _number(min=0, help="Gain from which the trail counts; 0 is at once.")
+    float, number(min=0, help="Gain from which the trail counts; 0 is at once.")
 ]
 Cooldown = Annotated[int, typer.Option(min=0, help="No increase for so long after a loss.")]
-StepSize = Annotated[float, _number(min=0, help="Lot step, base units; 0 is off.")]
-MinQuantity = Annotated[float, _number(min=0, help="Smallest order, base units; 0 is off.")]
-MinNotional = Annotated[float, _number(min=0, help="Smallest order, quote units; 0 is off.")]
+StepSize = Annotated[float, number(min=0, help="Lot step, base units; 0 is off.")]
+MinQuantity = Annotated[float, number(min=0, help="Smallest order, base units; 0 is off.")]
+MinNotional = Annotated[float, number(min=0, help="Smallest order, quote units; 0 is off.")]
 LimitOffset = Annotated[
     float | None,
-    _number(
+    number(
         min=0, max=0.999, help="Enter by limit orders so far below the close; else at the market."
     ),
 ]

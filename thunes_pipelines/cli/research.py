@@ -63,7 +63,7 @@ def walk_forward_command(
         ),
     ] = None,
     train_share: Annotated[
-        float | None, typer.Option(min=0.05, max=0.9, help="Of the history. Default: settings.")
+        float | None, o.number(min=0.05, max=0.9, help="Of the history. Default: settings.")
     ] = None,
     sampler: Annotated[
         str | None, typer.Option(help="tpe, random, qmc, nsgaii, cmaes. Default: settings.")

@@ -11,6 +11,7 @@ import polars as pl
 import typer
 
 from thunes_core.settings import Settings, load
+from thunes_pipelines.cli import options as o
 from thunes_pipelines.cli.output import console, emit_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 def stream_command(
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="Stop by itself after so long. Default: never.")
+        float | None, o.number(min=0, help="Stop by itself after so long. Default: never.")
     ] = None,
     trade: Annotated[
         bool, typer.Option(help="Run a tick as soon as a bar has closed, in this process.")

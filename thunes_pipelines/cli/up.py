@@ -16,12 +16,13 @@ from rich.live import Live
 from rich.table import Table
 
 from thunes_core.clock import SystemClock
+from thunes_core.serving import serving
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.services import processes
 from thunes_pipelines.services.state_folder import only_one, prepare, put_ledger_aside
 from thunes_pipelines.services.supervisor import State, Supervisor
-from thunes_pipelines.services.up import Ports, runs_testnet, services
+from thunes_pipelines.services.up import Ports, runs_testnet, services, told_to_commands
 
 LOOK_SECONDS = 0.25
 _COLOURS = {State.READY: "green", State.FAILED: "red", State.STARTING: "yellow"}
@@ -48,7 +49,8 @@ def up_command(
             console.print(f"The testnet's account begins anew; the earlier ledger is {kept}")
         parts = services(settings, ports, now)
         processes.adopt_orphans()
-        run(Supervisor(parts, settings.home / "logs"), settings, stop, as_json=json)
+        with serving(settings.home, told_to_commands(settings, ports)):
+            run(Supervisor(parts, settings.home / "logs"), settings, stop, as_json=json)
 
 
 @contextmanager

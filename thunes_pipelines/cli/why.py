@@ -15,6 +15,7 @@ from rich.tree import Tree
 from thunes_core.errors import BadInput
 from thunes_core.settings import load
 from thunes_pipelines import lineage
+from thunes_pipelines.cli.inputs import parse_month
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
 
@@ -45,7 +46,8 @@ def why_command(
         if order is not None:
             found, title = lineage.why(order, sources, symbol), f"order {order}"
         else:
-            found = lineage.stands_on(symbol or settings.symbols[0], str(month), sources)
+            of = symbol or settings.symbols[0]
+            found = lineage.stands_on(of, parse_month(str(month), "--month"), sources)
             title = f"bars {found['partition']}"
     if json:
         emit_json(found)

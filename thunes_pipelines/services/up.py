@@ -134,6 +134,17 @@ def environment_of(settings: Settings, ports: Ports) -> dict[str, str]:
     return known
 
 
+def told_to_commands(settings: Settings, ports: Ports) -> dict[str, str]:
+    """Return, by field name, the settings that commands in the same home need to meet the services.
+
+    A ledger belongs to one account: a command that reached another would halt trading.
+    """
+    shared = ("broker", "binance_rest_url", "mlflow_tracking_uri", "promotion")
+    known = environment_of(settings, ports)
+    values = {name: known.get(f"THUNES_{name.upper()}") for name in shared}
+    return {"exchange": settings.exchange, **{k: v for k, v in values.items() if v is not None}}
+
+
 def _testnet(
     settings: Settings, ports: Ports, now: datetime, environment: Mapping[str, str]
 ) -> Service:

@@ -188,6 +188,13 @@ def test_longest_drawdown_still_running_counts_to_the_end():
     assert longest_drawdown_days(curve([100.0, 110.0, 90.0, 100.0]), 100.0) == 2.0
 
 
+@pytest.mark.parametrize("values", [[100.0, 100.0], [100.0, 105.0], [105.0, 110.0]])
+def test_a_curve_that_never_falls_has_no_drawdown_over_missing_bars(values):
+    """The day between two peaks, and bars that lack between them, are no time under water."""
+    assert longest_drawdown_days(curve(values), 100.0) == 0.0
+    assert longest_drawdown_days(curve([*values, 0.0, 0.0, 200.0]), 100.0) == 3.0
+
+
 def test_monthly_returns_chain_to_the_total():
     """January against the start, February against January."""
     table = monthly_returns(curve([100.0] * 30 + [110.0] + [110.0] * 27 + [99.0]), 100.0)

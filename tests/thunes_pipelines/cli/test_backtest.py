@@ -350,6 +350,23 @@ def test_a_number_that_is_none_ends_as_two(file, option):
     assert "finite" in said
 
 
+def test_a_span_without_bars_is_named_as_a_person_would(file):
+    """Neither Python's None nor an offset of UTC."""
+    asked = ("backtest", "--bars", file, "--strategy", "sma_crossover", "--start", "2030-01-01")
+    said = code_and_message(*asked)[1]
+    assert f"{file}: expected bars from 2030-01-01 00:00; there are none; widen it" in said
+
+
+def test_a_symbol_that_is_not_stored_ends_as_two_with_how_to_get_it(tmp_path, monkeypatch):
+    """Nothing can be widened there: there is nothing."""
+    monkeypatch.setenv("THUNES_HOME", str(tmp_path))
+    asked = ("backtest", "--symbol", "XXXUSDT", "--interval", "1h", "--strategy", "sma_crossover")
+    code, said = code_and_message(*asked)
+    assert code == 2
+    assert "store: expected 1h bars of XXXUSDT" in said
+    assert "`thunes ingest`" in said
+
+
 def test_a_time_beyond_the_calendar_ends_as_two(file):
     """A time that UTC cannot hold is bad input."""
     late = ("--start", "9999-12-31T23:59:59-10:00")

@@ -17,7 +17,14 @@ from thunes_core.errors import BadInput, SettingsInvalid
 from thunes_core.settings import load
 from thunes_pipelines.services import state_folder
 from thunes_pipelines.services.probes import answers
-from thunes_pipelines.services.up import HOST, Ports, environment_of, free_port, services
+from thunes_pipelines.services.up import (
+    HOST,
+    Ports,
+    environment_of,
+    free_port,
+    services,
+    told_to_commands,
+)
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
 
@@ -196,3 +203,21 @@ def test_up_becomes_ready_and_leaves_nothing_behind(tmp_path):
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.killpg(pid, 0)
+
+
+def test_commands_in_the_same_home_are_told_the_account_and_the_registry(tmp_path):
+    """What the services trade and where they look, no more: neither schedules nor the folder."""
+    told = told_to_commands(load(home=tmp_path), Ports(1, 2, 3))
+    assert told == {
+        "exchange": "local",
+        "broker": "exchange",
+        "binance_rest_url": "http://127.0.0.1:3",
+        "mlflow_tracking_uri": "http://127.0.0.1:2",
+        "promotion": "bootstrap",
+    }
+
+
+def test_of_a_real_exchange_commands_are_told_the_registry_alone(tmp_path):
+    """There the settings of a person say what is traded."""
+    told = told_to_commands(load(home=tmp_path, exchange="binance-testnet"), Ports(1, 2, 3))
+    assert told == {"exchange": "binance-testnet", "mlflow_tracking_uri": "http://127.0.0.1:2"}
