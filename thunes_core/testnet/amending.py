@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """One change of an order's quantity, numbered over the exchange."""
+    """One change of an order's quantity; its number is that of the execution told of it."""
 
     number: int
     order: ExchangeOrder
@@ -41,7 +41,7 @@ def amend(
     amendments = exchange.records.amendments
     new_id = client_id or _client_id(order, len(amendments))
     made = Amendment(
-        len(amendments),
+        exchange.records.executions + 1,
         order,
         order.client_id,
         new_id,

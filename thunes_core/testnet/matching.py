@@ -160,14 +160,15 @@ class Exchange:
         else:
             self._watch(order)
 
-    def cancel(self, order: ExchangeOrder | None) -> ExchangeOrder:
+    def cancel(self, order: ExchangeOrder | None, cancel_id: str | None = None) -> ExchangeOrder:
         """Cancel an open order, and its whole list; or refuse with -2011."""
         if order is None or not order.is_open:
             raise cancel_rejected()
         found = self.lists.find(order.list_id, None)
         if found is not None:
-            self.lists.cancel(found)
+            self.lists.cancel(found, cancel_id)
         else:
+            order.cancel_id = cancel_id or order.usual_cancel_id
             self.end(order, Status.CANCELED, self.present_ms)
         return order
 
@@ -223,6 +224,8 @@ class Exchange:
 
     def tell(self, order: ExchangeOrder, change: Change, trade: Trade | None = None) -> None:
         """Remember a change of an order, and tell every watcher."""
+        self.records.executions += 1
+        order.execution_id = self.records.executions
         self.records.keep_version(order)
         self._past.keep(self.wallet, order.update_ms)
         for watcher in self.watchers:

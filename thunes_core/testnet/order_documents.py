@@ -213,12 +213,15 @@ def allocation(one: Trade) -> dict[str, Any]:
     }
 
 
-def canceled(order: ExchangeOrder, cancel_id: str) -> dict[str, Any]:
-    """Return the answer to a cancel; `cancel_id` is the cancel's own client id."""
+def canceled(order: ExchangeOrder) -> dict[str, Any]:
+    """Return the answer to a cancel; its client id is the cancel's own, the order's the original.
+
+    An order of the list that had ended before shows the id it had.
+    """
     return {
         **acknowledged(order),
         "origClientOrderId": order.client_id,
-        "clientOrderId": cancel_id,
+        "clientOrderId": order.cancel_id or order.client_id,
         "transactTime": order.update_ms,
         **_figures(order),
         **_optional(order),

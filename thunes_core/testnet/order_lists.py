@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from thunes_core.testnet.matching import Exchange
 
 
+WOULD_TAKE = "WOULD_MATCH_IMMEDIATELY"
+
+
 class Contingency(StrEnum):
     """How the orders of a list depend on each other."""
 
@@ -97,6 +100,8 @@ class Lists:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._lists: list[OrderList] = []
+        self._by_client: dict[str, OrderList] = {}
+        self._open: list[OrderList] = []
 
     def all(self) -> Sequence[OrderList]:
         """Return every list, oldest first."""
@@ -106,11 +111,16 @@ class Lists:
         """Return the list with that id, else the newest with that client id, else None."""
         if list_id is not None:
             return self._lists[list_id] if 0 <= list_id < len(self._lists) else None
-        return next((one for one in reversed(self._lists) if one.client_id == client_id), None)
+        return self._by_client.get(client_id or "")
+
+    def open(self) -> Sequence[OrderList]:
+        """Return the lists that are open, oldest first."""
+        self._open = [one for one in self._open if one.is_open]
+        return self._open
 
     def open_count(self, symbol: str) -> int:
         """Return how many lists of `symbol` are open."""
-        return sum(1 for one in self._lists if one.is_open and one.symbol == symbol)
+        return sum(1 for one in self.open() if one.symbol == symbol)
 
     def place(self, asked: NewList) -> OrderList:
         """Accept a list, or refuse it whole."""
@@ -125,7 +135,9 @@ class Lists:
         made = OrderList(len(self._lists), asked.client_id or "", asked, exchange.present_ms)
         made.client_id = asked.client_id or _list_id(symbol, made.list_id)
         self._lists.append(made)
+        self._by_client[made.client_id] = made
         self._create(made)
+        self._open.append(made)
         exchange.settlement.hold(made.orders[0], asset, amount)
         self._start(made)
         return made
@@ -159,7 +171,7 @@ class Lists:
         """Refuse a list beyond what may be open on the symbol, or on the exchange."""
         if self.open_count(listing.symbol) >= max_lists(listing):
             raise filter_failure("MAX_NUM_ORDER_LISTS")
-        everywhere = sum(1 for one in self._lists if one.is_open)
+        everywhere = len(self.open())
         for rule in self._exchange.options.exchange_filters:
             most = rule.get("maxNumOrderLists")
             if most is not None and everywhere >= most:
@@ -234,6 +246,7 @@ class Lists:
         )
         if not payable or taking:
             for leg in legs:
+                leg.reject_reason = "INSUFFICIENT_BALANCES" if not payable else WOULD_TAKE
                 exchange.end(leg, Status.REJECTED, time_ms)
             return
         exchange.settlement.hold(legs[0], asset, amount)
@@ -253,9 +266,12 @@ class Lists:
             if leg.status is Status.PENDING_NEW:
                 self._exchange.end(leg, order.status, time_ms)
 
-    def cancel(self, found: OrderList) -> OrderList:
-        """Cancel every open order of a list."""
-        for order in found.orders:
+    def cancel(self, found: OrderList, cancel_id: str | None = None) -> OrderList:
+        """Cancel every open order of a list, all by the same client id when one is given."""
+        still_open = [order for order in found.orders if order.is_open]
+        for order in still_open:
+            order.cancel_id = cancel_id or order.usual_cancel_id
+        for order in still_open:
             if order.is_open:
                 self._exchange.end(order, Status.CANCELED, self._exchange.present_ms)
         return found

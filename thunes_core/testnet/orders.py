@@ -160,6 +160,11 @@ class ExchangeOrder:
     trailing_ms: int = NEVER_MS
     prevented: Decimal = ZERO
     """What self-trade prevention took off."""
+    cancel_id: str = ""
+    """The client id of the cancel that ended it."""
+    reject_reason: str = "NONE"
+    execution_id: int = 0
+    """Of its last change, counted over the exchange."""
     matches_prevented: list[PreventedMatch] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
 
@@ -182,6 +187,16 @@ class ExchangeOrder:
     def remaining(self) -> Decimal:
         """Base quantity not yet executed and not taken off by prevention."""
         return self.quantity - self.executed - self.prevented
+
+    @property
+    def works(self) -> bool:
+        """True while it is on the book."""
+        return self.status in (Status.NEW, Status.PARTIALLY_FILLED) and not self.waits
+
+    @property
+    def usual_cancel_id(self) -> str:
+        """The client id of a cancel that comes without one."""
+        return f"cancel-{self.order_id}"
 
     @property
     def is_limit(self) -> bool:

@@ -27,6 +27,7 @@ class Records:
         self._allocations: dict[str, list[Trade]] = defaultdict(list)
         self.amendments: list[Amendment] = []
         self.prevented: list[PreventedMatch] = []
+        self.executions = 0
         self._versions: dict[tuple[str, int], list[ExchangeOrder]] = defaultdict(list)
 
     def next_order_id(self, symbol: str) -> int:

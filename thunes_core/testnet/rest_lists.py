@@ -15,7 +15,6 @@ from thunes_core.testnet.list_documents import is_seen_open, listed, reported
 from thunes_core.testnet.list_forms import new_oco, new_oto, new_otoco, old_oco
 from thunes_core.testnet.order_forms import new_order
 from thunes_core.testnet.order_lists import NewList, OrderList
-from thunes_core.testnet.orders import ExchangeOrder
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import (
     Refused,
@@ -29,7 +28,6 @@ from thunes_core.testnet.rest import Endpoint
 from thunes_core.testnet.rest_trading import (
     ResponseType,
     answer_of,
-    cancel_id_of,
     require_restriction,
     response_type,
     signed,
@@ -59,12 +57,8 @@ def cancel_list(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     parameters.require_all_read()
     if found is None or not found.is_open:
         raise cancel_rejected()
-    exchange.lists.cancel(found)
-
-    def report(order: ExchangeOrder) -> dict[str, Any]:
-        return documents.canceled(order, cancel_id or cancel_id_of(order))
-
-    return reported(found, exchange.present_ms, report)
+    exchange.lists.cancel(found, cancel_id)
+    return reported(found, exchange.present_ms, documents.canceled)
 
 
 def query_list(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
@@ -151,7 +145,7 @@ def cancel_replace(exchange: Exchange, parameters: Parameters) -> dict[str, Any]
 
     def cancel() -> dict[str, Any]:
         require_restriction(order, restriction)
-        return documents.canceled(exchange.cancel(order), cancel_id or cancel_id_of(order))
+        return documents.canceled(exchange.cancel(order, cancel_id))
 
     return _replaced(cancel, lambda: answer_of(answer, exchange.place(asked)), mode)
 

@@ -145,7 +145,7 @@ def cancel(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     restriction = parameters.text("cancelRestrictions")
     parameters.require_all_read()
     require_restriction(order, restriction)
-    return _canceled_report(exchange, exchange.cancel(order), cancel_id)
+    return _canceled_report(exchange, exchange.cancel(order, cancel_id))
 
 
 def require_restriction(order: ExchangeOrder | None, restriction: str | None) -> None:
@@ -160,11 +160,6 @@ def require_restriction(order: ExchangeOrder | None, restriction: str | None) ->
     status = wanted[restriction]
     if status and order is not None and order.is_open and order.status is not status:
         raise cancel_rejected("Order was not canceled due to cancel restrictions.")
-
-
-def cancel_id_of(order: ExchangeOrder | None) -> str:
-    """Return the client id of a cancel that came without one."""
-    return f"cancel-{order.order_id if order else 0}"
 
 
 def open_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:
@@ -186,16 +181,12 @@ def cancel_all(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any
     return [_canceled_report(exchange, exchange.cancel(order)) for order in orders if order.is_open]
 
 
-def _canceled_report(
-    exchange: Exchange, order: ExchangeOrder, cancel_id: str | None = None
-) -> dict[str, Any]:
+def _canceled_report(exchange: Exchange, order: ExchangeOrder) -> dict[str, Any]:
     """Return the document of a cancelled order, or of the whole list it belongs to."""
-
-    def report(one: ExchangeOrder) -> dict[str, Any]:
-        return documents.canceled(one, cancel_id or cancel_id_of(one))
-
     found = exchange.lists.find(order.list_id, None)
-    return report(order) if found is None else reported(found, exchange.present_ms, report)
+    if found is None:
+        return documents.canceled(order)
+    return reported(found, exchange.present_ms, documents.canceled)
 
 
 def all_orders(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]]:

@@ -93,7 +93,7 @@ def execution_report(
         "C": "",
         "x": str(change),
         "X": str(order.status),
-        "r": "NONE",
+        "r": order.reject_reason,
         "i": order.order_id,
         "l": money(trade.quantity if trade else ZERO),
         "z": money(order.executed),
@@ -103,8 +103,8 @@ def execution_report(
         "T": order.update_ms,
         "t": trade.trade_id if trade else -1,
         "v": 0,
-        "I": order.order_id * 1000 + len(order.trades),
-        "w": order.is_open and not order.waits,
+        "I": order.execution_id,
+        "w": order.works,
         "m": bool(trade and trade.is_maker),
         "M": False,
         "O": order.time_ms,
@@ -113,8 +113,8 @@ def execution_report(
         "Q": money(asked.quote_quantity or ZERO),
         "V": str(asked.prevention),
     }
-    if order.working_ms != NEVER_MS:
-        fields["W"] = order.working_ms
+    if order.works or order.working_ms != NEVER_MS:
+        fields["W"] = order.time_ms if order.working_ms == NEVER_MS else order.working_ms
     if asked.trailing_delta is not None:
         fields["d"] = asked.trailing_delta
     if order.trailing_ms != NEVER_MS:
@@ -124,7 +124,7 @@ def execution_report(
     if asked.strategy_type is not None:
         fields["J"] = asked.strategy_type
     if change is Change.CANCELED:
-        fields["C"], fields["c"] = order.client_id, f"cancel-{order.order_id}"
+        fields["C"], fields["c"] = order.client_id, order.cancel_id
     return fields | _routing_fields(order, trade) | _prevention_fields(order, change)
 
 
