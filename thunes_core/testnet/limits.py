@@ -17,6 +17,7 @@ from thunes_core.testnet.refusals import Refused
 MINUTE_MS = 60_000
 BAN_AFTER_REFUSALS = 30
 BAN_MS = 120_000
+LONGEST_BAN_MS = 3 * 86_400_000
 _TOO_MANY = "Too many requests queued."
 
 
@@ -61,6 +62,7 @@ class RateLimits:
         self._short = Window(10_000, orders_10s)
         self._day = Window(86_400_000, orders_day)
         self._refusals = 0
+        self._bans = 0
         self._banned_until_ms = 0
 
     def documents(self) -> list[dict[str, Any]]:
@@ -102,7 +104,10 @@ class RateLimits:
         }
 
     def use(self, weight: int) -> None:
-        """Count a request; refuse with 429 beyond the limit, with 418 when that is ignored."""
+        """Count a request; refuse with 429 beyond the limit, with 418 when that is ignored.
+
+        Each ban lasts twice as long as the one before, from two minutes to three days.
+        """
         now = self._clock.now_ms()
         if now < self._banned_until_ms:
             raise self._ban(now)
@@ -113,7 +118,8 @@ class RateLimits:
             return
         self._refusals += 1
         if self._refusals > BAN_AFTER_REFUSALS:
-            self._banned_until_ms = now + BAN_MS
+            self._banned_until_ms = now + min(BAN_MS * 2**self._bans, LONGEST_BAN_MS)
+            self._bans, self._refusals = self._bans + 1, 0
             raise self._ban(now)
         window, text = (self._raw, _TOO_MANY) if is_light else (self._weight, self._too_heavy)
         wait = self._retry_after(window.ends_ms(now) - now)

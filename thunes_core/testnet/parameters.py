@@ -11,7 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from thunes_core.testnet.refusals import Refused, illegal, missing, overflowed, too_precise
+from thunes_core.testnet.refusals import (
+    Refused,
+    empty,
+    illegal,
+    missing,
+    overflowed,
+    too_precise,
+)
 
 E = TypeVar("E", bound=StrEnum)
 _NUMBER = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
@@ -28,9 +35,12 @@ class Parameters:
         self._read: set[str] = set()
 
     def text(self, name: str) -> str | None:
-        """Return the text of `name`, or None when it was not sent or is empty."""
+        """Return the text of `name`, None when it was not sent; refuse an empty one with -1105."""
         self._read.add(name)
-        return self._values.get(name) or None
+        value = self._values.get(name)
+        if value == "":
+            raise empty(self.shown(name))
+        return value
 
     def need(self, name: str) -> str:
         """Return the text of `name`, or refuse with -1102."""

@@ -41,6 +41,11 @@ def missing(name: str) -> Refused:
     )
 
 
+def empty(name: str) -> Refused:
+    """A parameter was sent without a value."""
+    return Refused(-1105, f"Parameter '{name}' was empty.")
+
+
 def one_of(first: str, second: str) -> Refused:
     """One of two parameters must be sent."""
     return Refused(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")

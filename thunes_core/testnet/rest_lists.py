@@ -18,6 +18,7 @@ from thunes_core.testnet.order_lists import NewList, OrderList
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import (
     Refused,
+    bad_combination,
     cancel_rejected,
     missing,
     no_such_order,
@@ -96,6 +97,8 @@ def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
     start, end = within_a_day(parameters)
     limit = parameters.limit(500, 1000)
     parameters.require_all_read()
+    if from_id is not None and (start is not None or end is not None):
+        raise bad_combination()
     found = [
         one
         for one in _seen_lists(exchange)
@@ -103,7 +106,8 @@ def all_lists(exchange: Exchange, parameters: Parameters) -> list[dict[str, Any]
         and (start is None or one.time_ms >= start)
         and (end is None or one.time_ms <= end)
     ]
-    kept = found[:limit] if from_id is not None else found[-limit:]
+    forward = from_id is not None or start is not None
+    kept = found[:limit] if forward else found[-limit:]
     seen = exchange.seen_records
     return [listed(one, seen) for one in kept]
 

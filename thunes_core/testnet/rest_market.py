@@ -42,14 +42,18 @@ def exchange_info(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     if asked and (parameters.text("permissions") or parameters.text("symbolStatus")):
         raise bad_combination()
     wanted = with_status(exchange, parameters, asked)
-    parameters.ignore(["permissions", "showPermissionSets"])
+    parameters.ignore(["permissions"])
+    shows_sets = (parameters.text("showPermissionSets") or "").lower() != "false"
     parameters.require_all_read()
     return {
         "timezone": "UTC",
         "serverTime": exchange.told_ms,
         "rateLimits": exchange.limits.documents(),
         "exchangeFilters": list(exchange.options.exchange_filters),
-        "symbols": [exchange.market.listing(s).document() for s in wanted],
+        "symbols": [
+            exchange.market.listing(s).document() | ({} if shows_sets else {"permissionSets": []})
+            for s in wanted
+        ],
         "sors": [
             {"baseAsset": base, "symbols": symbols}
             for base, symbols in routing_groups(exchange.market).items()

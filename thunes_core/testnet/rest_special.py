@@ -21,6 +21,7 @@ from thunes_core.testnet.rest_trading import (
     answer_of,
     named_order,
     order_rates,
+    rehearsal_weight,
     response_type,
     signed,
     within_a_day,
@@ -152,9 +153,14 @@ def my_filters(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
 SPECIAL_ENDPOINTS = (
     signed("PUT", "order/amend/keepPriority", amend_order, 4),
     signed("GET", "order/amendments", amendments, 4),
-    signed("GET", "myPreventedMatches", prevented_matches, 20),
+    signed(
+        "GET",
+        "myPreventedMatches",
+        prevented_matches,
+        lambda p: 2 if p.text("preventedMatchId") else 20,
+    ),
     signed("POST", "sor/order", place_routed, is_order=True),
-    signed("POST", "sor/order/test", rehearse_routed),
+    signed("POST", "sor/order/test", rehearse_routed, rehearsal_weight),
     signed("GET", "myAllocations", allocations, 20),
     signed("GET", "myFilters", my_filters, 40),
 )

@@ -77,6 +77,11 @@ def rehearse(exchange: Exchange, parameters: Parameters) -> dict[str, Any]:
     return order_rates(exchange) if wants_rates else {}
 
 
+def rehearsal_weight(parameters: Parameters) -> int:
+    """Return what a test order weighs: more when the commission rates are asked for."""
+    return 20 if (parameters.text("computeCommissionRates") or "").lower() == "true" else 1
+
+
 def order_rates(exchange: Exchange) -> dict[str, Any]:
     """Return the rates that an order would pay."""
     terms = exchange.settlement.terms
@@ -268,7 +273,7 @@ def signed(
 
 TRADING_ENDPOINTS = (
     signed("POST", "order", place, is_order=True),
-    signed("POST", "order/test", rehearse),
+    signed("POST", "order/test", rehearse, rehearsal_weight),
     signed("GET", "order", query, 4),
     signed("DELETE", "order", cancel, is_order=True),
     signed("GET", "openOrders", open_orders, lambda p: 6 if p.text("symbol") else 80),

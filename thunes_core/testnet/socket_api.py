@@ -14,6 +14,7 @@ import orjson
 from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.rest import Door, Fate, Request
+from thunes_core.testnet.stream_forms import is_id
 from thunes_core.testnet.user_events import UserFeed
 
 METHODS: Mapping[str, tuple[str, str]] = {
@@ -109,7 +110,7 @@ class ApiSession:
             asked = orjson.loads(text)
             number, method = asked.get("id"), asked["method"]
             params = dict(asked.get("params") or {})
-            if not isinstance(method, str) or isinstance(number, list | dict):
+            if not isinstance(method, str) or not is_id(number):
                 raise TypeError(method)
         except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError, ValueError):
             return _failure(None, Refused(-1135, "Invalid JSON Request"))

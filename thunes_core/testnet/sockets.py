@@ -21,6 +21,7 @@ from thunes_core.testnet.market_events import events_between
 from thunes_core.testnet.matching import Exchange
 from thunes_core.testnet.rest import Door
 from thunes_core.testnet.socket_api import ApiSession
+from thunes_core.testnet.stream_forms import Misunderstood, read_message
 from thunes_core.testnet.streams import Stream, parse_stream
 
 PERIOD_SECONDS = 0.025
@@ -151,18 +152,12 @@ class MarketConnection(Connection):
             await self.socket.close(POLICY_VIOLATION)
             return
         try:
-            asked = orjson.loads(text)
-            number, method = asked.get("id"), str(asked["method"])
-            names = list(asked.get("params") or [])
-        except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError):
-            await self.send({"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"})
+            said = read_message(text)
+        except Misunderstood as error:
+            await self.send(error.document)
             return
-        act = _METHODS.get(method)
-        if act is None:
-            message = f"Invalid request: unknown variant {method}"
-            await self.send({"code": 2, "msg": message, "id": number})
-            return
-        await self.send({"result": act(self, names), "id": number})
+        result = _METHODS[said.method](self, said.params)
+        await self.send({"result": result, "id": said.number})
 
     def _is_too_much(self, now: float) -> bool:
         self._heard_at = [*(t for t in self._heard_at if now - t < 1), now]
@@ -171,13 +166,13 @@ class MarketConnection(Connection):
     def subscribe(self, names: list[Any]) -> None:
         """Add streams; unknown ones are accepted and stay silent, as on the real exchange."""
         for name in names:
-            self._subscribe(str(name))
+            self._subscribe(name)
 
     def unsubscribe(self, names: list[Any]) -> None:
         """Drop streams."""
         for name in names:
-            self._streams.pop(str(name), None)
-            self._told_ms.pop(str(name), None)
+            self._streams.pop(name, None)
+            self._told_ms.pop(name, None)
 
     def listed(self, _: list[Any]) -> list[str]:
         """Return the names of the streams."""
@@ -185,8 +180,7 @@ class MarketConnection(Connection):
 
     def set_property(self, given: list[Any]) -> None:
         """Switch the wrapping of events on or off."""
-        if given[:1] == ["combined"] and len(given) == 2:
-            self._combined = bool(given[1])
+        self._combined = given[1]
 
     def get_property(self, _: list[Any]) -> bool:
         """Tell whether events are wrapped."""

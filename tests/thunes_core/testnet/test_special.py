@@ -230,14 +230,15 @@ def test_what_a_routed_limit_leaves_rests_on_its_own_book() -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"type": "LIMIT_MAKER"}, -1116), ({"quantity": "", "quoteOrderQty": "5"}, -1102)],
+    [({"type": "LIMIT_MAKER"}, -1116), ({"quantity": None, "quoteOrderQty": "5"}, -1102)],
 )
-def test_routed_orders_of_other_kinds_are_refused(change: dict[str, str], code: int) -> None:
+def test_routed_orders_of_other_kinds_are_refused(change: dict[str, Any], code: int) -> None:
     """LIMIT and MARKET with a quantity; a symbol without a group is not routed."""
     form = {**MINE, "side": "BUY", "type": "MARKET", "quantity": "1"}
     if change.get("type") == "LIMIT_MAKER":
         form |= {"price": "99.00"}
-    assert signed(two_markets(), "POST", "sor/order", **{**form, **change})["code"] == code
+    asked = {name: value for name, value in {**form, **change}.items() if value is not None}
+    assert signed(two_markets(), "POST", "sor/order", **asked)["code"] == code
     alone = {**MINE, "side": "BUY", "type": "MARKET", "quantity": "1"}
     assert signed(exchange(RISING), "POST", "sor/order", **alone)["code"] == -2010
 
