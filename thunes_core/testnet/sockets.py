@@ -114,7 +114,7 @@ class MarketConnection(Connection):
         if stream is None or len(self._streams) >= MOST_STREAMS:
             return False
         self._streams[name] = stream
-        self._told_ms.setdefault(name, self.exchange.present_ms)
+        self._told_ms.setdefault(name, stream.known_until(self.exchange.present_ms))
         return True
 
     def news(self) -> list[Named]:
@@ -133,12 +133,12 @@ class MarketConnection(Connection):
 
     def _news_of(self, stream: Stream, now_ms: int) -> list[Any]:
         """Return what a stream has to tell; what it leaves out now is told with the next event."""
-        told_ms = self._told_ms[stream.name]
-        if not stream.is_due(told_ms, now_ms):
+        told_ms, until_ms = self._told_ms[stream.name], stream.known_until(now_ms)
+        if until_ms <= told_ms:
             return []
-        found = list(events_between(self.exchange, stream, told_ms, now_ms))
+        found = list(events_between(self.exchange, stream, told_ms, until_ms))
         if found:
-            self._told_ms[stream.name] = now_ms
+            self._told_ms[stream.name] = until_ms
         return found
 
     def farewell(self) -> Any:

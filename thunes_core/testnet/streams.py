@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Stream:
     """One stream, such as `btcusdt@kline_1h`; `offset_ms` shifts the grid of its candles.
 
-    It tells at most once in each `period_ms` of the exchange's clock; 0: whenever there is news.
+    It tells at most once in each `period_ms` of the exchange's clock, of what there was at its end:
+    every connection hears the same. 0: whenever there is news.
     """
 
     name: str
@@ -30,11 +31,9 @@ class Stream:
     offset_ms: int = 0
     period_ms: int = 0
 
-    def is_due(self, told_ms: int, now_ms: int) -> bool:
-        """True when it may tell at `now_ms` what happened since it told last."""
-        if not self.period_ms:
-            return now_ms > told_ms
-        return now_ms // self.period_ms > told_ms // self.period_ms
+    def known_until(self, now_ms: int) -> int:
+        """Return up to when it tells at `now_ms`: the end of the last whole period."""
+        return now_ms // self.period_ms * self.period_ms if self.period_ms else now_ms
 
 
 _STREAM = re.compile(
