@@ -95,6 +95,7 @@ def _door_call(door: Door) -> HttpCall:
                 request.url.query,
                 body,
                 request.headers.get("x-mbx-apikey"),
+                time_unit=request.headers.get("x-mbx-time-unit"),
             )
         )
         return _to_response(answer)

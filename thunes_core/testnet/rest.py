@@ -24,6 +24,7 @@ from thunes_core.testnet.security import (
     require_signature,
     split_signature,
 )
+from thunes_core.testnet.time_units import TimeUnit, answer_in, time_unit_of
 
 if TYPE_CHECKING:
     from thunes_core.testnet.matching import Exchange
@@ -49,7 +50,7 @@ class Request:
     """An HTTP request: raw query and body, as they were signed.
 
     The WebSocket API brings `signed_text` and `signature` apart, or `is_session` when the
-    connection has proved its key before.
+    connection has proved its key before. `time_unit` is what the client wrote of its times.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Request:
     signed_text: str | None = None
     signature: str | None = None
     is_session: bool = False
+    time_unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Door:
             return Answer(404, b"Not found")
         limits = self.exchange.limits
         try:
+            unit = time_unit_of(request.time_unit)
             result = self._result(endpoint, request)
         except Refused as refused:
             return Answer(
@@ -168,6 +171,8 @@ class Door:
         if endpoint.is_order:
             headers |= limits.order_headers()
         body = result if isinstance(result, bytes) else orjson.dumps(result)
+        if unit is TimeUnit.MICROSECOND:
+            body = orjson.dumps(answer_in(unit, orjson.loads(body)))
         return Answer(200, body, headers)
 
     def _result(self, endpoint: Endpoint, request: Request) -> Any:

@@ -15,6 +15,7 @@ from thunes_core.testnet.parameters import Parameters
 from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.rest import Door, Fate, Request
 from thunes_core.testnet.stream_forms import is_id
+from thunes_core.testnet.time_units import TimeUnit, answer_in, event_in
 from thunes_core.testnet.user_events import UserFeed
 
 METHODS: Mapping[str, tuple[str, str]] = {
@@ -93,8 +94,15 @@ _WEIGHTLESS = frozenset({"session.status", "session.logout", "session.subscripti
 class ApiSession:
     """One connection's state: who is logged on, what is subscribed."""
 
-    def __init__(self, door: Door, *, returns_limits: bool = True) -> None:
+    def __init__(
+        self,
+        door: Door,
+        *,
+        returns_limits: bool = True,
+        unit: TimeUnit = TimeUnit.MILLISECOND,
+    ) -> None:
         self._door = door
+        self._unit = unit
         self._returns_limits = returns_limits
         self._key: str | None = None
         self._since_ms: int | None = None
@@ -128,11 +136,12 @@ class ApiSession:
         ended = {"e": "eventStreamTerminated", "E": self._door.exchange.present_ms}
         last = [{"subscriptionId": number, "event": ended} for number in self._ended]
         self._ended.clear()
-        return last + [
+        told = last + [
             {"subscriptionId": number, "event": event}
             for number, feed in self._feeds.items()
             for event in feed.drain()
         ]
+        return [one | {"event": event_in(self._unit, one["event"])} for one in told]
 
     def close(self) -> None:
         """End every subscription."""
@@ -147,7 +156,8 @@ class ApiSession:
                 answer["result"] = [answer["result"]]
             return answer
         try:
-            return {"id": number, "status": 200, "result": self._own(method, params)}
+            result = answer_in(self._unit, self._own(method, params))
+            return {"id": number, "status": 200, "result": result}
         except Refused as refused:
             return _failure(number, refused)
 
@@ -190,6 +200,7 @@ class ApiSession:
             signed_text=signed_text,
             signature=signature,
             is_session=is_session,
+            time_unit=self._unit,
         )
 
     def _own(self, method: str, params: dict[str, Any]) -> Any:

@@ -19,10 +19,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from thunes_core.testnet.line import Line, Named
 from thunes_core.testnet.market_events import events_between
 from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.refusals import Refused
 from thunes_core.testnet.rest import Door
 from thunes_core.testnet.socket_api import ApiSession
 from thunes_core.testnet.stream_forms import Misunderstood, read_message
 from thunes_core.testnet.streams import Stream, parse_stream
+from thunes_core.testnet.time_units import TimeUnit, event_in, time_unit_of
 
 PERIOD_SECONDS = 0.025
 MOST_STREAMS = 1024
@@ -39,6 +41,7 @@ class Connection:
         self.socket = socket
         self.exchange = exchange
         self._drops = exchange.conditions.stream_drops
+        self.unit = _unit_of(socket)
         self._line = Line(exchange.faults)
 
     async def serve(self) -> None:
@@ -95,6 +98,14 @@ class Connection:
         """Let go of what the connection holds."""
 
 
+def _unit_of(socket: WebSocket) -> TimeUnit:
+    """Return the unit of time that the address asks for; another word means milliseconds."""
+    try:
+        return time_unit_of(socket.query_params.get("timeUnit"))
+    except Refused:
+        return TimeUnit.MILLISECOND
+
+
 class MarketConnection(Connection):
     """A market data socket with its subscriptions."""
 
@@ -125,7 +136,7 @@ class MarketConnection(Connection):
         found = [
             (stream.name, event)
             for stream in self._streams.values()
-            for event in self._news_of(stream, self.exchange.present_ms)
+            for event in event_in(self.unit, self._news_of(stream, self.exchange.present_ms))
         ]
         if not self._combined:
             return found
@@ -202,7 +213,7 @@ class ApiConnection(Connection):
     def __init__(self, socket: WebSocket, door: Door) -> None:
         super().__init__(socket, door.exchange)
         wish = socket.query_params.get("returnRateLimits", "true")
-        self._session = ApiSession(door, returns_limits=wish != "false")
+        self._session = ApiSession(door, returns_limits=wish != "false", unit=self.unit)
 
     async def heard(self, text: str) -> None:
         """Answer a request."""
