@@ -114,7 +114,7 @@ def _run_and_show(
 
         write_bytes(html, backtest_page(result, bars, title, benchmark=held).encode())
     if json is not None:
-        _write_json(document, json)
+        write_json(document, json)
     if json != "-":
         _print_result(document, title)
 
@@ -133,12 +133,12 @@ def _target(
 
 def _document(result: BacktestResult) -> dict[str, Any]:
     """Return the fixed part of the JSON: metrics, trades, equity, rejected orders."""
-    trades = result.trades.with_columns(_iso("entry_time"), _iso("exit_time"))
+    trades = result.trades.with_columns(iso("entry_time"), iso("exit_time"))
     names = ("entry_time", "exit_time", "entry_price", "exit_price", "quantity", "pnl", "reason")
     return {
         "metrics": {**result.metrics, "trades": int(result.metrics["trades"])},
         "trades": trades.select(names).to_dicts(),
-        "equity": result.equity.select(_iso("open_time"), "equity").to_dict(as_series=False),
+        "equity": result.equity.select(iso("open_time"), "equity").to_dict(as_series=False),
         "rejected_orders": result.rejected_orders,
     }
 
@@ -157,11 +157,13 @@ def _beside(
     }
 
 
-def _iso(column: str) -> pl.Expr:
+def iso(column: str) -> pl.Expr:
+    """Return a column of times as ISO 8601 text, UTC."""
     return pl.col(column).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _write_json(document: dict[str, Any], target: str) -> None:
+def write_json(document: dict[str, Any], target: str) -> None:
+    """Write a result to a file, whole or not at all, or to stdout for `-`; NaN is null."""
     if target == "-":
         emit_json(document)
         return

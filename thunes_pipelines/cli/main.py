@@ -31,6 +31,7 @@ GROUPS = (
     "check_strategy",
     "data",
     "demo",
+    "portfolio",
     "proof",
     "registry",
     "stream",
