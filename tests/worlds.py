@@ -132,7 +132,8 @@ class Frail:
     """A broker that fails as scripted: each submit takes the next of `script`.
 
     None: as usual. ("before", error): raised, nothing executed. ("after", error): executed, raised.
-    `hide` keeps orders and fills out of reads for so many asks. `sent` counts requests by id.
+    `hide` keeps orders, and fills not shown before, out of reads for so many asks. `sent` counts
+    requests by id.
     """
 
     inner: Any
@@ -141,6 +142,7 @@ class Frail:
     hide_fills: int = 0
     settle_time: timedelta = timedelta(0)
     sent: list[str] = field(default_factory=list)
+    shown: set[tuple[str, str]] = field(default_factory=set)
 
     def submit(self, approved: ApprovedOrder) -> Order:
         self.sent.append(approved.request.client_order_id)
@@ -163,10 +165,11 @@ class Frail:
         return found
 
     def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
+        found: list[Fill] = self.inner.fills(symbol, after_trade_id)
         if self.hide_fills:
             self.hide_fills -= 1
-            return []
-        found: list[Fill] = self.inner.fills(symbol, after_trade_id)
+            return [fill for fill in found if (symbol, fill.trade_id) in self.shown]
+        self.shown |= {(symbol, fill.trade_id) for fill in found}
         return found
 
 

@@ -8,14 +8,22 @@ Add here: a thing that a person may accept. Keep out: finding it (`reconcile`), 
 
 from __future__ import annotations
 
+from thunes_core.errors import AnswerIsNo
 from thunes_core.trading.delisted import write_off_delisted
 from thunes_core.trading.foreign import by_symbol
 from thunes_core.trading.lost import lost_coins
 from thunes_core.trading.reconcile import Desk, Reconciliation
+from thunes_core.trading.witness import strange_account
 
 
 def accept(desk: Desk, found: Reconciliation) -> list[str]:
-    """Accept what was `found`; return what was done, in sentences. Repeating it does nothing."""
+    """Accept what was `found`; return what was done, in sentences. Repeating it does nothing.
+
+    Raises `AnswerIsNo` where the account is not the one whose trades the ledger knows.
+    """
+    strange = "" if found.fits else strange_account(desk)
+    if strange:
+        raise AnswerIsNo(f"reconcile: nothing is accepted; {strange}")
     said = []
     for one in found.discrepancies:
         desk.journal.accept_balance(one.asset, one.actual, desk.now, "accepted by a person")

@@ -25,6 +25,7 @@ from thunes_core.trading.discrepancy import Discrepancy
 from thunes_core.trading.fees import worth
 from thunes_core.trading.foreign import by_symbol, moved_by, told
 from thunes_core.trading.ports import Broker, Journal, MarketData
+from thunes_core.trading.quotes import mixed_quotes
 from thunes_core.trading.resolve import drop_lost, resolve
 
 DAY = timedelta(days=1)
@@ -74,6 +75,11 @@ class Reconciliation:
         return next((str(d) for d in self.discrepancies if d.is_missing), "")
 
     @property
+    def fits(self) -> bool:
+        """True when our fills and trades by hand explain every balance."""
+        return all(one.is_explained for one in self.discrepancies)
+
+    @property
     def doubted(self) -> set[str]:
         """The assets of which more was done than our fills explain."""
         return {one.asset for one in self.discrepancies}
@@ -105,7 +111,9 @@ def reconcile(desk: Desk) -> Reconciliation:
     account, discrepancies = _compare(desk)
     foreign = desk.journal.foreign_trades()
     by_hand = {symbol: told(trades) for symbol, trades in by_symbol(foreign).items()}
+    mixed = mixed_quotes(desk.instruments)
     unresolved = {
+        **(dict.fromkeys(desk.instruments, mixed) if mixed else {}),
         **{order.symbol: _foreign_sentence(order) for order in strangers},
         **by_hand,
         **_unexplained(discrepancies, desk.instruments),
@@ -114,6 +122,7 @@ def reconcile(desk: Desk) -> Reconciliation:
     return Reconciliation(
         account=account,
         notes=(
+            *([mixed] if mixed else []),
             *desk.missing.values(),
             *notes,
             *(str(one) for one in discrepancies if not one.is_explained),

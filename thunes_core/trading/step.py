@@ -34,6 +34,7 @@ from thunes_core.trading.ports import Journal, MarketData
 from thunes_core.trading.reconcile import Desk, Reconciliation, close_dust, reconcile
 from thunes_core.trading.send import heed
 from thunes_core.trading.trade import keep, trade
+from thunes_core.trading.witness import strange_account
 from thunes_core.trading.world import Study, TickReport, TradingPlan, World, parse_study
 
 RECONCILER = "reconcile"
@@ -99,8 +100,10 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
     except ExchangeRejected as error:
         _halt(desk, f"reconciliation failed: {error}")
         raise
-    if seen.failed:
-        _halt(desk, seen.failed)
+    strange = "" if seen.fits else strange_account(desk)
+    if strange or seen.failed:
+        _halt(desk, strange or seen.failed)
+        desk.notes.extend([strange] if strange else [])
     # what fees took out of a book's own coins
     desk.notes.extend(lost_coins(desk, seen.account, seen.doubted))
     return seen
