@@ -31,7 +31,17 @@ def require_admissible(
     if not traded.is_trading:
         raise market_closed()
     require_supported(asked, traded.listing)
-    now = exchange.present_ms
+    require_within_filters(exchange, asked, coming)
+    found = exchange.records.find(asked.symbol, None, asked.client_id)
+    if found is not None and found.is_open:
+        raise rejected("Duplicate order sent.")
+
+
+def require_within_filters(
+    exchange: Exchange, asked: NewOrder, coming: Sequence[NewOrder] = ()
+) -> None:
+    """Refuse with -1013 an order that a filter forbids as things stand now."""
+    traded, now = exchange.market.find(asked.symbol), exchange.present_ms
     require_filters(
         asked,
         traded.listing,
@@ -45,9 +55,6 @@ def require_admissible(
         ),
         (*exchange.options.exchange_filters, *exchange.options.asset_filters),
     )
-    found = exchange.records.find(asked.symbol, None, asked.client_id)
-    if found is not None and found.is_open:
-        raise rejected("Duplicate order sent.")
 
 
 _UNSUPPORTED = {

@@ -85,7 +85,21 @@ class Traded:
     def between(self, start_ms: int, now_ms: int) -> Candle:
         """Return one candle of the path from `start_ms` to `now_ms`."""
         now_ms = self._seen(now_ms)
-        return self.series_until(now_ms).between(min(start_ms, now_ms), now_ms)
+        seen = self.series_until(now_ms).between(min(start_ms, now_ms), now_ms)
+        return self._on_tick(seen)
+
+    def _on_tick(self, part: Candle) -> Candle:
+        """Return a part of the path as a candle whose prices could be traded at."""
+        opened, high, low, close = (
+            float(self._priced(raw)) for raw in (part.open, part.high, part.low, part.close)
+        )
+        return part._replace(open=opened, high=high, low=low, close=close)
+
+    def _priced(self, raw: float) -> Decimal:
+        """Return the multiple of the tick that is nearest to a price of the path."""
+        tick = self.listing.tick
+        ticks = (Decimal(str(round(raw, 8))) / tick).to_integral_value()
+        return max(ticks * tick, tick)
 
     def candles(
         self,
@@ -109,7 +123,7 @@ class Traded:
             last = min(last, first + limit - 1)
         found = series.candles(max(first, 0), max(last + 1, 0))
         if found and now_ms <= found[-1].close_ms:
-            found[-1] = self._running(base, series, last, now_ms)
+            found[-1] = self._on_tick(self._running(base, series, last, now_ms))
         if not self._halts:
             return found
         return [
@@ -150,9 +164,7 @@ class Traded:
 
     def price(self, now_ms: int) -> Decimal:
         """Return the last price, on the symbol's tick."""
-        tick = self.listing.tick
-        raw = Decimal(str(round(self.series_until(now_ms).price_at(self._seen(now_ms)), 8)))
-        return max((raw / tick).to_integral_value() * tick, tick)
+        return self._priced(self.series_until(now_ms).price_at(self._seen(now_ms)))
 
     def average_price(self, now_ms: int, minutes: int = 5) -> Decimal:
         """Return the mean price of the last minutes, from two points a minute; 0: the last."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thunes_core.testnet import order_documents as documents
+from thunes_core.testnet.admission import require_within_filters
 from thunes_core.testnet.list_documents import is_seen_open, listed, reported
 from thunes_core.testnet.list_forms import new_oco, new_oto, new_otoco, old_oco
 from thunes_core.testnet.order_forms import new_order
@@ -143,6 +144,8 @@ def cancel_replace(exchange: Exchange, parameters: Parameters) -> dict[str, Any]
     parameters.require_all_read()
     if not exchange.market.listing(asked.symbol).allows("cancelReplaceAllowed"):
         raise rejected("Order cancel-replace is not supported for this symbol.")
+    if exchange.options.filters_before_cancel:
+        require_within_filters(exchange, asked)
     if exceeded is not ExceededMode.CANCEL_ONLY:
         exchange.limits.require_room()
     order = exchange.records.find(asked.symbol, order_id, client_id)

@@ -163,3 +163,16 @@ def test_replay_begins_where_candles_remain() -> None:
     """Without a start the clock begins three quarters through."""
     frame = pl.concat([bars(RISING * 25)])
     assert replayed_market([frame]).start == ZERO_HOUR + timedelta(hours=75)
+
+
+@pytest.mark.parametrize("interval", ["1h", "4h"])
+def test_a_running_candle_has_prices_that_could_be_traded_at(interval: str) -> None:
+    """On the tick at any moment, and its close is the last price."""
+    on = market(RISING)
+    tick = on.listing("BTCUSDT").tick
+    for since_ms in (7, 1_234_567, 2_500_001, HOUR_MS + 777_777):
+        now_ms = START_MS + since_ms
+        running = on.klines("BTCUSDT", interval, now_ms)[-1]
+        prices = (running.open, running.high, running.low, running.close)
+        assert all(Decimal(str(price)) % tick == 0 for price in prices)
+        assert Decimal(str(running.close)) == on.price("BTCUSDT", now_ms)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.thunes_core.testnet.calls import get, send, send_signed, signed
+from tests.thunes_core.testnet.calls import get, order, send, send_signed, signed
 from tests.thunes_core.testnet.markets import RISING, START_MS, exchange, market
 from thunes_core.testnet.clock import RunningClock
 from thunes_core.testnet.matching import Exchange
+from thunes_core.testnet.options import Options
 from thunes_core.testnet.stream_forms import Misunderstood, read_message
 
 BTC = {"symbol": "BTCUSDT"}
@@ -110,3 +111,24 @@ def test_what_a_stream_does_not_understand_it_says(text: str, code: int, words: 
     assert document["code"] == code
     assert words in document["msg"]
     assert ("id" in document) is ("request ID" not in words and "missing" not in words and code < 3)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_replacement_may_be_held_against_the_filters_before_the_cancel(before: bool) -> None:
+    """A symbol full of stops: refused with the old one kept, or moved."""
+    on = exchange(RISING, Options(filters_before_cancel=before))
+    order(on, "BUY", "MARKET", quantity="2")
+    stop = {"quantity": "0.2", "stopPrice": "90.00"}
+    resting = [order(on, "SELL", "STOP_LOSS", **stop)["orderId"] for _ in range(5)]
+    assert order(on, "SELL", "STOP_LOSS", **stop)["msg"] == "Filter failure: MAX_NUM_ALGO_ORDERS"
+    moved = {"side": "SELL", "type": "STOP_LOSS", "cancelReplaceMode": "STOP_ON_FAILURE"}
+    moved |= {**stop, "stopPrice": "91.00"}
+    form = {**BTC, **moved, "cancelOrderId": resting[0]}
+    answer = signed(on, "POST", "order/cancelReplace", **form)
+    still = [one["orderId"] for one in signed(on, "GET", "openOrders", **BTC)]
+    assert (resting[0] in still) is before
+    assert len(still) == 5
+    if before:
+        assert answer == {"code": -1013, "msg": "Filter failure: MAX_NUM_ALGO_ORDERS"}
+    else:
+        assert answer["newOrderResult"] == "SUCCESS"
