@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain
 
-from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
+from thunes_core.domain.orders import ZERO, ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.trading.coins import uncovered
+from thunes_core.trading.portions import giving_way
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.release import refresh_all, take_back
+from thunes_core.trading.release import doubt, end_all, refresh_all, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
 from thunes_core.trading.resting import fills_in_parts, resting_orders
 from thunes_core.trading.send import deliver, send
@@ -75,89 +78,98 @@ def _send_one(
     approved: ApprovedOrder,
     resting: Sequence[OrderRecord] | None,
 ) -> list[str]:
-    """Send one order; what protects a position is released before, or with, its sale."""
+    """Send one order; what protects the coins it sells is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
     if request.reduces:
         if resting is None:
             resting = resting_orders(desk.journal, study.strategy, study.symbol)
-        if any(one.status.is_in_flight for one in resting) and _is_free(desk, study, request):
-            resting = ()  # no part that only may rest holds back the sale of another's coins
-        swapped = _swappable(desk, approved, resting) if resting else None
+        *before, last = giving_way(resting, _short(desk, study, request)) or [()]
+        swapped = _swappable(desk, approved, last) if last else None
+        released = [*chain(*before), *(last if swapped is None else ())]
+        if released or swapped is None:
+            notes, code, why = _released(desk, study, request, released)
+            if code:
+                drop(desk.journal, request.client_order_id, desk.now, code, why)
+                return [*notes, f"{request.client_order_id}: {why}"]
         if swapped is not None:
-            return _swap(desk, study, approved, resting, swapped)
-        notes, code, why = _released(desk, study, request, resting)
-        if code:
-            drop(desk.journal, request.client_order_id, desk.now, code, why)
-            return [*notes, f"{request.client_order_id}: {why}"]
+            return [*notes, *_swap(desk, study, approved, last, swapped)]
     note = send(desk.broker, desk.journal, approved)
     book_new_fills(desk, [study.symbol])
     return [*notes, note] if note else notes
 
 
 def _released(
-    desk: Desk, study: Study, request: OrderRequest, resting: Sequence[OrderRecord]
+    desk: Desk, study: Study, request: OrderRequest, released: Sequence[OrderRecord]
 ) -> tuple[list[str], str, str]:
-    """Release what protects a book for its sale; return notes, and why it must not be sent yet."""
+    """Release protection of a book for its sale; return notes, and why it must not be sent yet."""
     booked = len(desk.booked)
-    notes = take_back(desk, resting)
-    if not resting:
+    notes = take_back(desk, released)
+    if not released:
         book_new_fills(desk, [study.symbol])  # a stop may have sold already
         if len(desk.booked) == booked:
             return notes, "", ""
     book = desk.journal.position(study.strategy, study.symbol)
     if book is None or book.quantity < request.quantity:
         return notes, SOLD_ALREADY, "its protection sold it first"
+    ids = {one.client_order_id for one in released}
     rests = resting_orders(desk.journal, study.strategy, study.symbol)
-    if rests and not _is_free(desk, study, request):
+    if any(one.client_order_id in ids for one in rests) and _short(desk, study, request) > 0:
         return notes, HELD_BACK, "its protection may still rest; it sells when that is known"
     return notes, "", ""
 
 
-def _is_free(desk: Desk, study: Study, request: OrderRequest) -> bool:
-    """True when no other order of the book speaks, or may, for what `request` sells."""
+def _short(desk: Desk, study: Study, request: OrderRequest) -> Decimal:
+    """Return how much of what `request` sells other orders of the book speak for, or may."""
     book, mine = desk.journal.position(study.strategy, study.symbol), request.client_order_id
     others = [one for one in desk.journal.open_orders() if one.client_order_id != mine]
-    return book is not None and uncovered(others, book) >= request.quantity
+    return request.quantity - (ZERO if book is None else uncovered(others, book))
 
 
 def _swappable(
-    desk: Desk, approved: ApprovedOrder, resting: Sequence[OrderRecord]
+    desk: Desk, approved: ApprovedOrder, ending: Sequence[OrderRecord]
 ) -> OrderRecord | None:
     """Return the order that one request can cancel, with its list, and sell; None: one by one.
 
-    What is known to rest before what may rest: the sale of that request is made only where its
-    cancel succeeds, so that nothing is sold while the coins are still another's. Not where some of
-    it was sold already, nor after it was refused twice.
+    Of the list `ending`, what is known to rest before what may rest: the sale of that request is
+    made only where its cancel succeeds, so that nothing is sold while the coins are still
+    another's. Not where some of it was sold already, nor after it was refused twice.
     """
     record = desk.journal.order(approved.request.client_order_id)
     if record is None or not desk.instruments[approved.request.symbol].replaces:
         return None
-    known = [one for one in resting if not one.status.is_in_flight] or list(resting)
-    lists = {one.request.group for one in known}
-    asked = fills_in_parts(known)
+    asked = fills_in_parts([one for one in ending if not one.status.is_in_flight] or ending)
     before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
     sales = [one for one in before if one.request.reduces and not one.request.rests]
     refused = [one for one in sales if one.status is OrderStatus.REJECTED]
     tried = sum(one.code not in NEVER_CAME and not is_too_large(one) for one in refused)
     untouched = asked.status is not OrderStatus.PARTIALLY_FILLED
-    return asked if untouched and len(lists) == 1 and tried < MOST_SWAPS else None
+    return asked if untouched and tried < MOST_SWAPS else None
 
 
 def _swap(
     desk: Desk,
     study: Study,
     approved: ApprovedOrder,
-    resting: Sequence[OrderRecord],
+    ending: Sequence[OrderRecord],
     swapped: OrderRecord,
 ) -> list[str]:
-    """Cancel what protects and sell in one request, so that nothing stands bare in between."""
+    """Cancel a list that protects and sell in one request, so that nothing stands bare in between.
+
+    A sale that was made proves that the list is gone, untouched, though reads may lag behind.
+    """
     note = deliver(
         desk.broker,
         desk.journal,
         [approved],
         lambda: [desk.broker.replace(swapped.client_order_id, approved, only_new=True)],
     )
-    refresh_all(desk, [one.client_order_id for one in resting])
+    ids, sale = [one.client_order_id for one in ending], approved.request.client_order_id
+    made = desk.journal.order(sale)
+    if made is not None and not note:
+        end_all(desk, ids, made.updated_at or desk.now)
+    refresh_all(desk, ids)
+    if made is not None and made.status.is_in_flight:
+        doubt(desk, ids)
     book_new_fills(desk, [study.symbol])
     return [note] if note else []
 

@@ -8,6 +8,7 @@ Add here: another figure of how positions are covered. Keep out: placing protect
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,7 +34,8 @@ class Held:
 class Cover:
     """A position and how long nothing covered it, `moving` of it between one stop and the next.
 
-    `moves` counts the stops that took another's place while it was held.
+    `moves` counts the stops that took another's place while it was held; several that rest beside
+    each other, as parts of it, are none.
     """
 
     held: Held
@@ -67,7 +69,7 @@ def covers(positions: Iterable[Held], orders: Iterable[OrderRecord], now: dateti
         mine = [s for s in stops.get((held.strategy, held.symbol), []) if _meets(held, s)]
         if mine:
             bare, moving = _bare((held.opened, held.closed), mine)
-            found.append(Cover(held, bare, len(mine) - 1, moving))
+            found.append(Cover(held, bare, _moves(mine), moving))
     return found
 
 
@@ -81,6 +83,15 @@ def _rested(record: OrderRecord, now: datetime) -> Span | None:
 
 def _meets(held: Held, stop: Span) -> bool:
     return stop[0] <= held.closed and stop[1] >= held.opened
+
+
+def _moves(stops: Sequence[Span]) -> int:
+    """Count the stops before which another had ended whose place no other took."""
+    ends, moves = list[datetime](), 0
+    for start, end in sorted(stops):
+        moves += moves < len(ends) and ends[moves] <= start
+        insort(ends, end)
+    return moves
 
 
 def _bare(span: Span, stops: Sequence[Span]) -> tuple[timedelta, timedelta]:

@@ -23,6 +23,7 @@ from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.floor import Floor, facts_of
 from thunes_core.trading.leave import MOST_STEPS
+from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import NO_EXIT, watch_price
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resolve import NEVER_LEFT
@@ -44,9 +45,11 @@ def exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
         book = desk.journal.position(study.strategy, study.symbol) if last else None
         if last is None or book is None or not book.is_open:
             break
-        if _is_refused_exit(last):
-            price = floor.prices[study.symbol]
-            left -= not learn_size(desk, [last.client_order_id], price)
+        if _failed(last):
+            smaller = learn_size(desk, [last.client_order_id], floor.prices[study.symbol])
+            if not smaller and not left:
+                break
+            left -= not smaller
         elif not _is_done_in_part(floor, book, last):
             break
         then = between_bars(floor, study, book, last.bar, last.request.reason)
@@ -56,7 +59,7 @@ def exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
             refused=(*done.refused, *then.refused),
             notes=(*done.notes, *then.notes),
         )
-        if not then.orders or left <= 0:
+        if not then.orders:
             break
     return done
 
@@ -82,17 +85,19 @@ def must_leave_again(floor: Floor, book: Position) -> bool:
 
 
 def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
-    """True when an exit was executed that one order could not carry, and the rest can be sold."""
-    if not last.request.leaves or last.status is not OrderStatus.FILLED:
+    """True when an exit sold a part, or may have, and what is left beside it can be sold."""
+    done = last.status is OrderStatus.FILLED or last.status.is_in_flight
+    if not last.request.leaves or not done:
         return False
     rest = sellable(floor.desk.journal.open_orders(), book)
     instrument = floor.desk.instruments[book.symbol]
     return not is_too_small(rest, floor.prices[book.symbol], instrument)
 
 
-def _is_refused_exit(order: OrderRecord) -> bool:
-    is_rejected = order.status is OrderStatus.REJECTED
-    return order.request.leaves and is_rejected and order.code != NEVER_LEFT
+def _failed(last: OrderRecord) -> bool:
+    """True when an exit was refused, or held back, and may be asked for once more at once."""
+    is_rejected = last.status is OrderStatus.REJECTED
+    return last.request.leaves and is_rejected and last.code != NEVER_LEFT
 
 
 def between_bars(
@@ -109,12 +114,12 @@ def between_bars(
     if resting is not None:
         take_back(desk, [resting])
         book = desk.journal.position(study.strategy, study.symbol) or book
-    free = sellable(desk.journal.open_orders(), book)
-    if free <= 0:
-        return Outcome()
     price = floor.prices[study.symbol]
+    taken = portion(desk.journal.open_orders(), book, instrument, price)
+    if taken <= 0:
+        return Outcome()
     request = exit_request(book, bar, instrument, reason, price, attempt=len(records))
-    verdict = judge(within(request, free, instrument), facts_of(floor, study))
+    verdict = judge(within(request, taken, instrument), facts_of(floor, study))
     if _is_known(verdict, at_once):
         return Outcome()
     desk.journal.record_intents(book, intents_of([verdict], study.strategy, bar, desk.now))

@@ -46,7 +46,7 @@ def next_step(
     which may be coarser than when a part was placed. Where none `moves`, because more is not known
     than what stands bare, only what is missing is placed beside them; what may rest, rests.
     """
-    lists, lot = _lists(records), instrument.step_size
+    lists, lot = lists_of(records), instrument.step_size
     total = sum((rests.quantity for _, rests in lists), ZERO)
     left = floor_to_step(desired.quantity - total, lot)
     for old, rests in lists if moves else ():
@@ -68,7 +68,7 @@ def next_step(
 _Lists = Sequence[tuple[tuple[OrderRecord, ...], Protected]]
 
 
-def _lists(records: Sequence[OrderRecord]) -> _Lists:
+def lists_of(records: Sequence[OrderRecord]) -> _Lists:
     """Return the orders of each list, the oldest list first, with what they amount to."""
     found: dict[str, tuple[OrderRecord, ...]] = {}
     for record in records:

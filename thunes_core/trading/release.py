@@ -6,6 +6,7 @@ Add here: another way in which an order is taken back. Keep out: what takes its 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from thunes_core.domain.orders import OrderStatus
 from thunes_core.domain.records import OrderRecord
@@ -63,6 +64,13 @@ def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
     if unanswered:
         doubt(desk, ids)
     return notes
+
+
+def end_all(desk: Desk, ids: Sequence[str], at: datetime) -> None:
+    """Store that orders were cancelled at `at` (exchange's clock), with nothing more executed."""
+    for client_order_id in ids:
+        cancelled = OrderStatus.CANCELED
+        desk.journal.change_order(client_order_id, desk.now, status=cancelled, updated_at=at)
 
 
 def doubt(desk: Desk, ids: Sequence[str]) -> None:

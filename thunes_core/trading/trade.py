@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 
 from thunes_core.domain.orders import (
@@ -34,6 +33,7 @@ from thunes_core.trading.exits import between_bars, exit_again, must_leave_again
 from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
 from thunes_core.trading.guard import guard
 from thunes_core.trading.look import Sight, look
+from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import AT_OPEN, LATE, Watch, watch_bars, watch_price
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resting import (
@@ -172,7 +172,7 @@ def _new_bar(
     if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
         said = f"{study.key}: a sale is not settled yet; decided when it is"
         return Outcome(notes=(*notes, said))
-    asked = [_cut(request, free, floor) for request in decision.orders]
+    asked = [_cut(request, unsettled, book, floor) for request in decision.orders]
     increases = any(not request.reduces for request in asked)
     more = entry_facts(floor, study, sight, bar) if increases else {}
     facts = facts_of(floor, study, unsettled, **more)
@@ -190,11 +190,16 @@ def _new_bar(
     return enter_again(floor, study, watch.position, bar, done)
 
 
-def _cut(request: OrderRequest, free: Decimal, floor: Floor) -> OrderRequest:
-    """Sell no coins that a sale under way may have taken already."""
+def _cut(
+    request: OrderRequest, unsettled: Sequence[OrderRecord], book: Position, floor: Floor
+) -> OrderRequest:
+    """Sell no coins that a sale under way may have taken already, and leave by portions."""
     if request.side is not Side.SELL:
         return request
-    return within(request, free, floor.desk.instruments[request.symbol])
+    instrument, price = floor.desk.instruments[request.symbol], floor.prices[request.symbol]
+    free = sellable(unsettled, book)
+    taken = portion(unsettled, book, instrument, price) if request.leaves else free
+    return within(request, taken, instrument)
 
 
 def _watch(floor: Floor, study: Study, book: Position) -> Outcome:

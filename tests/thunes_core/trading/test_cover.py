@@ -62,7 +62,13 @@ def test_a_position_that_no_stop_was_placed_for_is_left_out():
         ([stop(12, 90)], 0, 0),
         ([stop(12, 50), stop(50, 90)], 1, 0),
         ([stop(12, 50), stop(53, 70), stop(71, 90)], 2, 4),
-        ([stop(12, 90), stop(20, 60)], 1, 0),
+        ([stop(12, 90), stop(20, 60)], 0, 0),
+        ([stop(12, 90), stop(13, 90), stop(14, 90), stop(15, 90)], 0, 0),
+        ([stop(12, 50), stop(13, 51), stop(50, 90), stop(51, 90)], 2, 0),
+        ([stop(12, 50), stop(50, 90), stop(51, 90)], 1, 0),
+        ([stop(12, 50), stop(13, 51), stop(51, 90)], 1, 0),
+        ([stop(12, 12), stop(13, 90)], 1, 1),
+        ([stop(12, 90), stop(90, 90)], 1, 0),
     ],
 )
 def test_gaps_between_two_stops_are_counted_apart(stops, moves, moving):
