@@ -24,6 +24,7 @@ from thunes_core.trading.guard import placeable
 from thunes_core.trading.leave import leave
 from thunes_core.trading.parts import next_step
 from thunes_core.trading.reconcile import book_new_fills
+from thunes_core.trading.refused import stands_refused
 from thunes_core.trading.resolve import drop_lost, resolve
 from thunes_core.trading.resting import resting_among
 from thunes_core.trading.stops import Protected, requests_for
@@ -48,15 +49,19 @@ class Cleared:
 def clear_up(floor: Floor, studies: Sequence[Study]) -> Cleared:
     """Look again until nothing is open; a book that is still bare at the end is sold.
 
-    Without a pause to wait with, nothing is waited for.
+    Not while all that is open was refused for good: the next tick asks again. Without a pause to
+    wait with, nothing is waited for.
     """
     pause, now, notes = floor.world.pause, floor.desk.now, list[str]()
     for length in PAUSES:
         unclear = _unclear(floor, studies)
         if not unclear:
-            return Cleared(tuple(notes))
+            return Cleared(tuple(dict.fromkeys(notes)))
         if pause is None:
             return Cleared(uncertain=_symbols(unclear))
+        unclear = [study for study in unclear if not _stands_refused(floor, study)]
+        if not unclear:
+            break
         pause(_until_certain(floor, length, now))
         try:
             now = floor.desk.market.server_time()
@@ -65,7 +70,17 @@ def clear_up(floor: Floor, studies: Sequence[Study]) -> Cleared:
         except ExchangeUnavailable as error:
             notes.append(f"clearing up: {error}")
     notes += [note for study in studies for note in _give_up(floor, study)]
-    return Cleared(tuple(notes), _symbols(_unclear(floor, studies)))
+    return Cleared(tuple(dict.fromkeys(notes)), _symbols(_unclear(floor, studies)))
+
+
+def _stands_refused(floor: Floor, study: Study) -> bool:
+    """True when the exchange takes neither protection nor sale of what is bare in this tick."""
+    desk = floor.desk
+    book = desk.journal.position(study.strategy, study.symbol)
+    if book is None or not book.is_open:
+        return False
+    asked = desk.journal.orders_of(book.strategy, book.symbol, book.last_bar or desk.now)
+    return stands_refused(asked, desk.now)
 
 
 def _judged_by_price(floor: Floor, studies: Sequence[Study]) -> set[str]:
@@ -153,7 +168,7 @@ def _give_up(floor: Floor, study: Study) -> list[str]:
     journal = floor.desk.journal
     book = journal.position(study.strategy, study.symbol)
     protected = _missing(floor, study, book, journal.open_orders()) if book is not None else None
-    if book is None or protected is None:
+    if book is None or protected is None or _stands_refused(floor, study):
         return []
     why = f"not protected within {WITHIN.total_seconds():g} s"
     return leave(floor.desk, book, protected, judge_of(floor, study), why)

@@ -25,6 +25,8 @@ from thunes_core.trading.floor import Floor, facts_of
 from thunes_core.trading.leave import MOST_STEPS
 from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import NO_EXIT, watch_price
+from thunes_core.trading.reconcile import Desk
+from thunes_core.trading.refused import refused_alike
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import resting_orders, waiting_entry
@@ -47,7 +49,7 @@ def exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
             break
         if _failed(last):
             smaller = learn_size(desk, [last.client_order_id], floor.prices[study.symbol])
-            if not smaller and not left:
+            if not smaller and (not left or _stays_refused(desk, last)):
                 break
             left -= not smaller
         elif not _is_done_in_part(floor, book, last):
@@ -92,6 +94,11 @@ def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:
     rest = sellable(floor.desk.journal.open_orders(), book)
     instrument = floor.desk.instruments[book.symbol]
     return not is_too_small(rest, floor.prices[book.symbol], instrument)
+
+
+def _stays_refused(desk: Desk, last: OrderRecord) -> bool:
+    """True when an exit was refused for good, as the one before it was: the next tick asks."""
+    return refused_alike(desk.journal.orders_of(last.strategy, last.request.symbol, last.bar))
 
 
 def _failed(last: OrderRecord) -> bool:

@@ -6,7 +6,7 @@ Add here: another way out of a position that cannot be protected. Keep out: tryi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from thunes_core.domain.orders import ZERO, ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
@@ -15,6 +15,7 @@ from thunes_core.trading import stops
 from thunes_core.trading.coins import uncovered, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.refused import is_refused_for_good
 from thunes_core.trading.resolve import ALARM
 from thunes_core.trading.resting import waiting_entry
 from thunes_core.trading.send import intent_of, send
@@ -34,24 +35,32 @@ def leave(
     that was done in part. A sale under way may have taken it: that is asked after, never repeated.
     """
     notes, alarm = list[str](), f"{ALARM} {book.symbol}: {why}"
+    sales = list[str]()
     for _ in range(MOST_STEPS):
         fresh, free = _bare_of(desk, book)
         instrument = desk.instruments[book.symbol]
         is_dust = stops.is_too_small(free, protected.lowest, instrument)
-        if fresh is None or free <= 0 or (notes and is_dust):
+        if fresh is None or free <= 0 or (sales and is_dust):
             break
         verdict = judge(_sale(desk, fresh, free, protected))
         bar = fresh.last_bar or desk.now
         desk.journal.record_intents(fresh, [intent_of(verdict, book.strategy, bar, desk.now)])
         if isinstance(verdict, RefusedOrder):
             return [*notes, f"{alarm}, and so is its sale: {verdict.why}"]
-        notes = notes or [f"{alarm}, the position is closed"]
+        sales.append(verdict.request.client_order_id)
         note = send(desk.broker, desk.journal, verdict)
         book_new_fills(desk, [book.symbol])
         notes += [note] if note else []
         if not _goes_on(desk, verdict, protected.lowest):
             break
-    return notes
+    return [f"{alarm}, {_ending(desk, sales)}", *notes] if sales else []
+
+
+def _ending(desk: Desk, sales: Sequence[str]) -> str:
+    """Say what became of a position that is sold: whether the exchange takes its sale at all."""
+    known = [one for one in map(desk.journal.order, sales) if one is not None]
+    refused = all(map(is_refused_for_good, known))
+    return "and so is its sale; the next tick tries again" if refused else "the position is closed"
 
 
 def leave_if_sold(

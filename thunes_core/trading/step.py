@@ -277,6 +277,7 @@ def _report(
     cleared: Cleared,
 ) -> TickReport:
     told = (note for done in outcomes for note in done.notes)
+    notes = (*seen.notes, *desk.notes, *told, *cleared.notes)
     return TickReport(
         server_time=desk.now,
         state=desk.journal.trading_state(),
@@ -284,7 +285,7 @@ def _report(
         orders=tuple(order for done in outcomes for order in done.orders),
         refused=tuple(refused for done in outcomes for refused in done.refused),
         fills=tuple(desk.booked),
-        notes=(*seen.notes, *dict.fromkeys(desk.notes), *told, *cleared.notes),
+        notes=tuple(dict.fromkeys(notes)),
         uncertain=cleared.uncertain,
     )
 

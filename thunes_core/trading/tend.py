@@ -42,6 +42,6 @@ def tend(world: World, plan: TradingPlan) -> Tended:
         cleared = clear_up(floor, held)
         return Tended(
             fills=tuple(desk.booked),
-            notes=(*seen.notes, *dict.fromkeys(desk.notes), *notes, *cleared.notes),
+            notes=tuple(dict.fromkeys((*seen.notes, *desk.notes, *notes, *cleared.notes))),
             uncertain=cleared.uncertain,
         )
