@@ -16,7 +16,7 @@ from decimal import Decimal
 from thunes_core.domain.instrument import Instrument, floor_to_step
 from thunes_core.domain.orders import ZERO
 from thunes_core.domain.records import OrderRecord
-from thunes_core.trading.stops import Protected, fits, is_too_small, resting
+from thunes_core.trading.stops import Protected, fits, is_too_small, least, resting
 
 NOTHING = Protected(ZERO, None, None)
 
@@ -43,15 +43,19 @@ def next_step(
     """Return what makes the protective orders `records` more like `desired`; None: they may stay.
 
     What stands in the wrong place comes first, then what is too much or missing: in whole lots,
-    which may be coarser than when a part was placed. Where none `moves`, because more is not known
+    which may be coarser than when a part was placed. What a part gave up that needs one of its own
+    anyhow is covered before the next one is moved. Where none `moves`, because more is not known
     than what stands bare, only what is missing is placed beside them; what may rest, rests.
     """
     lists, lot = lists_of(records), instrument.step_size
     total = sum((rests.quantity for _, rests in lists), ZERO)
     left = floor_to_step(desired.quantity - total, lot)
+    is_crumb = is_too_small(left, desired.lowest, instrument)
     for old, rests in lists if moves else ():
         if not fits(rests, replace(desired, quantity=rests.quantity), instrument):
             own = floor_to_step(left + rests.quantity, lot)
+            if not is_crumb and len(lists) < desired.count and own > (desired.most or own):
+                return _step(desired, left, instrument, lists)
             return _step(desired, own, instrument, lists, old)
     if lists and (not left or fits(replace(lists[0][1], quantity=total), desired, instrument)):
         return None
@@ -60,7 +64,7 @@ def next_step(
         joined = floor_to_step(smallest.quantity + left, lot)
         if left < 0 or not desired.most or joined <= desired.most:
             return _step(desired, joined, instrument, lists, old)
-    if left < 0 or (lists and is_too_small(left, desired.lowest, instrument)):
+    if left < 0 or (lists and is_crumb):
         return None
     return _step(desired, left, instrument, lists)
 
@@ -89,5 +93,13 @@ def _step(
     if quantity <= 0:
         return Step(None, old)
     part = desired.part(quantity, instrument.step_size)
+    if old and part.quantity < quantity:
+        part = replace(part, quantity=max(part.quantity, _kept(desired, quantity, instrument)))
     is_only = all(one == old for one, _ in lists)
     return Step(part, old, completes=is_only and part.quantity == desired.quantity)
+
+
+def _kept(desired: Protected, quantity: Decimal, instrument: Instrument) -> Decimal:
+    """Return how much of `quantity` one part may keep, so that the rest can rest by itself."""
+    rest = max(least(desired.lowest, instrument), quantity - (desired.most or quantity))
+    return floor_to_step(quantity - rest, instrument.step_size)

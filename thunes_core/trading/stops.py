@@ -65,8 +65,13 @@ class Protected:
         """
         if not self.most or quantity <= self.most:
             return replace(self, quantity=quantity)
-        count = (quantity / self.most).to_integral_value(ROUND_CEILING)
+        count = _ceiling(quantity / self.most)
         return replace(self, quantity=floor_to_step(quantity / count, lot))
+
+    @property
+    def count(self) -> int:
+        """How many parts cover all of it at least."""
+        return int(_ceiling(self.quantity / self.most)) if self.most else 1
 
     @property
     def upper(self) -> Decimal | None:
@@ -153,7 +158,7 @@ def _activation(
     fixed = entry * (1.0 - protection.stop_loss) if protection.stop_loss else 0.0
     begins = max(armed, fixed / (1.0 - trail / BASIS_POINTS))
     tick = instrument.tick_size or Decimal("1e-8")
-    return (Decimal(repr(begins)) / tick).to_integral_value(ROUND_CEILING) * tick
+    return _ceiling(Decimal(repr(begins)) / tick) * tick
 
 
 def _waits_above(protected: Protected, instrument: Instrument) -> bool:
@@ -231,6 +236,14 @@ def is_too_small(quantity: Decimal, price: Decimal, instrument: Instrument) -> b
     return quantity < instrument.min_quantity or quantity * price < instrument.min_notional
 
 
+def least(price: Decimal, instrument: Instrument) -> Decimal:
+    """Return the smallest quantity that may be sold by itself at `price`; in whole lots."""
+    quantity, step = instrument.min_quantity, instrument.step_size
+    if price > 0:
+        quantity = max(quantity, instrument.min_notional / price)
+    return _ceiling(quantity / step) * step if step else quantity
+
+
 def requests_for(
     protected: Protected,
     position: Position,
@@ -295,6 +308,10 @@ def _above(protected: Protected, instrument: Instrument, name: str, list_id: str
         reduces=True,
         list_id=list_id,
     )
+
+
+def _ceiling(value: Decimal) -> Decimal:
+    return value.to_integral_value(ROUND_CEILING)
 
 
 def _price(level: float, instrument: Instrument) -> Decimal | None:

@@ -398,7 +398,22 @@ def test_a_part_that_rests_stays_however_large():
 def test_a_part_in_the_wrong_place_is_moved_by_itself():
     """The others stay where they are until it is their turn."""
     assert step_of(rests("6", 1), rests("4", 2, "89")) == ("4", ["th-2"])
-    assert step_of(rests("6", 1, "89"), rests("4", 2)) == ("3", ["th-1"])
+    assert step_of(rests("6", 1, "89"), rests("4", 2)) == ("4", ["th-1"])
+
+
+def test_a_part_gives_up_no_more_than_it_must():
+    """What one order may not carry, but enough for an order of its own."""
+    assert step_of(rests("4.2", 1, "89"), rests("5.8", 2)) == ("4.0", ["th-1"])
+    dear = replace(LOT, filters=(LOT.filters[0], Notional(Decimal(50))))
+    moved = next_step([rests("4.2", 1, "89"), rests("5.8", 2)], WANTED, dear)
+    assert moved.part.quantity == Decimal("3.6")  # 0.6 at 90 is worth more than 50
+
+
+def test_what_a_part_gave_up_is_covered_before_the_next_is_moved():
+    """Where a part of its own is needed anyhow; else it joins the next."""
+    assert step_of(rests("4", 1), rests("4.5", 2, "89")) == ("1.5", [])
+    assert step_of(rests("4", 1), rests("2", 3), rests("3.9", 2, "89")) == ("4.0", ["th-2"])
+    assert step_of(rests("6", 1), rests("2", 2, "89")) == ("4", ["th-2"])
 
 
 def test_too_much_is_taken_from_the_smallest():
