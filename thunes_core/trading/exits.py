@@ -26,7 +26,7 @@ from thunes_core.trading.leave import MOST_STEPS
 from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import NO_EXIT, watch_price
 from thunes_core.trading.reconcile import Desk
-from thunes_core.trading.refused import refused_alike
+from thunes_core.trading.refused import may_pass, refused_alike
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import resting_orders, waiting_entry
@@ -76,14 +76,18 @@ def leave_again(floor: Floor, study: Study) -> Sequence[str]:
 
 
 def must_leave_again(floor: Floor, book: Position) -> bool:
-    """True when the newest exit of the last decided bar never came, or left something to sell."""
+    """True when the newest exit of the last decided bar never came, or left something to sell.
+
+    Or when it was refused in this tick for what may pass by itself.
+    """
     if not book.is_open or book.last_bar is None:
         return False
     asked = floor.desk.journal.orders_of(book.strategy, book.symbol, book.last_bar)
     last = next((one for one in reversed(asked) if not one.request.rests), None)
     if last is None or last.request.level != 0.0:
         return False
-    return last.code in NEVER_CAME or _is_done_in_part(floor, book, last)
+    again = last.code in NEVER_CAME or may_pass(asked, floor.desk.now)
+    return again or _is_done_in_part(floor, book, last)
 
 
 def _is_done_in_part(floor: Floor, book: Position, last: OrderRecord) -> bool:

@@ -22,13 +22,26 @@ PASSING_WORDS = "insufficient balance"
 """What a balance that lags behind its fills is refused with, under a code of many meanings."""
 
 
+MOST_PASSING = 10
+"""Sales that a tick may have refused for what passes by itself: five looks within seven seconds."""
+
+
 def is_refused_for_good(record: OrderRecord) -> bool:
     """True when the exchange answered that it does not take an order, and waiting changes nothing.
 
     Codes of our own (never left, held back) are none of the exchange's.
     """
-    told = record.status is OrderStatus.REJECTED and record.code.lstrip("-").isdigit()
-    return told and record.code not in PASSING_CODES and PASSING_WORDS not in record.why.lower()
+    return _is_refused(record) and not _passes(record)
+
+
+def may_pass(records: Sequence[OrderRecord], since: datetime) -> bool:
+    """True when the last sale among `records` was refused for what passes by itself, not too often.
+
+    Counted since a moment (UTC): the beginning of the tick.
+    """
+    sales = [one for one in records if one.request.reduces and not one.request.rests]
+    passing = [_is_refused(one) and _passes(one) for one in sales if one.intended_at >= since]
+    return bool(passing) and passing[-1] and sum(passing) < MOST_PASSING
 
 
 def refused_alike(records: Sequence[OrderRecord]) -> bool:
@@ -51,6 +64,14 @@ def stands_refused(records: Sequence[OrderRecord], since: datetime) -> bool:
     between = asked[sales[-2] + 1 : -1]
     refused = (one.status is OrderStatus.REJECTED and one.code != NEVER_LEFT for one in between)
     return bool(between) and all(refused)
+
+
+def _is_refused(record: OrderRecord) -> bool:
+    return record.status is OrderStatus.REJECTED and record.code.lstrip("-").isdigit()
+
+
+def _passes(record: OrderRecord) -> bool:
+    return record.code in PASSING_CODES or PASSING_WORDS in record.why.lower()
 
 
 def _words(record: OrderRecord) -> str:

@@ -15,7 +15,13 @@ from tests.worlds import START
 from thunes_core.domain.orders import Leg, OrderRequest, OrderStatus, OrderType, Side
 from thunes_core.domain.records import OrderRecord
 from thunes_core.testnet.refusals import Refused
-from thunes_core.trading.refused import is_refused_for_good, refused_alike, stands_refused
+from thunes_core.trading.refused import (
+    MOST_PASSING,
+    is_refused_for_good,
+    may_pass,
+    refused_alike,
+    stands_refused,
+)
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.step import tick
 
@@ -119,6 +125,36 @@ def test_an_exit_that_is_refused_for_good_leaves_the_stop_at_rest(watched, swaps
     assert watched.stops() == []
 
 
+@pytest.mark.parametrize("swaps", [True, False], ids=["in one request", "one by one"])
+def test_an_exit_refused_for_a_balance_that_lags_is_made_in_the_same_tick(watched, swaps):
+    """Asked for again at the next looks, for seven seconds; its stop rests in between."""
+    bar = entered(watched, STOP)
+    if not swaps:
+        watched.net.exchange.market.listing("BTCUSDT").extra = {"cancelReplaceAllowed": False}
+    net = Refusing(watched, ("MARKET",), SHORT)
+    honest, rests = watched.pause, []
+
+    def pause(length: Any) -> None:
+        rests.append(sum(stopped(watched)) == held(watched))
+        net.kinds = ("MARKET",) if len(rests) < 3 else ()
+        honest(length)
+
+    watched.pause = pause
+    report = watched.leave(bar)
+    assert (watched.is_open, watched.stops(), report.uncertain) == (False, [], ())
+    assert rests == [True] * 3
+
+
+def test_an_exit_that_a_balance_never_allows_is_left_to_the_next_tick(watched):
+    """Five looks; then its stop rests until the next tick."""
+    bar = entered(watched, STOP)
+    net = Refusing(watched, ("MARKET",), SHORT)
+    watched.leave(bar)
+    assert net.asked["MARKET"] == MOST_PASSING
+    assert sum(one.total_seconds() for one in watched.paused) == 7
+    assert stopped(watched) == [held(watched)]
+
+
 def order(kind: OrderType, code: str = "", why: str = "", minute: int = 1) -> OrderRecord:
     """Return a sale or a stop, rejected where there is a code."""
     leg = Leg.EXIT if kind is OrderType.MARKET else Leg.STOP
@@ -143,7 +179,21 @@ def test_what_passes_by_itself_is_not_refused_for_good():
     assert is_refused_for_good(sale())
     for code in ("-1015", "-1021", NEVER_LEFT, "held_back", ""):
         assert not is_refused_for_good(sale(code))
+        assert may_pass([sale(code)], START) == code.startswith("-")
     assert not is_refused_for_good(sale("-2010", "Account has insufficient balance"))
+
+
+def test_what_may_pass_is_tried_so_often_in_a_tick():
+    """By the newest sale; what was refused in an earlier tick is not counted."""
+    lag = sale("-2010", "Account has insufficient balance")
+    assert may_pass([lag] * (MOST_PASSING - 1), START)
+    assert not may_pass([lag] * MOST_PASSING, START)
+    assert may_pass(
+        [lag] * MOST_PASSING + [replace(lag, intended_at=START.replace(minute=5))],
+        START.replace(minute=2),
+    )
+    assert not may_pass([lag, sale()], START)
+    assert not may_pass([], START)
 
 
 def test_two_refusals_are_alike_by_code_and_words_whatever_the_order_is_called():
