@@ -31,7 +31,7 @@ from thunes_core.trading.release import take_back
 from thunes_core.trading.resolve import NEVER_LEFT
 from thunes_core.trading.resting import resting_orders, waiting_entry
 from thunes_core.trading.send import intents_of
-from thunes_core.trading.sizes import learn_size
+from thunes_core.trading.sizes import forget_size, is_too_large, learn_size
 from thunes_core.trading.stops import is_too_small
 from thunes_core.trading.world import Study
 
@@ -41,17 +41,17 @@ def exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
 
     One that was too large is made smaller until it is taken. What protects rests meanwhile.
     """
-    desk, left = floor.desk, 1
+    left = 1
     for _ in range(MOST_STEPS):
         last = done.orders[-1] if done.orders else None
-        book = desk.journal.position(study.strategy, study.symbol) if last else None
+        book = floor.desk.journal.position(study.strategy, study.symbol) if last else None
         if last is None or book is None or not book.is_open:
             break
         if _failed(last):
-            smaller = learn_size(desk, [last.client_order_id], floor.prices[study.symbol])
-            if not smaller and (not left or _stays_refused(desk, last)):
-                break
-            left -= not smaller
+            if not _is_made_smaller(floor, last):
+                if not left or is_too_large(last) or _stays_refused(floor.desk, last):
+                    break
+                left -= 1
         elif not _is_done_in_part(floor, book, last):
             break
         then = between_bars(floor, study, book, last.bar, last.request.reason)
@@ -64,6 +64,18 @@ def exit_again(floor: Floor, study: Study, done: Outcome) -> Outcome:
         if not then.orders:
             break
     return done
+
+
+def _is_made_smaller(floor: Floor, last: OrderRecord) -> bool:
+    """True when an exit was too large and the next is smaller; where none can be, all is unlearnt.
+
+    For what may rest whole should.
+    """
+    symbol = last.request.symbol
+    smaller = learn_size(floor.desk, [last.client_order_id], floor.prices[symbol])
+    if not smaller and is_too_large(last):
+        forget_size(floor.desk, symbol)
+    return smaller
 
 
 def leave_again(floor: Floor, study: Study) -> Sequence[str]:

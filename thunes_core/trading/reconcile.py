@@ -36,8 +36,9 @@ class Desk:
     """The ports and terms that booking needs, bound to one lease and one moment.
 
     `booked` collects every fill that was booked at this desk, oldest first, `notes` what people
-    should know of it. `instruments` learns from refusals what one order may carry. `missing` has
-    the symbols that the exchange does not list any more, each with the sentence that says so.
+    should know of it. `instruments` learns from refusals what one order may carry, `told` keeps
+    what they were before. `missing` has the symbols that the exchange does not list any more, each
+    with the sentence that says so.
     """
 
     market: MarketData
@@ -50,6 +51,7 @@ class Desk:
     booked: list[Fill] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
+    told: dict[str, Instrument] = field(default_factory=dict)
 
     def terms(self, strategy: str, symbol: str) -> Terms:
         """Return the terms on which a fill of that book is booked."""

@@ -42,5 +42,11 @@ def learn_size(desk: Desk, client_order_ids: Iterable[str], price: Decimal) -> b
     half = floor_to_step(quantity / 2, lot) + lot  # up, so that as few as can be are the whole
     if half >= quantity or is_too_small(half, price, instrument):
         return False
+    desk.told.setdefault(symbol, instrument)
     desk.instruments[symbol] = at_most(instrument, half)
     return True
+
+
+def forget_size(desk: Desk, symbol: str) -> None:
+    """Believe what the exchange told of a symbol again: no size was taken, so it taught nothing."""
+    desk.instruments[symbol] = desk.told.pop(symbol, desk.instruments[symbol])

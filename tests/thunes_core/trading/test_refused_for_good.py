@@ -126,6 +126,22 @@ def test_an_exit_that_is_refused_for_good_leaves_the_stop_at_rest(watched, swaps
 
 
 @pytest.mark.parametrize("swaps", [True, False], ids=["in one request", "one by one"])
+def test_an_exit_that_no_size_makes_small_enough_leaves_the_stop_whole(watched, swaps):
+    """Each smaller one was refused as too large: that teaches nothing of what may rest."""
+    bar = entered(watched, STOP)
+    if not swaps:
+        watched.net.exchange.market.listing("BTCUSDT").extra = {"cancelReplaceAllowed": False}
+    net = Refusing(watched, ("MARKET",), (-1013, "Filter failure: MARKET_LOT_SIZE"))
+    report = watched.leave(bar)
+    for _ in range(2):
+        assert 2 < net.asked["MARKET"] < 12
+        assert stopped(watched) == [held(watched)]
+        assert (report.uncertain, alarms(watched), watched.paused) == ((), [], [])
+        net.asked.clear()
+        report = next_minute(watched)
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["in one request", "one by one"])
 def test_an_exit_refused_for_a_balance_that_lags_is_made_in_the_same_tick(watched, swaps):
     """Asked for again at the next looks, for seven seconds; its stop rests in between."""
     bar = entered(watched, STOP)
