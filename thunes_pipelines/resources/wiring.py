@@ -196,13 +196,15 @@ def world(settings: Settings, journal: Ledger) -> World:
     """Bring together what a tick touches.
 
     Bars are the exchange's own: neither a locked lake nor a late ingest can delay an exit. Prices
-    are the stream's while it runs. The lease names this process, so that no other can take it for
-    its own.
+    are the stream's while it runs. The lease names this process. Raises `SettingsInvalid` where
+    the ledger is another account's.
     """
     from thunes_core.adapters.ledger.holders import this_process
     from thunes_core.adapters.stream.quoted import QuotedMarket
     from thunes_core.trading.world import World
+    from thunes_pipelines.resources.venue import require_own_venue
 
+    require_own_venue(settings, journal)
     return World(
         market=QuotedMarket(market(settings), settings.board_path),
         broker=broker(settings),
@@ -340,8 +342,7 @@ def reconcile(settings: Settings, *, accept: bool = False) -> dict[str, Any]:
     with closing(ledger(settings)) as book:
         around, what = world(settings, book), plan(settings)
         with leased(around) as journal:
-            studies = tuple(parse_study(key) for key in what.studies)
-            desk = open_desk(around, what, journal, studies)
+            desk = open_desk(around, what, journal, [parse_study(key) for key in what.studies])
             found = (looked if accept else reconciled)(desk, around.pause)
             said = accepting.accept(desk, found) if accept else []
         more = {"accepted": said, "state": str(book.trading_state().state)}

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from thunes_core.errors import BadInput, StoreFailed
 from thunes_core.postgres import SILENT_SECONDS, line_args
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test holds it to the folder of migrations."""
 BUSY_SECONDS = 30
 """How long a writer waits for those before it, at most."""

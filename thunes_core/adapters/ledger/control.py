@@ -17,6 +17,7 @@ from thunes_core.adapters.ledger.schema import (
     champions,
     lease,
     trading_state,
+    venues,
 )
 from thunes_core.adapters.ledger.versions import keep_version
 from thunes_core.domain.parameters import Champion, parse_parameter_set
@@ -98,6 +99,18 @@ def forgives_drawdown(before: StateRecord, after: StateRecord) -> bool:
     """True when a person lifts what the drawdown limit imposed: its peak begins anew."""
     was_ours = before.author == AUTHOR and before.reason.startswith(DRAWDOWN)
     return was_ours and after.state is TradingState.ACTIVE and after.author != AUTHOR
+
+
+def read_venue(connection: Connection) -> str | None:
+    """Return the venue that the ledger was begun with; None before the first tick."""
+    venue: str | None = connection.execute(select(venues.c.venue)).scalar()
+    return venue
+
+
+def write_venue(connection: Connection, venue: str, now: datetime) -> None:
+    """Name the venue of a ledger that has none, and tell the audit."""
+    connection.execute(insert(venues).values(account=ACCOUNT, venue=venue))
+    chain.append(connection, now, "venue", {"venue": venue})
 
 
 def read_arming(connection: Connection) -> Arming | None:

@@ -95,6 +95,17 @@ class Ledger(LedgerReads):
                 books.write_peak(connection, None)
         return record
 
+    def venue(self, asked: str) -> str:
+        """Return the venue that this ledger was begun with: `asked`, where it had none yet."""
+        known = self._answers.ask(control.read_venue)
+        if known is not None:
+            return known
+        with self._write() as connection:
+            known = control.read_venue(connection)
+            if known is None:
+                control.write_venue(connection, asked, self._clock.now())
+        return known or asked
+
     def arm(self, given: Arming | None) -> None:
         """Arm the account, or disarm it with None."""
         with self._write() as connection:

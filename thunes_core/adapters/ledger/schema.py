@@ -187,6 +187,12 @@ balances = _table(
     *_money("expected"),
 )
 
+venues = _table(
+    "venues",
+    _text("account", primary_key=True),
+    _text("venue"),
+)
+
 arming = _table(
     "arming",
     _text("account", primary_key=True),
