@@ -98,7 +98,7 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
     try:
         seen = looked(desk, None if is_halted else pause)
     except ExchangeRejected as error:
-        _halt(desk, f"reconciliation failed: {error}")
+        _halt(desk, f"reconciliation failed: {error}; then `thunes resume`")
         raise
     strange = "" if seen.fits else strange_account(desk)
     if strange or seen.failed:

@@ -241,7 +241,7 @@ def test_a_refused_reconciliation_halts_with_the_reason(small, monkeypatch):
         run(small, 46)
     record = small.ledger.trading_state()
     assert (record.state, record.author) == (TradingState.HALTED, "reconcile")
-    assert "Invalid API-key" in record.reason
+    assert record.reason.endswith("Invalid API-key; then `thunes resume`")
 
 
 @pytest.mark.parametrize(("late", "state"), [(2, TradingState.ACTIVE), (99, TradingState.HALTED)])

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 UNKNOWN_SYMBOL_CODES = (-1120, -1121)
 TOO_MANY_REQUESTS = (418, 429)
+KEY_CODES = (-1022, -2014, -2015)
+KEY_REMEDY = "correct the API key at the exchange (its rights, its addresses) or in the settings"
 TRANSIENT_CODES = (-1000, -1001, -1006, -1007, -1008, -1016)
 
 
@@ -57,9 +59,9 @@ class Failure:
                 f"(HTTP {self.status}: {self.said}); wait, then repeat"
             )
         if self.code and not self.is_transient:
+            remedy = KEY_REMEDY if self.code in KEY_CODES else "correct the request"
             return ExchangeRejected(
-                f"{what}: the exchange refused it ({self.code}: {self.said}); correct the request",
-                self.code,
+                f"{what}: the exchange refused it ({self.code}: {self.said}); {remedy}", self.code
             )
         return ExchangeUnavailable(
             f"{what}: the exchange could not be read ({self.said}); "

@@ -27,6 +27,7 @@ HEAD = "0008"
 BUSY_SECONDS = 30
 """How long a writer waits for those before it, at most."""
 DATABASE_ERRORS = (SQLAlchemyError, sqlite3.Error)
+_DAMAGED = ("malformed", "not a database")
 _LOCK = 7_460_114
 _QUEUE = (
     f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; "
@@ -65,9 +66,10 @@ def store_errors() -> Iterator[None]:
 def failure(error: Exception) -> StoreFailed:
     """Return what to raise for an error of the database."""
     reason = str(error.__cause__ or error).strip().splitlines()[0]
+    damaged = any(sign in reason for sign in _DAMAGED)
+    remedy = "put a backup back" if damaged else "check its path, rights and disk space"
     return StoreFailed(
-        f"ledger: expected a readable and writable database; {reason}; "
-        "check its path, rights and disk space, then try again"
+        f"ledger: expected a readable and writable database; {reason}; {remedy}, then try again"
     )
 
 

@@ -396,3 +396,14 @@ def test_a_url_that_is_none_is_bad_input(url):
     """The operator corrects the setting."""
     with pytest.raises(BadInput, match="THUNES_LEDGER_URL"):
         open_ledger(url)
+
+
+@pytest.mark.parametrize("kept", [b"no database at all" * 900, None], ids=["other", "cut short"])
+def test_a_damaged_file_is_told_with_the_way_out(tmp_path, kept):
+    """Rights and disk space would be the wrong place to look."""
+    path = tmp_path / "l.db"
+    open_ledger(f"sqlite:///{path}").close()
+    path.write_bytes(kept or path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(StoreFailed, match="put a backup back, then try again"):
+        ledger = open_ledger(f"sqlite:///{path}")
+        ledger.verify_audit()
