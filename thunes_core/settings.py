@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -26,9 +25,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from thunes_core import misspelt
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import Costs, Protection, RiskLimits
 from thunes_core.errors import SettingsInvalid
+from thunes_core.loopback import is_here
 from thunes_core.serving import Served
 
 LOCAL_TESTNET_URL = "http://127.0.0.1:8799"
@@ -222,8 +223,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then environment, `.env`, `thunes.toml`, and what is served in `home`."""
-        config = Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
-        toml = TomlConfigSettingsSource(settings_cls, config)
+        toml = TomlConfigSettingsSource(settings_cls, _config())
         return init_settings, env_settings, dotenv_settings, toml, Served(settings_cls)
 
     @property
@@ -324,27 +324,23 @@ class Settings(BaseSettings):
         )
 
 
-def is_here(host: str | None) -> bool:
-    """True when `host` is this machine, by name or loopback address.
-
-    >>> is_here("127.0.0.1"), is_here("::1"), is_here("127.0.0.1.example.org")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+def _config() -> Path:
+    return Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
 
 
 def load(**overrides: Any) -> Settings:
     """Read and check all settings; `SettingsInvalid` lists every fault and shows no value."""
+    faults, known = [], Settings.model_fields.keys()
     try:
-        return Settings(**overrides)
+        faults = misspelt.faults(known, os.environ, Path(".env"), _config())
+        settings = Settings(**overrides)
     except ValidationError as error:
-        faults = [
-            f"  {'_'.join(['THUNES', *(str(p).upper() for p in e['loc'][:1])])}: {e['msg']}"
+        faults += [
+            f"{'_'.join(['THUNES', *(str(p).upper() for p in e['loc'][:1])])}: {e['msg']}"
             for e in error.errors(include_input=False, include_url=False, include_context=False)
         ]
-        raise SettingsInvalid("settings: these are not valid:\n" + "\n".join(faults)) from None
     except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"settings: thunes.toml cannot be read: {error}") from None
+        raise SettingsInvalid(f"settings: {_config()} cannot be read: {error}") from None
+    if faults:
+        raise SettingsInvalid("\n  ".join(["settings: these are not valid:", *faults]))
+    return settings
