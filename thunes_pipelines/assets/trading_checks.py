@@ -15,6 +15,7 @@ from thunes_pipelines import policies
 from thunes_pipelines.checks import warning
 
 if TYPE_CHECKING:
+    from thunes_core.domain.records import StateRecord
     from thunes_core.errors import AnswerIsNo
     from thunes_core.trading.world import TickReport
 
@@ -46,7 +47,7 @@ def results(report: TickReport) -> list[dg.AssetCheckResult]:
         warning(
             "free_to_trade",
             passed=state.state is TradingState.ACTIVE,
-            why=f"{state.state} since {state.since:%Y-%m-%d %H:%M}, {state.author}: {state.reason}",
+            why=_said(state),
         ),
     ]
 
@@ -54,3 +55,10 @@ def results(report: TickReport) -> list[dg.AssetCheckResult]:
 def skipped(why: AnswerIsNo) -> list[dg.AssetCheckResult]:
     """Return the results of a tick that was skipped: nothing was dealt with, nothing is wrong."""
     return [warning(spec.name, passed=True, why=f"skipped: {why}") for spec in SPECS]
+
+
+def _said(state: StateRecord) -> str:
+    """Say the state with reason and author, and since when where anybody ever changed it."""
+    if not state.since.timestamp():
+        return f"{state.state}, {state.reason}"
+    return f"{state.state} since {state.since:%Y-%m-%d %H:%M}, {state.author}: {state.reason}"

@@ -100,10 +100,14 @@ def equity_facts(marks: pl.DataFrame) -> dict[str, Any] | None:
 def print_status(facts: Mapping[str, Any]) -> None:
     """Print the status of the account."""
     state, equity = facts["state"], facts["equity"]
-    console.print(
-        f"[bold {_COLOURS[state]}]{state}[/] by {facts['author']}: {facts['reason']} "
-        f"(since {facts['since']:%Y-%m-%d %H:%M} UTC)"
-    )
+    coloured = f"[bold {_COLOURS[state]}]{state}[/]"
+    if facts["since"].timestamp():
+        console.print(
+            f"{coloured} by {facts['author']}: {facts['reason']} "
+            f"(since {facts['since']:%Y-%m-%d %H:%M} UTC)"
+        )
+    else:
+        console.print(f"{coloured}: {facts['reason']}")
     _print_leave(facts)
     if equity is None:
         console.print("no tick yet: run `thunes tick`, or switch the schedule on")

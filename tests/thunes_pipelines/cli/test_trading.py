@@ -73,7 +73,9 @@ def test_status_answers_before_the_first_tick():
     assert shown["equity"] is None
     assert shown["positions"] == shown["open_orders"] == []
     assert shown["champions"] == {"sma_crossover.BTCUSDT.1h": None}
-    assert "no tick yet" in run("status").output
+    said = run("status").output
+    assert said.startswith("ACTIVE: never changed\n")
+    assert "no tick yet" in said
 
 
 @pytest.mark.parametrize(
