@@ -11,12 +11,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from thunes_core.clock import SystemClock, from_millis, to_millis
-from thunes_core.errors import AskedToWait
+from thunes_core.errors import AskedToWait, StoreFailed
 
 WEIGHT_PER_MINUTE = 6000
 PATIENCE_SECONDS = 10.0
@@ -148,7 +149,8 @@ class WeightLimiter:
                 ration = ration.blocked(until, banned=status == BAN_STATUS)
             return ration
 
-        self._change(now_ms, learn)
+        with suppress(StoreFailed):  # the answer counts, whether it can be told to others or not
+            self._change(now_ms, learn)
 
     def limit(self, per_minute: int) -> None:
         """Set the limit that the exchange names."""
@@ -159,6 +161,15 @@ class WeightLimiter:
         return self._change(self._now_ms(), lambda ration: ration)
 
     def _change(self, now_ms: int, change: Callable[[Ration], Ration]) -> Ration:
+        try:
+            return self._written(now_ms, change)
+        except OSError as error:
+            raise StoreFailed(
+                f"request budget: expected {self.path} to be writable; {error.strerror}; "
+                "make room or give it the rights, then try again"
+            ) from error
+
+    def _written(self, now_ms: int, change: Callable[[Ration], Ration]) -> Ration:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab+") as file:
             flock(file, LOCK_EX)

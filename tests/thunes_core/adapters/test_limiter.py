@@ -22,7 +22,7 @@ from thunes_core.adapters.limiter import (
 )
 from thunes_core.domain.bars import Interval
 from thunes_core.domain.window import Window
-from thunes_core.errors import ExchangeUnavailable
+from thunes_core.errors import ExchangeUnavailable, StoreFailed
 
 NOON = 1_700_000_040_000  # the start of a minute
 MINUTE = 60_000
@@ -236,3 +236,12 @@ def test_the_exchanges_count_of_orders_is_believed(tmp_path):
     orders.heard(200, {ORDERS_HEADER: "95"})
     assert orders.reserve(1, 1.0 - RESERVE) > 0
     assert orders.reserve(5) == 0
+
+
+def test_a_budget_that_cannot_be_kept_is_one_clear_error_and_loses_no_answer(tmp_path):
+    """Nothing is sent without it; but what came back of a request that was sent counts."""
+    (tmp_path / "file").touch()
+    limiter = WeightLimiter(tmp_path / "file" / "weights")
+    with pytest.raises(StoreFailed, match=r"request budget: expected .* to be writable"):
+        limiter.wait(1)
+    limiter.heard(429, {"Retry-After": "3"})
