@@ -85,7 +85,8 @@ def opens_of(open_ms: Ints, interval: str, offset_ms: int) -> tuple[Ints, Ints]:
     local = open_ms + offset_ms
     if interval == "1M":
         months = local.astype("datetime64[ms]").astype("datetime64[M]")
-        bounds = [m.astype("datetime64[ms]").astype(np.int64) for m in (months, months + 1)]
+        following = months + np.timedelta64(1, "M")
+        bounds = [m.astype("datetime64[ms]").astype(np.int64) for m in (months, following)]
         return bounds[0] - offset_ms, bounds[1] - offset_ms
     step, shift = _step_ms(interval), _DAYS.get(interval, (0, 0))[1]
     starts = (local - shift) // step * step + shift - offset_ms

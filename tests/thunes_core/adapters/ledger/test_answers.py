@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from tests.databases import LEDGERS, fresh_url
 from thunes_core.adapters.ledger import Ledger, open_ledger
@@ -30,6 +30,15 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ledger
         closing(open_ledger(url, synchronous="OFF")) as other,
     ):
         yield one, other
+
+
+@contextmanager
+def asking(engine: Engine) -> Iterator[Answers]:
+    """What answers of a database; all its connections are closed in the end."""
+    answers = Answers(engine)
+    yield answers
+    answers.close()
+    engine.dispose()
 
 
 def counted(asked: list[str]) -> Callable[[Connection, str], str]:
@@ -65,8 +74,8 @@ def test_what_was_written_here_is_seen_by_the_next_question(two):
 def test_a_question_is_asked_again_only_when_something_was_committed(tmp_path):
     """Every change forgets every answer, and nothing else does."""
     url, asked = f"sqlite:///{tmp_path / 'ledger.db'}", list[str]()
-    with closing(open_ledger(url)) as writer:
-        answers, question = Answers(connect(url)), counted(asked)
+    with closing(open_ledger(url)) as writer, asking(connect(url)) as answers:
+        question = counted(asked)
         for _ in range(3):
             assert answers.ask(question, "a") == "a"
         assert answers.ask(question, "b") == "b"
@@ -74,14 +83,14 @@ def test_a_question_is_asked_again_only_when_something_was_committed(tmp_path):
         writer.save_position(BOOK)
         assert answers.ask(question, "a") == "a"
         assert asked == ["a", "b", "a"]
-        answers.close()
 
 
 def test_a_database_in_memory_is_asked_every_time():
     """There one connection writes and reads, and no change would be told."""
     asked = list[str]()
-    answers, question = Answers(create_engine("sqlite://")), counted(asked)
-    assert [answers.ask(question, "a") for _ in range(2)] == ["a", "a"]
+    question = counted(asked)
+    with asking(create_engine("sqlite://")) as answers:
+        assert [answers.ask(question, "a") for _ in range(2)] == ["a", "a"]
     assert asked == ["a", "a"]
 
 
@@ -96,29 +105,27 @@ def test_what_a_caller_does_to_a_list_changes_no_answer(tmp_path):
 def test_after_a_failure_the_next_question_finds_the_database_again(tmp_path):
     """A failed question is `StoreFailed`, and leaves no broken connection behind."""
     url, asked = f"sqlite:///{tmp_path / 'ledger.db'}", list[str]()
-    answers = Answers(connect(url))
 
     def wrong(connection: Connection) -> None:
         connection.execute(text("SELECT 1 FROM nowhere"))
 
-    with pytest.raises(StoreFailed, match="no such table"):
-        answers.ask(wrong)
-    assert answers.ask(counted(asked), "a") == "a"
-    answers.close()
+    with asking(connect(url)) as answers:
+        with pytest.raises(StoreFailed, match="no such table"):
+            answers.ask(wrong)
+        assert answers.ask(counted(asked), "a") == "a"
 
 
 def test_several_threads_may_ask_at_once(tmp_path):
     """Questions queue; none is lost or mixed up."""
-    answers, found = Answers(connect(f"sqlite:///{tmp_path / 'ledger.db'}")), list[str]()
-    question = counted([])
+    found, question = list[str](), counted([])
     names = [f"n{number}" for number in range(40)]
-    threads = [
-        threading.Thread(target=lambda name=name: found.append(answers.ask(question, name)))
-        for name in names
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with asking(connect(f"sqlite:///{tmp_path / 'ledger.db'}")) as answers:
+        threads = [
+            threading.Thread(target=lambda name=name: found.append(answers.ask(question, name)))
+            for name in names
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert sorted(found) == sorted(names)
-    answers.close()
