@@ -22,7 +22,7 @@ class Options:
     `enforce_limits` None: rate limits bind unless the clock is stepped. `depth` None: every order
     finds what it wants. `key_may_withdraw` is what the key's permissions say.
     `filters_before_cancel`: a replacement is held against the filters before the old order is gone,
-    as Binance's page says of cancelReplace, and refused alone when it breaks one.
+    as Binance's page says of cancelReplace, and refused alone when it breaks one; False: after.
     `exchange_filters` and `asset_filters` are documents as on the exchange's page of filters;
     usually there are none.
     """
@@ -33,6 +33,6 @@ class Options:
     enforce_limits: bool | None = None
     depth: Depth | None = None
     key_may_withdraw: bool = False
-    filters_before_cancel: bool = False
+    filters_before_cancel: bool = True
     exchange_filters: tuple[Mapping[str, Any], ...] = ()
     asset_filters: tuple[Mapping[str, Any], ...] = ()

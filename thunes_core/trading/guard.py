@@ -29,6 +29,7 @@ from thunes_core.trading import stops
 from thunes_core.trading.leave import MOST_STEPS, Judge, leave, leave_if_sold
 from thunes_core.trading.parts import Step, next_step
 from thunes_core.trading.reconcile import Desk, book_new_fills
+from thunes_core.trading.refused import is_one_too_many
 from thunes_core.trading.release import doubt, refresh_list, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import (
@@ -171,8 +172,12 @@ def _unanswered(desk: Desk, book: Position) -> int:
 
 
 def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge: Judge) -> _Try:
-    """Place `part`, once more where it is refused; then what nothing protects is sold."""
-    bar, notes = book.last_bar or desk.now, list[str]()
+    """Place `part`, once more where it is refused; then what nothing protects is sold.
+
+    Where the exchange counts the old order beside the new one, and takes no more, the old one is
+    cancelled before.
+    """
+    bar, notes, in_place = book.last_bar or desk.now, list[str](), True
     for _ in range(TRIES):
         attempt = len(desk.journal.orders_of(book.strategy, book.symbol, bar))
         requests = stops.requests_for(part, book, bar, desk.instruments[book.symbol], attempt)
@@ -185,9 +190,13 @@ def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge:
             notes.append(f"{book.symbol}: not protected at the exchange, {why}")
             return _Try([*notes, *leave_if_sold(desk, book, part, judge, why)])
         approved = [v for v in verdicts if isinstance(v, ApprovedOrder)]
-        tried = _put(desk, book, bar, approved, step.old)
+        ids = [one.request.client_order_id for one in approved]
+        tried = _put(desk, book, bar, approved, step.old, in_place=in_place)
         notes += tried.notes
-        if learn_size(desk, [one.request.client_order_id for one in approved], part.lowest):
+        if in_place and step.old and is_one_too_many(desk.journal.order(ids[0])):
+            in_place = False
+            continue
+        if learn_size(desk, ids, part.lowest):
             return _Try(notes, again=True, onward=True)
         if tried.again or not _was_refused(desk, book, approved[0], step.old):
             rests = None if step.completes else _open_one(desk, approved[0])
@@ -227,6 +236,8 @@ def _put(
     bar: datetime,
     approved: Sequence[ApprovedOrder],
     replaced: Sequence[OrderRecord],
+    *,
+    in_place: bool,
 ) -> _Try:
     """Place protection in place of what rests, or of an entry that was filled in part; or beside.
 
@@ -235,8 +246,8 @@ def _put(
     """
     part = entry_in_part(desk.journal, book.strategy, book.symbol)
     old = [part] if part else _still_resting(desk, book, replaced)
-    instrument = desk.instruments[book.symbol]
-    moved = _movable(approved, old, replaces=instrument.replaces)
+    replaces = in_place and desk.instruments[book.symbol].replaces
+    moved = _movable(approved, old, replaces=replaces)
     notes = take_back(desk, old) if old and moved is None else []
     fresh = desk.journal.position(book.strategy, book.symbol)
     if fresh is None or fresh.quantity != book.quantity:

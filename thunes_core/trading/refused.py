@@ -22,6 +22,8 @@ PASSING_WORDS = "insufficient balance"
 """What a balance that lags behind its fills is refused with, under a code of many meanings."""
 
 
+FULL = "MAX_NUM_"
+"""How the filters begin that count open orders."""
 MOST_PASSING = 10
 """Sales that a tick may have refused for what passes by itself: five looks within seven seconds."""
 
@@ -32,6 +34,14 @@ def is_refused_for_good(record: OrderRecord) -> bool:
     Codes of our own (never left, held back) are none of the exchange's.
     """
     return _is_refused(record) and not _passes(record)
+
+
+def is_one_too_many(record: OrderRecord | None) -> bool:
+    """True when the exchange refused an order for the number of those that are open already.
+
+    Binance counts the old order of a `cancelReplace` among them.
+    """
+    return record is not None and is_refused_for_good(record) and FULL in record.why
 
 
 def may_pass(records: Sequence[OrderRecord], since: datetime) -> bool:

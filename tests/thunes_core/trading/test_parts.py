@@ -167,6 +167,25 @@ def test_a_trail_is_moved_part_by_part(watched, known):
     assert watched.bare_seconds == 0
 
 
+@pytest.mark.parametrize("counted", [True, False], ids=["old beside new", "new alone"])
+def test_a_trail_is_moved_where_no_more_stops_are_taken(watched, counted):
+    """Where the old stop is counted beside the new one, it is cancelled before."""
+    bar = entered(watched, TRAIL)
+    exchange = watched.net.exchange
+    exchange.options = replace(exchange.options, filters_before_cancel=counted)
+    rules = exchange.market.listing("BTCUSDT").filters
+    rules["MAX_NUM_ALGO_ORDERS"] = {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 1}
+    levels = []
+    for later in range(bar + 1, bar + 5):
+        watched.tick_at(later)
+        assert alarms(watched) == []
+        (stop,) = watched.stops()
+        assert stop.quantity == held(watched)
+        levels.append(stop.asked.stop_price)
+    assert levels == sorted(set(levels))
+    assert watched.bare_seconds == 0
+
+
 def test_parts_wait_for_a_trail_of_the_exchange_as_stops_alone(watched):
     """Four with a trail beside each were eight, of which five are taken; they follow later."""
     late = Protection(stop_loss=0.05, trailing_stop=0.03, trailing_activation=0.02)
