@@ -135,6 +135,8 @@ LIFE = [
 BESIDE = {
     "set_trading_state": "a limit or a person changes it, not an order",
     "accept_order": "a person takes an order as his own",
+    "accept_foreign": "a person takes trades as his own",
+    "keep_foreign": "trades that are not of our orders: `test_kill_by_hand`",
     "note": "an event of the audit without an order",
 }
 READS = frozenset(
@@ -149,10 +151,12 @@ READS = frozenset(
         "expected_balances",
         "accepted_orders",
         "fills",
+        "foreign_trades",
         "has_fill",
         "interval_of",
         "is_decided",
         "last_exit",
+        "last_tick",
         "own_filters",
         "open_orders",
         "order",
