@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -163,8 +164,9 @@ def test_a_filter_error_makes_everyone_ask_for_the_listings_again(broker, tmp_pa
     assert listings.get([ALL]) is None
 
 
-def test_so_does_one_inside_the_answer_to_a_replacement(broker, tmp_path):
-    """The answer as a whole has another code."""
+def test_so_does_one_inside_the_answer_to_a_replacement(net, broker, tmp_path):
+    """The answer as a whole has another code, where the old order was cancelled before."""
+    net.exchange.options = replace(net.exchange.options, filters_before_cancel=False)
     listings = Listings(tmp_path / "markets.json")
     broker.submit(limit("90"))
     with pytest.raises(ExchangeRejected, match="-1013") as refused:
