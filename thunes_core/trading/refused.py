@@ -20,8 +20,6 @@ PASSING_CODES = ("-1003", "-1008", "-1015", "-1021")
 """Too many requests, overloaded, too many orders, a timestamp outside of the window."""
 PASSING_WORDS = "insufficient balance"
 """What a balance that lags behind its fills is refused with, under a code of many meanings."""
-
-
 FULL = "MAX_NUM_"
 """How the filters begin that count open orders."""
 MOST_PASSING = 10

@@ -72,7 +72,8 @@ def portfolio_command(
 
     Symbols are visited in alphabetical order at each open; limits bind increases alone.
     """
-    held = _bars(bars or [], symbols, interval, (parse_time(start, "--start"), _end(end)))
+    span = parse_time(start, "--start"), parse_time(end, "--end")
+    held = _bars(bars or [], symbols, interval, span)
     conditions = Conditions(
         cash,
         Costs(taker_fee, maker_fee, slippage),
@@ -86,10 +87,6 @@ def portfolio_command(
         write_json(_document(result), json)
     if json != "-":
         _print(result, f"{strategy} {', '.join(held)} {held[min(held)]['interval'][0]}")
-
-
-def _end(text: str | None) -> datetime | None:
-    return parse_time(text, "--end")
 
 
 def _bars(

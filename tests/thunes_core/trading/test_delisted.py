@@ -9,45 +9,26 @@ from decimal import Decimal
 import pytest
 
 from tests.thunes_core.trading.test_entry import Stand
-from tests.worlds import START, STUDY, WIDE, Champions, bars_of, wave
-from thunes_core.adapters.binance.broker import BinanceBroker
-from thunes_core.adapters.binance.market import BinanceMarket
-from thunes_core.adapters.ledger import open_ledger
-from thunes_core.domain.limits import Protection
+from tests.thunes_core.trading.test_foreign import held, trading_two
+from tests.worlds import STUDY, WIDE
 from thunes_core.domain.orders import ZERO, OrderStatus, Side
-from thunes_core.domain.portfolio import Position, TradingState
+from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import Dealing
 from thunes_core.risk.losses import undone
-from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
-from thunes_core.testnet.app import serve_in_thread
-from thunes_core.testnet.market import replayed_market
 from thunes_core.trading.accept import accept
 from thunes_core.trading.reconcile import delisted_symbols, reconcile
 from thunes_core.trading.step import leased, open_desk
-from thunes_core.trading.world import TradingPlan, World, parse_study
+from thunes_core.trading.world import parse_study
 
 OTHER = "sma_crossover.ETHUSDT.1h"
 
 
 @pytest.fixture()
 def stand(tmp_path) -> Iterator[Stand]:
-    """Trade BTC and ETH behind stops; ETH turns at other times."""
-    market = replayed_market([bars_of(wave()), bars_of(wave(period=60), "ETHUSDT")], start=START)
-    with serve_in_thread(market, cash=3000) as net:
-        public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
-        ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
-        limits = replace(WIDE, daily_loss_quote=Decimal(30), max_drawdown=Decimal("0.05"))
-        plan = TradingPlan((STUDY, OTHER), Decimal(1000), limits, Protection(stop_loss=0.3))
-        yield Stand(net, World(public, broker, ledger, Champions()), plan)
-        for one in (public, broker, ledger):
-            one.close()
-
-
-def held(stand: Stand, symbol: str = "BTCUSDT") -> Position:
-    """Return the book of `symbol`."""
-    book = stand.world.journal.position("sma_crossover", symbol)
-    assert book is not None
-    return book
+    """Behind limits that a wrong value of a book would break."""
+    limits = replace(WIDE, daily_loss_quote=Decimal(30), max_drawdown=Decimal("0.05"))
+    with trading_two(tmp_path, 3000, limits) as made:
+        yield made
 
 
 def delist(stand: Stand, *, cancels: bool = True) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.worlds import START, STUDY, WIDE, Champions, bars_of, wave
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
-from thunes_core.domain.limits import Protection
+from thunes_core.domain.limits import Protection, RiskLimits
 from thunes_core.domain.orders import (
     ApprovedOrder,
     Leg,
@@ -35,17 +37,24 @@ from thunes_core.trading.world import TradingPlan, World, parse_study
 OTHER = "sma_crossover.ETHUSDT.1h"
 
 
-@pytest.fixture()
-def stand(tmp_path) -> Iterator[Stand]:
-    """Trade BTC and ETH behind stops; the account has twice the money that is allotted."""
+@contextmanager
+def trading_two(folder: Path, cash: int, limits: RiskLimits = WIDE) -> Iterator[Stand]:
+    """Trade BTC and ETH, 1,000 each, behind stops; ETH turns at other times."""
     market = replayed_market([bars_of(wave()), bars_of(wave(period=60), "ETHUSDT")], start=START)
-    with serve_in_thread(market, cash=4000) as net:
+    with serve_in_thread(market, cash=cash) as net:
         public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
-        ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
-        plan = TradingPlan((STUDY, OTHER), Decimal(1000), WIDE, Protection(stop_loss=0.3))
+        ledger = open_ledger(f"sqlite:///{folder / 'l.db'}", synchronous="OFF")
+        plan = TradingPlan((STUDY, OTHER), Decimal(1000), limits, Protection(stop_loss=0.3))
         yield Stand(net, World(public, broker, ledger, Champions()), plan)
         for one in (public, broker, ledger):
             one.close()
+
+
+@pytest.fixture()
+def stand(tmp_path) -> Iterator[Stand]:
+    """The account has twice the money that is allotted."""
+    with trading_two(tmp_path, cash=4000) as made:
+        yield made
 
 
 def by_hand(stand: Stand, side: Side, quantity: str, name: str = "web_1") -> None:
