@@ -15,6 +15,8 @@ from pathlib import Path
 
 PREFIX = "THUNES_"
 _LIKENESS = 0.8
+_ELSEWHERE = "THUNES_CONFIG"
+"""It says where a file is read, and is itself read in the environment alone."""
 
 
 def faults(
@@ -25,10 +27,18 @@ def faults(
     `known`: settings by field name; `dotenv` and `config` may lack.
     """
     return [
+        *_absent(environment, config),
         *_resembling(environment, known, "the environment"),
         *_resembling(_dotenv_names(dotenv), known, str(dotenv)),
+        *_misplaced(_dotenv_names(dotenv), dotenv),
         *_unknown(config, known),
     ]
+
+
+def _absent(environment: Mapping[str, str], config: Path) -> Iterator[str]:
+    """Tell of a file that is named and not there; `/dev/null` is a file without settings."""
+    if environment.get(_ELSEWHERE) and (not config.exists() or config.is_dir()):
+        yield f"{_ELSEWHERE}: expected a TOML file; {config} is none; correct it or take it out"
 
 
 def _resembling(names: Iterable[str], known: Collection[str], where: str) -> Iterator[str]:
@@ -38,6 +48,11 @@ def _resembling(names: Iterable[str], known: Collection[str], where: str) -> Ite
             continue
         if meant := difflib.get_close_matches(field, known, 1, _LIKENESS):
             yield f"{name}: no setting, in {where}; is {PREFIX}{meant[0].upper()} meant?"
+
+
+def _misplaced(names: Iterable[str], where: Path) -> Iterator[str]:
+    if _ELSEWHERE in {name.upper() for name in names}:
+        yield f"{_ELSEWHERE}: not read in {where}; set it in the environment, or take it out"
 
 
 def _dotenv_names(path: Path) -> Iterable[str]:

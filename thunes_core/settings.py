@@ -325,7 +325,7 @@ class Settings(BaseSettings):
 
 
 def _config() -> Path:
-    return Path(os.environ.get("THUNES_CONFIG", "thunes.toml"))
+    return Path(os.environ.get("THUNES_CONFIG") or "thunes.toml").expanduser()
 
 
 def load(**overrides: Any) -> Settings:

@@ -128,7 +128,7 @@ def run_command(trial: dict[str, Any]) -> None:
 
     os.environ |= {
         "THUNES_HOME": str(Path(trial["home"])),
-        "THUNES_CONFIG": str(Path(trial["home"]) / "none.toml"),
+        "THUNES_CONFIG": os.devnull,
         "THUNES_BINANCE_REST_URL": trial["url"],
         "THUNES_BROKER": "exchange",
     }

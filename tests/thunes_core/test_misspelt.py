@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -82,6 +83,26 @@ def test_a_broken_file_is_named(tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text("interval = ")
     monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "mine.toml"))
     assert "mine.toml cannot be read" in told()
+
+
+@pytest.mark.parametrize("name", ["none.toml", "."])
+def test_a_file_that_is_not_there_is_told(tmp_path, monkeypatch, name):
+    """Its limits were left at their defaults in silence."""
+    monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / name))
+    assert f"THUNES_CONFIG: expected a TOML file; {tmp_path / name} is none" in told()
+
+
+@pytest.mark.parametrize("value", ["", os.devnull])
+def test_no_file_may_be_meant(monkeypatch, value):
+    """Kubernetes leaves a variable empty; /dev/null holds nothing."""
+    monkeypatch.setenv("THUNES_CONFIG", value)
+    assert load().interval == "1h"
+
+
+def test_where_the_file_lies_is_not_read_in_the_dotenv(tmp_path):
+    """It would be ignored in silence."""
+    (tmp_path / ".env").write_text("THUNES_CONFIG=other.toml")
+    assert "THUNES_CONFIG: not read in .env" in told()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """From an order back to the bars its parameters stand on, and from bars forward to orders."""
 
 import json
+import os
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
@@ -41,7 +42,7 @@ BAR = BARS["open_time"][-1]
 def settings(tmp_path, monkeypatch):
     """A temporary home with stored bars, a champion, and one filled order under it."""
     monkeypatch.setenv("THUNES_HOME", str(tmp_path))
-    monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("THUNES_CONFIG", os.devnull)
     settings = load()
     blank_registry(tmp_path)
     store(settings, BARS)

@@ -21,6 +21,7 @@ from thunes_core.errors import AnswerIsNo, BadInput
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import arming, wiring
+from thunes_pipelines.resources.venue import require_no_other_venue
 
 MOST_MINUTES = 7 * 24 * 60
 
@@ -42,8 +43,10 @@ def arm_command(
 ) -> None:
     """Let orders that increase a position go to a real exchange, for a time and up to a sum."""
     settings = load()
-    given = None if off else _ask(settings, minutes, max_notional)
     with closing(wiring.ledger(settings)) as ledger:
+        if not off:
+            require_no_other_venue(settings, ledger)
+        given = None if off else _ask(settings, minutes, max_notional)
         ledger.arm(given)
     if json:
         emit_json({"armed": arming.describe(given)})

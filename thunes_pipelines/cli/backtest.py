@@ -45,8 +45,8 @@ def backtest_command(
     targets: Annotated[
         Path | None, typer.Option(help="Instead of a strategy: file of open_time and target.")
     ] = None,
-    symbol: Annotated[str | None, typer.Option(help="Instead of --bars: from the store.")] = None,
-    interval: Annotated[str | None, typer.Option(help="Instead of --bars: from the store.")] = None,
+    symbol: o.SymbolOf = None,
+    interval: o.IntervalOf = None,
     start: o.Start = None,
     end: o.End = None,
     cash: o.Cash = 10_000.0,

@@ -34,7 +34,9 @@ def check_strategy_command(
     file: Annotated[Path, typer.Argument(help="Python file that defines the strategy.")],
     params: Annotated[str, typer.Option(help="JSON object of its parameters.")] = "{}",
     bars: Annotated[Path | None, typer.Option(help="Real bars to probe on as well.")] = None,
-    interval: Annotated[str, typer.Option(help="Interval of the invented bars.")] = "1h",
+    interval: Annotated[
+        str | None, typer.Option(help="Of the bars. Default: the file's, else 1h.")
+    ] = None,
     places: Annotated[int, typer.Option(min=4, max=1000, help="Bars probed per market.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same probes.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -47,7 +49,7 @@ def check_strategy_command(
     from thunes_core.backtest.strategy_file import load_strategies
 
     values = parse_object(params, "--params")
-    real = None if bars is None else read_bars(bars).tail(REAL_BARS)
+    real = None if bars is None else read_bars(bars, interval=interval).tail(REAL_BARS)
     found = []
     for source in load_strategies(file):
         frames = _frames(source, values, real, interval, seed)
@@ -63,7 +65,7 @@ def _frames(
     source: StrategySource,
     values: dict[str, Any],
     real: pl.DataFrame | None,
-    interval: str,
+    interval: str | None,
     seed: int,
 ) -> list[pl.DataFrame]:
     """Return invented markets of the interval, long enough for the warm-up, and the real bars."""
@@ -72,7 +74,7 @@ def _frames(
 
     warmup = source.fresh(values).warmup_bars
     count = MARKET_BARS + (3 * warmup if isinstance(warmup, int) else 0)
-    length = interval if real is None else real["interval"][0]
+    length = interval or "1h" if real is None else real["interval"][0]
     return [*markets(parse_interval(length), count, seed), *([] if real is None else [real])]
 
 

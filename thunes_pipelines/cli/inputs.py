@@ -34,16 +34,23 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 
 def read_bars(
-    path: Path, start: datetime | None = None, end: datetime | None = None
+    path: Path,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    symbol: str | None = None,
+    interval: str | None = None,
 ) -> pl.DataFrame:
     """Read valid bars of one symbol with start <= open_time < end from a file.
 
-    The interval's column may be called `timeframe`; volumes, trades and taker columns that lack
-    (or are null) are 0, a missing symbol is `UNKNOWN`. Raises `BarsInvalid` for anything else.
+    `symbol` and `interval` choose among those of the file, or name what it leaves unsaid: else a
+    missing symbol is `UNKNOWN`. The interval's column may be called `timeframe`; volumes, trades
+    and taker columns that lack (or are null) are 0. Raises `BarsInvalid` for anything else.
     """
     frame = read_frame(path)
     if "interval" not in frame.columns and "timeframe" in frame.columns:
         frame = frame.rename({"timeframe": "interval"})
+    frame = _chosen(_chosen(frame, path, "symbol", symbol), path, "interval", interval)
     missing = [name for name in ("interval", *_NEEDED) if name not in frame.columns]
     if missing:
         raise BarsInvalid(
@@ -60,9 +67,9 @@ def bars_of(
     start: datetime | None,
     end: datetime | None,
 ) -> pl.DataFrame:
-    """Return bars from a file, or from the store by symbol and interval."""
+    """Return bars from a file, where symbol and interval choose, or from the store by both."""
     if path is not None:
-        return read_bars(path, start, end)
+        return read_bars(path, start, end, symbol=symbol, interval=interval)
     if symbol is None or interval is None:
         raise BadInput("bars: expected --bars FILE, or --symbol and --interval of the store")
     from thunes_core.domain.bars import parse_interval
@@ -77,6 +84,22 @@ def bars_of(
             "to make them of; fetch them with `thunes ingest`, or give --bars FILE"
         )
     return cut(stored, start, end, f"store: {symbol} {interval}")
+
+
+def _chosen(frame: pl.DataFrame, path: Path, name: str, value: str | None) -> pl.DataFrame:
+    """Return the rows whose column `name` is `value`; `BadInput` where the file has others only."""
+    if value is None or not len(frame):
+        return frame
+    if name not in frame.columns:
+        return frame.with_columns(pl.lit(value).alias(name))
+    said = frame[name].cast(pl.String, strict=False)
+    if not (said == value).any():
+        held = ", ".join(said.unique().drop_nulls().sort().head(5))
+        raise BadInput(
+            f"--{name}: expected one that {path} holds ({held}); it was {value!r}; correct it, or "
+            "leave --bars out for bars of the store"
+        )
+    return frame.filter(said == value)
 
 
 def cut(
@@ -117,7 +140,8 @@ def _as_bars(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     kinds = bars.select("symbol", "interval").unique()
     if len(kinds) != 1:
         raise BarsInvalid(
-            f"{path}: expected bars of one symbol and interval; it holds {len(kinds)}; split it"
+            f"{path}: expected bars of one symbol and interval; it holds {len(kinds)}; split it, "
+            "or choose where the command has --symbol and --interval"
         )
     return require_valid(bars, parse_interval(kinds["interval"][0]))
 

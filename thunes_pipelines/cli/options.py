@@ -25,6 +25,12 @@ def number(**settings: Any) -> Any:
 
 
 BarsFile = Annotated[Path | None, typer.Option("--bars", help="Parquet or CSV file of bars.")]
+SymbolOf = Annotated[
+    str | None, typer.Option("--symbol", help="Of the store, or of a file with several.")
+]
+IntervalOf = Annotated[
+    str | None, typer.Option("--interval", help="Of the store, or of a file with several.")
+]
 Start = Annotated[
     str | None,
     typer.Option(help="First open time, included (ISO 8601, UTC). Earlier bars are cut."),

@@ -20,6 +20,7 @@ from rich.console import Console
 from thunes_core.errors import BadInput
 
 console = Console()
+TABLES = (".parquet", ".csv")
 
 
 def emit_json(document: Any) -> None:
@@ -27,6 +28,18 @@ def emit_json(document: Any) -> None:
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY
     sys.stdout.buffer.write(orjson.dumps(document, default=str, option=options) + b"\n")
     sys.stdout.flush()
+
+
+def require_table(path: Path) -> None:
+    """Raise `BadInput` unless a table can be written under that name: .parquet or .csv.
+
+    Pipes and devices get Parquet whatever they are called.
+    """
+    plain = path.is_file() or not path.exists()
+    if plain and path.suffix.lower() not in TABLES:
+        raise BadInput(
+            f"--out: expected a file that ends in {' or '.join(TABLES)}; it was {path}; give one"
+        )
 
 
 @contextmanager

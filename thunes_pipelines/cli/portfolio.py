@@ -38,7 +38,9 @@ def portfolio_command(
     symbols: Annotated[
         str | None, typer.Option(help="Instead of --bars: from the store, as BTCUSDT,ETHUSDT.")
     ] = None,
-    interval: Annotated[str | None, typer.Option(help="Of --symbols.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Of the store, or of files with several.")
+    ] = None,
     params: Annotated[
         str, typer.Option(help="JSON object of parameters, or one such object by symbol.")
     ] = "{}",
@@ -102,7 +104,7 @@ def _bars(
             "bars: expected either --bars FILE, once for each symbol, or --symbols and --interval "
             "of the store; give one of them"
         )
-    frames = [bars_of(file, None, None, *span) for file in files]
+    frames = [bars_of(file, None, interval, *span) for file in files]
     frames += [bars_of(None, symbol, interval, *span) for symbol in named]
     held = {str(frame["symbol"][0]): frame for frame in frames}
     if len(held) < len(frames):

@@ -85,8 +85,11 @@ def walk_forward_command(
     how = replace(
         research_plan.options(settings), **{k: v for k, v in given.items() if v is not None}
     )
-    study = study_key(name, symbol or settings.symbols[0], interval or settings.interval)
-    held = _bars(bars, parse_time(start, "--start"), parse_time(end, "--end"), study, settings)
+    span = parse_time(start, "--start"), parse_time(end, "--end")
+    if bars is None:
+        held = _stored(name, symbol, interval, span, settings)
+    else:
+        held = read_bars(bars, *span, symbol=symbol, interval=interval)
     with _progress(how, quiet=json) as tell:
         result = walk_forward(
             held,
@@ -105,18 +108,17 @@ def walk_forward_command(
         _show(result, evidence)
 
 
-def _bars(
-    path: Path | None,
-    start: datetime | None,
-    end: datetime | None,
-    study: str,
+def _stored(
+    strategy: str,
+    symbol: str | None,
+    interval: str | None,
+    span: tuple[datetime | None, datetime | None],
     settings: Settings,
 ) -> pl.DataFrame:
-    """Read the bars of a file, or those that are stored for the study."""
-    if path is not None:
-        return read_bars(path, start, end)
-    stored = research_plan.history(wiring.bar_store(settings), study, settings, until=end)
-    return cut(stored, start, end, study)
+    """Read the bars that are stored for the study; what is not named is as in the settings."""
+    study = study_key(strategy, symbol or settings.symbols[0], interval or settings.interval)
+    stored = research_plan.history(wiring.bar_store(settings), study, settings, until=span[1])
+    return cut(stored, *span, study)
 
 
 def _judged(

@@ -1,4 +1,4 @@
-"""The command `sweep`: a row per combination of a grid, streamed to a Parquet file.
+"""The command `sweep`: a row per combination of a grid, streamed to a Parquet or CSV file.
 
 Add here: another way of showing a sweep. Keep out: sweeping.
 """
@@ -6,7 +6,7 @@ Add here: another way of showing a sweep. Keep out: sweeping.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,15 @@ from thunes_core.domain.limits import Conditions, Costs, LotRules, Protection
 from thunes_core.errors import BadInput
 from thunes_pipelines.cli import options as o
 from thunes_pipelines.cli.inputs import bars_of, parse_object, parse_time
-from thunes_pipelines.cli.output import console, emit_json, write_bytes, written
+from thunes_pipelines.cli.output import (
+    console,
+    emit_json,
+    require_table,
+    write_bytes,
+    written,
+)
+
+Write = Callable[[pl.DataFrame], Any]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,10 +42,10 @@ def sweep_command(
     grid: Annotated[
         str, typer.Option(help="JSON object: parameter (or exit, as stop_loss) to list of values.")
     ],
-    out: Annotated[Path, typer.Option(help="Parquet file: a row per combination.")],
+    out: Annotated[Path, typer.Option(help=".parquet or .csv: a row per combination.")],
     bars: o.BarsFile = None,
-    symbol: Annotated[str | None, typer.Option(help="Instead of --bars: from the store.")] = None,
-    interval: Annotated[str | None, typer.Option(help="Instead of --bars: from the store.")] = None,
+    symbol: o.SymbolOf = None,
+    interval: o.IntervalOf = None,
     start: o.Start = None,
     end: o.End = None,
     cash: o.Cash = 10_000.0,
@@ -60,6 +68,7 @@ def sweep_command(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run a strategy for every combination of a grid and write all metrics of each."""
+    require_table(out)
     held = bars_of(bars, symbol, interval, parse_time(start, "--start"), parse_time(end, "--end"))
     conditions = Conditions(
         cash,
@@ -70,6 +79,8 @@ def sweep_command(
     values = parse_grid(grid)
     if metric not in _metric_names():
         raise BadInput(f"--metric: expected one of {', '.join(_metric_names())}; it was {metric!r}")
+    if heat_map is not None and len(values) < 2:
+        raise BadInput(f"--heat-map: expected a grid of two names or more; it has {list(values)}")
     told = _run(held, strategy, values, conditions, threads, out, metric, quiet=json)
     if heat_map is not None:
         _write_heat_map(heat_map, out, list(values), metric, f"{strategy} {held['symbol'][0]}")
@@ -140,20 +151,34 @@ def _write(
     batches: Iterable[pl.DataFrame], out: Path, metric: str
 ) -> tuple[int, dict[str, Any] | None]:
     """Write batches one after the other; return how many rows there are and the best of them."""
-    from pyarrow.parquet import ParquetWriter
-
     rows, best = 0, None
     with written(out) as beside, ExitStack() as closing:
-        writer = None
+        write = None
         for frame in batches:
-            table = frame.to_arrow()
-            if writer is None:
-                opened = ParquetWriter(beside, table.schema, compression="zstd")
-                writer = closing.enter_context(opened)
-            writer.write_table(table)
+            if write is None:
+                write = (_csv if _is_csv(out) else _parquet)(beside, frame, closing)
+            write(frame)
             rows += len(frame)
             best = _better(best, frame, metric)
     return rows, best
+
+
+def _is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _parquet(path: Path, first: pl.DataFrame, closing: ExitStack) -> Write:
+    from pyarrow.parquet import ParquetWriter
+
+    opened = ParquetWriter(path, first.to_arrow().schema, compression="zstd")
+    writer = closing.enter_context(opened)
+    return lambda frame: writer.write_table(frame.to_arrow())
+
+
+def _csv(path: Path, first: pl.DataFrame, closing: ExitStack) -> Write:
+    file = closing.enter_context(path.open("wb"))
+    first.clear().write_csv(file)
+    return lambda frame: frame.write_csv(file, include_header=False)
 
 
 def _better(best: dict[str, Any] | None, rows: pl.DataFrame, metric: str) -> dict[str, Any] | None:
@@ -168,9 +193,8 @@ def _better(best: dict[str, Any] | None, rows: pl.DataFrame, metric: str) -> dic
 def _write_heat_map(page: Path, rows: Path, names: list[str], metric: str, title: str) -> None:
     from thunes_core.reporting.sweep_page import heat_map_page
 
-    if len(names) < 2:
-        raise BadInput(f"--heat-map: expected a grid of two names or more; it has {names}")
-    html = heat_map_page(pl.scan_parquet(rows), names[1], names[0], metric, f"{title}: {metric}")
+    table = pl.scan_csv(rows, infer_schema_length=None) if _is_csv(rows) else pl.scan_parquet(rows)
+    html = heat_map_page(table, names[1], names[0], metric, f"{title}: {metric}")
     write_bytes(page, html.encode())
 
 

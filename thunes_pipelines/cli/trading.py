@@ -18,6 +18,7 @@ from thunes_pipelines.cli import trading_view
 from thunes_pipelines.cli.interrupts import parked
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import arming, wiring
+from thunes_pipelines.resources.venue import require_no_other_venue
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger and shown to everyone.")]
@@ -86,9 +87,13 @@ def resume_command(reason: Reason, json: Json = False) -> None:
 
 
 def _set_state(state: TradingState, reason: str, json: bool) -> None:
+    """Set it. What slows trading is taken whatever account is named: the ledger's is meant."""
     if not reason.strip():
         raise BadInput("--reason: expected a sentence; it was empty; say why")
-    with closing(wiring.ledger(load())) as ledger:
+    settings = load()
+    with closing(wiring.ledger(settings)) as ledger:
+        if state is TradingState.ACTIVE:
+            require_no_other_venue(settings, ledger)
         record = ledger.set_trading_state(state, reason=reason, author=getpass.getuser())
     shown = {
         "state": str(record.state),

@@ -20,9 +20,20 @@ from thunes_core.serving import serving
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.services import processes
-from thunes_pipelines.services.state_folder import only_one, prepare, put_ledger_aside
+from thunes_pipelines.services.state_folder import (
+    claim_ledger,
+    only_one,
+    prepare,
+    put_ledger_aside,
+)
 from thunes_pipelines.services.supervisor import State, Supervisor
-from thunes_pipelines.services.up import Ports, runs_testnet, services, told_to_commands
+from thunes_pipelines.services.up import (
+    Ports,
+    account_of,
+    runs_testnet,
+    services,
+    told_to_commands,
+)
 
 LOOK_SECONDS = 0.25
 _COLOURS = {State.READY: "green", State.FAILED: "red", State.STARTING: "yellow"}
@@ -47,9 +58,11 @@ def up_command(
         kept = put_ledger_aside(settings, now) if runs_testnet(settings) else None
         if kept and not json:
             console.print(f"The testnet's account begins anew; the earlier ledger is {kept}")
+        told = told_to_commands(settings, ports)
+        claim_ledger(settings.model_copy(update=account_of(told)))
         parts = services(settings, ports, now)
         processes.adopt_orphans()
-        with serving(settings.home, told_to_commands(settings, ports)):
+        with serving(settings.home, told):
             run(Supervisor(parts, settings.home / "logs"), settings, stop, as_json=json)
 
 

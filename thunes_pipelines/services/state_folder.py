@@ -9,13 +9,15 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import thunes_pipelines
 from thunes_core.errors import BadInput, SettingsInvalid
 from thunes_core.settings import Settings
+from thunes_pipelines.resources import wiring
+from thunes_pipelines.resources.venue import require_own_venue
 
 PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
 """Where `workspace.yaml` and `dagster_home` lie: THUNES runs from its clone."""
@@ -93,3 +95,9 @@ def put_ledger_aside(settings: Settings, now: datetime) -> Path | None:
         if written.exists():
             written.rename(kept.with_name(kept.name + part))
     return kept
+
+
+def claim_ledger(settings: Settings) -> None:
+    """Begin the ledger with the account of these settings; `SettingsInvalid` if it has another."""
+    with closing(wiring.ledger(settings)) as journal:
+        require_own_venue(settings, journal)

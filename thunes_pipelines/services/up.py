@@ -145,6 +145,11 @@ def told_to_commands(settings: Settings, ports: Ports) -> dict[str, str]:
     return {"exchange": settings.exchange, **{k: v for k, v in values.items() if v is not None}}
 
 
+def account_of(told: Mapping[str, str]) -> dict[str, str]:
+    """Return which of the told settings say whose ledger it is."""
+    return {name: told[name] for name in ("broker", "binance_rest_url") if name in told}
+
+
 def _testnet(
     settings: Settings, ports: Ports, now: datetime, environment: Mapping[str, str]
 ) -> Service:

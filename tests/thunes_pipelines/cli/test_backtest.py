@@ -12,6 +12,7 @@ import orjson
 import polars as pl
 import pytest
 import typer
+from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from thunes_core.backtest.metrics import NAMES
@@ -317,6 +318,67 @@ def test_a_bad_grid_ends_as_two(file, tmp_path, grid, said):
     assert code == 2
     assert said in message
     assert not out.exists()
+
+
+def test_a_sweep_writes_what_the_name_says(file, tmp_path):
+    """CSV has the rows of Parquet; the page of charts is drawn of either."""
+    asked = ("--bars", file, "--strategy", "sma_crossover")
+    grid = ("--grid", '{"fast": [2, 3], "slow": [8, 9]}')
+    for out in (tmp_path / "rows.parquet", tmp_path / "rows.CSV"):
+        done = run("sweep", *asked, *grid, "--out", out, "--heat-map", tmp_path / "map.html")
+        assert done.exit_code == 0, done.output
+    assert_frame_equal(
+        pl.read_csv(tmp_path / "rows.CSV"), pl.read_parquet(tmp_path / "rows.parquet")
+    )
+
+
+@pytest.mark.parametrize("name", ["rows.xlsx", "rows", "rows.json"])
+def test_a_table_of_another_kind_ends_as_two(tmp_path, name):
+    """Before the bars are read."""
+    asked = ("--bars", tmp_path / "none.parquet", "--strategy", "sma_crossover", "--grid", "{}")
+    code, said = code_and_message("sweep", *asked, "--out", tmp_path / name)
+    assert code == 2
+    assert f"--out: expected a file that ends in .parquet or .csv; it was {tmp_path / name}" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_heat_map_of_one_name_ends_as_two_before_the_sweep(file, tmp_path):
+    """Nothing is written."""
+    out = tmp_path / "rows.parquet"
+    asked = ("--strategy", "sma_crossover", "--grid", '{"fast": [3]}', "--heat-map", tmp_path / "m")
+    code, said = code_and_message("sweep", "--bars", file, *asked, "--out", out)
+    assert (code, out.exists()) == (2, False)
+    assert "--heat-map: expected a grid of two names" in said
+
+
+def test_symbol_and_interval_choose_among_those_of_a_file(tmp_path):
+    """And name what it leaves unsaid."""
+    both, bare = tmp_path / "both.parquet", tmp_path / "bare.parquet"
+    other = bars().with_columns(pl.lit("ETHUSDT").alias("symbol"), close=pl.col("open"))
+    pl.concat([bars(), other]).write_parquet(both)
+    bars().drop("symbol", "timeframe").write_parquet(bare)
+    asked = ("--strategy", "sma_crossover", "--interval", "1h")
+    for file, symbol in ((both, "BTCUSDT"), (both, "ETHUSDT"), (bare, "SOLUSDT")):
+        done = run("backtest", "--bars", file, "--symbol", symbol, *asked)
+        assert done.exit_code == 0, done.output
+        assert f"sma_crossover {symbol} 1h" in done.output
+    code, said = code_and_message("backtest", "--bars", both, *asked)
+    assert code == 2
+    assert "it holds 2" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "held"), [("--symbol", "ETHUSDT", "BTCUSDT"), ("--interval", "4h", "1h")]
+)
+@pytest.mark.parametrize("command", ["backtest", "sweep"])
+def test_what_a_file_does_not_hold_ends_as_two(file, tmp_path, command, option, value, held):
+    """It was taken for the other symbol in silence."""
+    out = tmp_path / "rows.parquet"
+    more = ("--grid", '{"fast": [3]}', "--out", out) if command == "sweep" else ()
+    asked = ("--bars", file, "--strategy", "sma_crossover", option, value, *more)
+    code, said = code_and_message(command, *asked)
+    assert (code, out.exists()) == (2, False)
+    assert f"{option}: expected one that {file} holds ({held}); it was '{value}'" in said
 
 
 def test_metrics_of_a_file_of_returns(tmp_path):

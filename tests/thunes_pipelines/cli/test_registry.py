@@ -1,6 +1,7 @@
 """The commands of research and registry: fixed shapes, clear errors."""
 
 import json
+import os
 from contextlib import closing
 
 import numpy as np
@@ -28,7 +29,7 @@ BARS = market(Planted(4.0), 2500, seed=1).with_columns(symbol=pl.lit("BTCUSDT"))
 def home(tmp_path, monkeypatch):
     """A temporary home and no settings file."""
     monkeypatch.setenv("THUNES_HOME", str(tmp_path))
-    monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("THUNES_CONFIG", os.devnull)
     return tmp_path
 
 

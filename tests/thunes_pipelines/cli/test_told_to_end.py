@@ -37,7 +37,7 @@ def started(folder: Path, url: str, *options: str) -> Iterator[subprocess.Popen[
     """Start the stream in a home of its own; it is gone afterwards."""
     own = {
         "THUNES_HOME": str(folder),
-        "THUNES_CONFIG": str(folder / "none.toml"),
+        "THUNES_CONFIG": os.devnull,
         "THUNES_BROKER": "exchange",
         "THUNES_BINANCE_REST_URL": url,
         "THUNES_MLFLOW_TRACKING_URI": "http://127.0.0.1:9",

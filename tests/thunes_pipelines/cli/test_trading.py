@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -41,7 +42,7 @@ def home(tmp_path, monkeypatch):
     for name in ("THUNES_EXCHANGE", "THUNES_BROKER", "THUNES_SYMBOLS", "THUNES_LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("THUNES_HOME", str(tmp_path))
-    monkeypatch.setenv("THUNES_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("THUNES_CONFIG", os.devnull)
     monkeypatch.setenv("THUNES_BINANCE_REST_URL", "http://127.0.0.1:9")
     return tmp_path
 

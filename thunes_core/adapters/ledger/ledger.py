@@ -97,7 +97,7 @@ class Ledger(LedgerReads):
 
     def venue(self, asked: str) -> str:
         """Return the venue that this ledger was begun with: `asked`, where it had none yet."""
-        known = self._answers.ask(control.read_venue)
+        known = self.known_venue()
         if known is not None:
             return known
         with self._write() as connection:

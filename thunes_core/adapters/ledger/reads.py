@@ -57,6 +57,10 @@ class LedgerReads:
         """Return the trading state in force."""
         return self._answers.ask(control.read_state)
 
+    def known_venue(self) -> str | None:
+        """Return the venue that this ledger was begun with, or None before the first."""
+        return self._answers.ask(control.read_venue)
+
     def arming(self) -> Arming | None:
         """Return the arming in force (machine clock), or None."""
         given = self._answers.ask(control.read_arming)
