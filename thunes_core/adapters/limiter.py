@@ -8,6 +8,7 @@ Add here: another limit that processes share. Keep out: which request weighs wha
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -171,13 +172,14 @@ class WeightLimiter:
 
     def _written(self, now_ms: int, change: Callable[[Ration], Ration]) -> Ration:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        with os.fdopen(descriptor, "rb+", buffering=0) as file:
             flock(file, LOCK_EX)
-            file.seek(0)
-            before = _read(file.read(_FORM.size), self._fresh).at(now_ms, self._span_ms)
+            before = _read(file.read(), self._fresh).at(now_ms, self._span_ms)
             after = change(before)
-            file.truncate(0)
-            file.write(_form(after))
+            file.seek(0)
+            file.write(_form(after))  # over what was there: a full disk must not forget a ban
+            file.truncate()
         return after
 
 

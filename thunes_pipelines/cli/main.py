@@ -7,13 +7,14 @@ Add here: one line per command. Keep out: what a command does (one file a group 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
 import typer
 from click.exceptions import Abort, NoArgsIsHelpError, UsageError
 
-from thunes_core.errors import ThunesError
+from thunes_core.errors import StoreFailed, ThunesError
 from thunes_pipelines.cli.interrupts import sigterm_interrupts
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def load_commands() -> typer.Typer:
     return app
 
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 INTERRUPTED = 130
 """What Typer returns for a command that an interrupt ended."""
 
@@ -72,10 +74,23 @@ def main() -> None:
     except ThunesError as error:
         sys.stderr.write(f"thunes: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is None:
+            raise
+        sys.stderr.write(f"thunes: {_of_the_disk(error)}\n")
+        sys.exit(StoreFailed.exit_code)
     if code == INTERRUPTED:
         sys.stderr.write("thunes: interrupted before it was done\n")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_the_disk(error: OSError) -> str:
+    """Say in one line what a service that starts met on its way, before it had a store."""
+    return (
+        f"{error.filename}: expected a disk with room and the right to write; {error.strerror}; "
+        "make room or correct its permissions, then try again"
+    )
 
 
 def _one_line(error: UsageError) -> str:

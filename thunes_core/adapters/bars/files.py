@@ -37,8 +37,9 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
+    except (OSError, pl.exceptions.PolarsError) as error:  # polars tells a full disk as its own
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise StoreFailed(
             f"bars lake: {path} cannot be written ({error}); free space or correct its permissions"
         ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,14 @@ class Listings:
         fresh = {
             raw["symbol"]: {"at": at, "raw": _bound(raw, everywhere)} for raw in document["symbols"]
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        beside.write_bytes(orjson.dumps({**self._load(), **fresh}))
-        beside.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(orjson.dumps({**self._load(), **fresh}))
+            beside.replace(self.path)
+        except OSError:  # a full disk: what cannot be remembered is asked for again
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
     def beside(self, name: str) -> Listings:
         """Return what remembers something else in the same folder, for as long."""
@@ -68,12 +73,13 @@ class Listings:
 
     def forget(self) -> None:
         """Make the next reader ask the exchange."""
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk: it is believed until its lifetime ends
+            self.path.unlink(missing_ok=True)
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:
             found = orjson.loads(self.path.read_bytes())
-        except (FileNotFoundError, orjson.JSONDecodeError):
+        except (OSError, orjson.JSONDecodeError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -59,15 +60,11 @@ class Board:
     """The writer's side: slots for fixed symbols. An older file is replaced, its facts kept."""
 
     def __init__(self, path: Path, symbols: list[str], interval: str) -> None:
+        """Raise `StoreFailed` where the file cannot be written."""
         before = {one.symbol: one for one in read_board(path)} if path.exists() else {}
         self._latest = {s: _kept(before.get(s), s, interval) for s in symbols}
         self._slot = {symbol: i * SLOT_BYTES for i, symbol in enumerate(symbols)}
-        beside = path.with_name(f".{path.name}.tmp")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(b"".join(_packed(self._latest[s]) for s in symbols))
-        beside.replace(path)
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0)
+        self._map = _mapped(path, b"".join(_packed(self._latest[s]) for s in symbols))
 
     def update(self, symbol: str, **facts: float) -> None:
         """Show newer `facts` (fields of `Latest`) of `symbol`."""
@@ -96,6 +93,24 @@ def latest(path: Path, symbol: str) -> Latest:
         if one.symbol == symbol:
             return one
     raise UnknownName(f"board: {symbol} is not followed; add it to THUNES_SYMBOLS and start again")
+
+
+def _mapped(path: Path, content: bytes) -> mmap.mmap:
+    """Put `content` in place whole; every block of it is taken then, so that showing needs none."""
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        beside.replace(path)
+        with path.open("r+b") as file:
+            return mmap.mmap(file.fileno(), 0)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise StoreFailed(
+            f"board: {path} cannot be written ({error.strerror}); free space or correct its "
+            "permissions"
+        ) from error
 
 
 def _kept(before: Latest | None, symbol: str, interval: str) -> Latest:
