@@ -49,8 +49,12 @@ def connect(url: str, synchronous: str = "FULL") -> Engine:
             f"postgresql+psycopg2://host/base; {error}; correct THUNES_LEDGER_URL"
         ) from error
     _prepare(engine, synchronous)
-    with store_errors():
-        _migrate(engine)
+    try:
+        with store_errors():
+            _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -135,8 +139,15 @@ def _version(connection: Connection) -> str | None:
 def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    try:
+        command.upgrade(config, HEAD)
+    except CommandError as error:
+        raise StoreFailed(
+            f"ledger: expected a schema that this version knows (up to {HEAD}); {error}; start "
+            "the newer THUNES that wrote it, or put a backup back"
+        ) from error

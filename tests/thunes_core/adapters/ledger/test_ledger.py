@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -404,6 +405,8 @@ def test_a_damaged_file_is_told_with_the_way_out(tmp_path, kept):
     path = tmp_path / "l.db"
     open_ledger(f"sqlite:///{path}").close()
     path.write_bytes(kept or path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(StoreFailed, match="put a backup back, then try again"):
-        ledger = open_ledger(f"sqlite:///{path}")
+    with (
+        pytest.raises(StoreFailed, match="put a backup back, then try again"),
+        closing(open_ledger(f"sqlite:///{path}")) as ledger,
+    ):
         ledger.verify_audit()

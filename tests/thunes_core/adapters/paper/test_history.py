@@ -20,6 +20,7 @@ def test_no_question_takes_longer_for_a_long_history(tmp_path: Path):
     for bar in range(46, 140):
         small.market.stand_at(bar)
         tick(small.world, small.plan)
+    small.ledger.close()
     asked = list[str]()
     with closing(sqlite3.connect(tmp_path / "paper.db", isolation_level=None)) as file:
         file.row_factory = sqlite3.Row
