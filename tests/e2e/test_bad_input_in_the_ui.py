@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def test_a_dead_exchange_fails_the_tick_and_leaves_no_decision(instance, tmp_pat
     """The tick says which host did not answer; the ledger holds no tick."""
     told = sentence_of(instance, tmp_path, "trade", binance_rest_url=NOBODY)
     assert NOBODY in told
-    assert House(overrides={"home": str(tmp_path)}).ledger().last_tick() is None
+    with closing(House(overrides={"home": str(tmp_path)}).ledger()) as ledger:
+        assert ledger.last_tick() is None
 
 
 def test_an_unknown_symbol_fails_the_ingest_and_stores_nothing(instance, exchange, tmp_path):

@@ -123,7 +123,8 @@ def allowed_share(
     """
     held = b.quantity * price
     share = min(share, caps[0])
-    share = min(share, (held + caps[1] * equity - all_held) / equity)
+    if share * equity - held > caps[1] * equity - all_held:  # equal for one symbol, to the bit
+        share = (held + caps[1] * equity - all_held) / equity
     return min(share, (held + b.cash) / equity)
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.thunes_core.backtest.markets import HOUR_US, runs, targets, terms
 from tests.thunes_core.backtest.markets import bar_arrays as drawn_bars
-from thunes_core.backtest.kernel import Terms
+from thunes_core.backtest.kernel import Terms, flat_book
 from thunes_core.backtest.portfolio import backtest_portfolio
+from thunes_core.backtest.portfolio_kernel import allowed_share
 from thunes_core.backtest.simulate import MINUTE_US, BarArrays, backtest
 from thunes_core.domain.limits import (
     Conditions,
@@ -224,6 +225,14 @@ def test_one_symbol_alone_is_the_single_run_to_the_bit(given_run):
     assert whole.rejected_orders == single.rejected_orders
     for name, value in single.metrics.items():
         assert whole.metrics[name] == pytest.approx(value, rel=1e-12, nan_ok=True), name
+
+
+def test_limits_that_do_not_bind_take_nothing_away():
+    """Not even the last bit of what one symbol may hold: a rounding is no limit."""
+    caps = np.ones(2)
+    for cash, quantity, price in np.random.default_rng(1).uniform(1.0, 1000.0, (200, 3)):
+        book, held = flat_book(cash)._replace(quantity=quantity), quantity * price
+        assert allowed_share(book, 1.0, cash + held, price, held, caps) == 1.0
 
 
 @st.composite
