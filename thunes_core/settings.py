@@ -324,6 +324,11 @@ class Settings(BaseSettings):
         )
 
 
+def files() -> tuple[Path, Path]:
+    """Return the files that settings are read from, in the working directory; not all need be."""
+    return Path(".env"), _config()
+
+
 def _config() -> Path:
     return Path(os.environ.get("THUNES_CONFIG") or "thunes.toml").expanduser()
 

@@ -33,7 +33,7 @@ HEADS = ("", "p50 ms", "p99 ms", "CPU p50 ms", "CPU p99 ms", "goal")
 RUN_HEADS = ("", "p50 s", "worst s", "goal")
 GOAL_MS = 1.0
 MOMENTS = {
-    "started": "run started (interpreter, Dagster, code location)",
+    "started": "run started (the worker and its code location are there)",
     "step": "step started",
     "first_request": "first request on the wire",
     "order": "order's arrival at the exchange",
@@ -90,18 +90,22 @@ def run_rows(runs: Sequence[RunTimes]) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Orders alone in a loop, with their stop as one list in a loop, within ticks; whole runs."""
+    """Orders in a loop, with their stop as one list, within ticks; runs, forked and fresh."""
 
     alone: Sequence[Split]
     listed: Sequence[Split]
     inside: Sequence[Split]
     runs: Sequence[RunTimes]
+    fresh: Sequence[RunTimes]
 
     @property
     def tables(self) -> tuple[Rows, ...]:
         """A table of each, its head first."""
         split = (self.alone, self.listed, self.inside)
-        return (*([HEADS, *inside_rows(one)] for one in split), [RUN_HEADS, *run_rows(self.runs)])
+        return (
+            *([HEADS, *inside_rows(one)] for one in split),
+            *([RUN_HEADS, *run_rows(one)] for one in (self.runs, self.fresh)),
+        )
 
 
 def measure(orders: int, runs: int, folder: Path) -> Measured:
@@ -116,9 +120,12 @@ def measure(orders: int, runs: int, folder: Path) -> Measured:
     with latency_runs.testnet() as exchange:
         settings = latency_inside.trading_settings(folder / "inside", exchange.url)
         inside = latency_inside.measure(settings, exchange.step, orders)
-    with latency_runs.testnet() as exchange:
-        found = latency_runs.measure(folder / "runs", exchange, runs)
-    return Measured(alone, listed, inside, found)
+    found = []
+    for way in (latency_runs.Forked, latency_runs.Fresh):
+        with latency_runs.testnet() as exchange:
+            home = folder / way.__name__.lower()
+            found.append(latency_runs.measure(home, exchange, runs, way))
+    return Measured(alone, listed, inside, *found)
 
 
 def main() -> None:
@@ -165,9 +172,16 @@ def _write(page: Path, load: str, found: Measured) -> None:
         (
             "run latency",
             "Run to order",
-            f"{len(found.runs)} runs of `trade`, each a fresh process of `dagster api execute_run` "
-            "as the launcher starts it; seconds since the launch. The daemon's queue looks once a "
-            "second, which comes on top.",
+            f"{len(found.runs)} runs of `trade`, each a fork of the warm process of `thunes up`; "
+            "seconds since the launch. The CPU of the whole run counts what the warm process did "
+            "for it. The daemon's queue looks once a second, which comes on top.",
+        ),
+        (
+            "fresh run latency",
+            "Run to order, in a fresh process",
+            f"{len(found.fresh)} runs of `trade` without that warm process (`dagster dev`, another "
+            "system than Linux, code that changed since the last run): each a fresh process of "
+            "`dagster api execute_run`, as Dagster's own launchers start it.",
         ),
     )
     for (name, title, told), rows in zip(sections, found.tables, strict=True):

@@ -1,8 +1,9 @@
 """From the launch of a Dagster run of `trade` to its order at the testnet, a process a run.
 
-A run is launched as Dagster's own launchers do, by `dagster api execute_run` in a fresh process.
-The daemon's queue, which looks once a second (`dagster.yaml`), comes on top. The first run is not
-counted: it makes the stores of Dagster, and the project's byte code, which are there ever after.
+A run is launched as `thunes up` does, by a fork of its warm process, or as Dagster's own launchers
+do, by `dagster api execute_run` in a fresh process. The daemon's queue, which looks once a second
+(`dagster.yaml`), comes on top. The first run is not counted: it makes the stores of Dagster, and
+the project's byte code, which are there ever after.
 
 Add here: another moment of a run. Keep out: what happens within the tick (`latency_inside`).
 """
@@ -14,8 +15,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from dagster._core.origin import (
     RepositoryPythonOrigin,
 )
 from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import serialize_value
 
 from tests.benchmarks.apart import in_another_process
 from tests.benchmarks.latency_inside import (
@@ -38,7 +40,9 @@ from tests.benchmarks.latency_inside import (
     trading_settings,
 )
 from thunes_core.domain.bars import Interval
-from thunes_pipelines.services.session import MODULE
+from thunes_pipelines.services import processes, run_server
+from thunes_pipelines.services.probes import listens
+from thunes_pipelines.services.state_folder import MODULE
 
 ROOT = Path(__file__).resolve().parents[2]
 Heard = list[tuple[float, str, float]]
@@ -125,40 +129,94 @@ def testnet() -> Iterator[Testnet]:
         yield Testnet(url, pipe)
 
 
-def measure(folder: Path, exchange: Testnet, runs: int) -> list[RunTimes]:
-    """Time so many runs of one Dagster home, whose bars asked for an order, after a first one."""
-    folder.mkdir()
-    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", folder)
-    remember_champions(trading_settings(folder, exchange.url))
-    found: list[RunTimes] = []
-    for number in range(1 + 10 * runs):
-        exchange.step()
-        timed = _measure_run(folder, exchange)
-        if timed is not None and number > 0:
-            found.append(timed)
-        if len(found) == runs:
-            break
-    return found
+class Fresh:
+    """Workers as Dagster's own launchers start them: a new interpreter each."""
 
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._environment = os.environ | environment
+        self._process: subprocess.Popen[bytes] | None = None
 
-def _measure_run(folder: Path, exchange: Testnet) -> RunTimes | None:
-    """Launch one run; None when its bar asked for no order."""
-    given = {f"THUNES_{k.upper()}": v for k, v in environment(folder, exchange.url).items()}
-    given |= {"PYTHONDONTWRITEBYTECODE": "", "DAGSTER_HOME": str(folder)}
-    with dg.DagsterInstance.from_config(str(folder)) as instance:
-        run, command = _created(instance)
-        exchange.heard()
-        launched = time.time()
-        process = subprocess.Popen(
-            command,
-            env=os.environ | given,
+    def start(self, run: str) -> int:
+        """Start the worker of a serialised run and return its process id."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dagster", "api", "execute_run", run],
+            env=self._environment,
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        exchange.watch(process.pid)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        return self._process.pid
+
+    def end(self) -> float:
+        """Wait for the worker and return the CPU it took."""
+        assert self._process
+        _, status, used = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return used.ru_utime + used.ru_stime
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+
+
+class Forked:
+    """Workers as `thunes up` starts them: forks of a warm process, whose own CPU counts too."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        command = (sys.executable, "-m", run_server.MODULE, str(folder))
+        self._server = processes.start(command, environment, folder / "runs.log")
+        while not listens(folder / "runs.sock"):
+            time.sleep(0.05)
+
+    def start(self, run: str) -> int:
+        """Ask for the worker of a serialised run and return its process id."""
+        self._before = cpu_seconds(self._server.pid)
+        worker = run_server.ask(self._folder, run)
+        if worker is None:
+            raise SystemExit(f"trade: expected a fork; see {self._folder / 'runs.log'}")
+        self._worker = worker
+        return worker
+
+    def end(self) -> float:
+        """Wait for the worker and return the CPU it took, and the server for it."""
+        while processes.identity(self._worker):
+            time.sleep(0.005)
+        return cpu_seconds(self._server.pid) - self._before
+
+    def close(self) -> None:
+        """End the server."""
+        processes.stop(self._server, seconds=5, patience_seconds=0)
+
+
+def measure(
+    folder: Path, exchange: Testnet, runs: int, way: type[Fresh | Forked]
+) -> list[RunTimes]:
+    """Time so many runs of one Dagster home, whose bars asked for an order, after a first one."""
+    folder.mkdir()
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", folder)
+    remember_champions(trading_settings(folder, exchange.url))
+    given = {f"THUNES_{k.upper()}": v for k, v in environment(folder, exchange.url).items()}
+    given |= {"PYTHONDONTWRITEBYTECODE": "", "DAGSTER_HOME": str(folder)}
+    found: list[RunTimes] = []
+    with closing(way(folder, given)) as workers:
+        for number in range(1 + 10 * runs):
+            exchange.step()
+            timed = _measure_run(folder, exchange, workers)
+            if timed is not None and number > 0:
+                found.append(timed)
+            if len(found) == runs:
+                break
+    return found
+
+
+def _measure_run(folder: Path, exchange: Testnet, workers: Fresh | Forked) -> RunTimes | None:
+    """Launch one run; None when its bar asked for no order."""
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        run, arguments = _created(instance)
+        exchange.heard()
+        launched = time.time()
+        exchange.watch(workers.start(arguments))
+        used = workers.end()
         ended, heard = time.time(), exchange.heard()
         seen = {log.dagster_event_type: log.timestamp for log in instance.all_logs(run.run_id)}
     if dg.DagsterEventType.RUN_SUCCESS not in seen:
@@ -173,12 +231,11 @@ def _measure_run(folder: Path, exchange: Testnet) -> RunTimes | None:
         posts[0][0],
         ended,
     )
-    cpu = (posts[0][1], used.ru_utime + used.ru_stime)
-    return RunTimes(*(moment - launched for moment in moments), *cpu)
+    return RunTimes(*(moment - launched for moment in moments), posts[0][1], used)
 
 
-def _created(instance: dg.DagsterInstance) -> tuple[dg.DagsterRun, list[str]]:
-    """Create a run of `trade` and return it with the command that executes it."""
+def _created(instance: dg.DagsterInstance) -> tuple[dg.DagsterRun, str]:
+    """Create a run of `trade` and return it with what its worker is told."""
     from thunes_pipelines.definitions import defs
 
     pointer = ModuleCodePointer(MODULE, "defs", str(ROOT))
@@ -186,5 +243,4 @@ def _created(instance: dg.DagsterInstance) -> tuple[dg.DagsterRun, list[str]]:
     origin = JobPythonOrigin("trade", code)
     job = defs.resolve_job_def("trade")
     run = instance.create_run_for_job(job, job_code_origin=origin, tags=job.run_tags)
-    asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref(), set_exit_code_on_failure=True)
-    return run, [sys.executable, "-m", "dagster", *asked.get_command_args()[-3:]]
+    return run, serialize_value(ExecuteRunArgs(origin, run.run_id, instance.get_ref()))

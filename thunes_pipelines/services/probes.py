@@ -1,4 +1,4 @@
-"""Does it answer? One question per kind of service: over loopback HTTP, or of a file it writes.
+"""Does it answer? One question per kind of service: by HTTP, at a socket, of a file.
 
 Add here: how one knows that a service is ready. Keep out: what follows from the answer.
 """
@@ -6,6 +6,7 @@ Add here: how one knows that a service is ready. Keep out: what follows from the
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from datetime import datetime
@@ -25,6 +26,17 @@ def answers(url: str) -> bool:
             return bool(200 <= answer.status < 300)
     except (OSError, ValueError):
         return False
+
+
+def listens(path: Path) -> bool:
+    """True when somebody takes connections at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(TIMEOUT_SECONDS)
+        try:
+            asking.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def is_newer(path: Path, moment: datetime) -> bool:

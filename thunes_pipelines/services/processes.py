@@ -24,6 +24,9 @@ LAST_SECONDS = 5.0
 """What is left of a group is asked to end for so long before it is ended by force."""
 
 _POLL_SECONDS = 0.05
+_STATE, _BORN, _ENDED = 0, 19, "ZX"
+"""Places in what `/proc/…/stat` tells after the name, and the states of what has ended."""
+
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -77,6 +80,24 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float, patience_seconds: 
     if not _gone(process, LAST_SECONDS):
         _signal(os.killpg, process.pid, signal.SIGKILL)
         _gone(process, LAST_SECONDS)
+
+
+def identity(pid: int) -> str | None:
+    """Return what names a living process for ever, its number and start (Linux); None without one.
+
+    The start is counted from the machine's own: no change of the clock moves it.
+    """
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if told[_STATE] in _ENDED else f"{pid}@{told[_BORN]}"
+
+
+def living(named: str) -> int | None:
+    """Return the process id of what `identity` named while it lives."""
+    pid = int(named.partition("@")[0])
+    return pid if identity(pid) == named else None
 
 
 def _gone(process: subprocess.Popen[bytes], seconds: float) -> bool:

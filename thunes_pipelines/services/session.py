@@ -24,8 +24,8 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origin_from_module_name
 
-CODE_LOCATION = "thunes_pipelines"
-MODULE = "thunes_pipelines.definitions"
+from thunes_pipelines.services.state_folder import CODE_LOCATION, MODULE
+
 REPOSITORY = "__repository__"
 _NO_COMPUTE_LOGS = {
     "compute_logs": {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +23,13 @@ from thunes_pipelines.resources.venue import require_own_venue
 PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
 """Where `workspace.yaml` and `dagster_home` lie: THUNES runs from its clone."""
 
+MODULE, CODE_LOCATION = "thunes_pipelines.definitions", "thunes_pipelines"
+CODE_SOCKET, RUNS_SOCKET = "code", "runs"
+"""Where the code server and the run server listen, in Dagster's home."""
+
+_LONGEST_SOCKET = 100
+"""Bytes in the path of a Unix socket: 104 on some systems, 108 on others."""
+
 _SPARE_DAYS = 30
 _SQLITE_PARTS = ("", "-wal", "-shm")
 
@@ -31,12 +39,27 @@ def dagster_home(settings: Settings) -> Path:
     return settings.home / "dagster"
 
 
+def socket_in(home: Path, name: str) -> Path | None:
+    """Return where a service of a Dagster home listens; None when its path is too long for that."""
+    path = home.resolve() / f"{name}.sock"
+    return path if len(os.fsencode(path)) <= _LONGEST_SOCKET else None
+
+
+def workspace(settings: Settings) -> Path:
+    """Return the workspace of Dagster's services: with a code server of its own where it can be."""
+    home = dagster_home(settings)
+    return (home if socket_in(home, CODE_SOCKET) else PROJECT) / "workspace.yaml"
+
+
 def prepare(settings: Settings) -> None:
     """Make the state folder and Dagster's instance in it; `SettingsInvalid` when that fails."""
     home = dagster_home(settings)
+    code = {"socket": str(socket_in(home, CODE_SOCKET)), "location_name": CODE_LOCATION}
     try:
         home.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / "dagster_home" / "dagster.yaml", home / "dagster.yaml")
+        shared = {"load_from": [{"grpc_server": code}]}
+        (home / "workspace.yaml").write_text(json.dumps(shared))  # JSON is YAML
     except OSError as error:
         raise SettingsInvalid(
             f"up: {home} cannot be prepared ({error}); correct THUNES_HOME or its permissions, "

@@ -1,4 +1,4 @@
-"""What `thunes up` runs, and in which order: local testnet, MLflow, stream, Dagster's two services.
+"""What `thunes up` runs, and in which order: local testnet, MLflow, stream, Dagster's services.
 
 Everything listens on loopback only: neither MLflow nor Dagster's webserver asks who is calling.
 
@@ -17,18 +17,32 @@ from functools import partial
 
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings
+from thunes_pipelines.services import run_server, state_folder
 from thunes_pipelines.services.probes import (
     answers,
     code_is_loaded,
     daemons_are_healthy,
     is_newer,
+    listens,
 )
-from thunes_pipelines.services.state_folder import PROJECT, dagster_home, market_origin
+from thunes_pipelines.services.state_folder import (
+    CODE_LOCATION,
+    CODE_SOCKET,
+    MODULE,
+    RUNS_SOCKET,
+    dagster_home,
+    market_origin,
+    socket_in,
+)
 from thunes_pipelines.services.supervisor import Service
 
 HOST = "127.0.0.1"
 TESTNET, MLFLOW, STREAM = "testnet", "mlflow", "stream"
+CODE, RUNS = "dagster-code", "dagster-runs"
 WEBSERVER, DAEMON = "dagster-webserver", "dagster-daemon"
+PATIENCE_SECONDS = 30.0
+"""What a stopped service of Dagster has started may finish for so long."""
+
 _QUIET = {
     "PYTHONUNBUFFERED": "1",
     "DO_NOT_TRACK": "1",
@@ -80,25 +94,28 @@ def services(settings: Settings, ports: Ports, now: datetime) -> list[Service]:
     local = [_testnet(settings, ports, now, environment)] if runs_testnet(settings) else []
     registry = [_mlflow(settings, ports, environment)] if runs_mlflow(settings) else []
     stream = [] if settings.ccxt_id else [_stream(settings, now, local, environment)]
-    workspace = ("-w", str(PROJECT / "workspace.yaml"))
+    workspace = ("-w", str(state_folder.workspace(settings)))
+    shared = _shared(settings, environment)
     return [
         *local,
         *registry,
         *stream,
+        *shared,
         Service(
             name=WEBSERVER,
             command=_module("dagster_webserver", "-h", HOST, "-p", str(ports.dagster), *workspace),
             is_ready=partial(code_is_loaded, dagster),
             address=dagster,
             environment=environment,
+            after=tuple(service.name for service in shared if service.name == CODE),
         ),
         Service(
             name=DAEMON,
             command=_module("dagster._daemon", "run", *workspace),
             is_ready=partial(daemons_are_healthy, dagster),
             environment=environment,
-            after=(*(service.name for service in (*local, *registry)), WEBSERVER),
-            patience_seconds=30,
+            after=(*(service.name for service in (*local, *registry, *shared)), WEBSERVER),
+            patience_seconds=PATIENCE_SECONDS,
         ),
     ]
 
@@ -182,6 +199,33 @@ def _stream(
         environment=environment,
         after=tuple(service.name for service in local),
     )
+
+
+def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]:
+    """What webserver, daemon and runs share: the loaded code, and a warm process to fork runs from.
+
+    Neither is where its socket's path would be too long; each then loads the code for itself.
+    """
+    home = dagster_home(settings)
+    code = socket_in(home, CODE_SOCKET)
+    runs = socket_in(home, RUNS_SOCKET) if sys.platform == "linux" else None
+    loading = ("-m", MODULE, "--location-name", CODE_LOCATION)
+    server = ("code-server", "start", "--socket", str(code), *loading)
+    commands = {
+        CODE: (code, _module("dagster", *server, "--use-python-environment-entry-point")),
+        RUNS: (runs, _module(run_server.MODULE, str(home))),
+    }
+    return [
+        Service(
+            name=name,
+            command=command,
+            is_ready=partial(listens, path),
+            environment=environment,
+            patience_seconds=PATIENCE_SECONDS,
+        )
+        for name, (path, command) in commands.items()
+        if path is not None
+    ]
 
 
 def _mlflow(settings: Settings, ports: Ports, environment: Mapping[str, str]) -> Service:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -53,9 +54,28 @@ def names(parts):
 def test_everything_runs_by_default(settings):
     """In the order of starting; the daemon waits for all others."""
     parts = services(settings, Ports(), NOW)
-    daemons = ["dagster-webserver", "dagster-daemon"]
-    assert names(parts) == ["testnet", "mlflow", "stream", *daemons]
-    assert parts[-1].after == ("testnet", "mlflow", "dagster-webserver")
+    shared, daemons = ["dagster-code", "dagster-runs"], ["dagster-webserver", "dagster-daemon"]
+    assert names(parts) == ["testnet", "mlflow", "stream", *shared, *daemons]
+    assert parts[-1].after == ("testnet", "mlflow", *shared, "dagster-webserver")
+
+
+def test_code_is_loaded_once_for_all(settings):
+    """Webserver and daemon ask one code server, which listens where only this user comes in."""
+    state_folder.prepare(settings)
+    socket_path = str(state_folder.socket_in(settings.home / "dagster", "code"))
+    parts = {part.name: part for part in services(settings, Ports(), NOW)}
+    assert socket_path in parts["dagster-code"].command
+    for name in ("dagster-webserver", "dagster-daemon"):
+        (path,) = [part for part in parts[name].command if part.endswith("workspace.yaml")]
+        assert socket_path in Path(path).read_text()
+
+
+def test_a_home_whose_path_is_too_long_for_sockets_loads_code_for_each(tmp_path):
+    """As Dagster does by itself; runs are then started as by default."""
+    deep = load(home=tmp_path / ("x" * 120))
+    parts = services(deep, Ports(), NOW)
+    assert not {"dagster-code", "dagster-runs"} & set(names(parts))
+    assert str(state_folder.PROJECT / "workspace.yaml") in parts[-1].command
 
 
 def test_nothing_listens_beyond_loopback(settings):
@@ -70,7 +90,7 @@ def test_nothing_listens_beyond_loopback(settings):
 def test_a_real_exchange_needs_no_testnet_and_switches_nothing_on(tmp_path):
     """Schedules, account and promotion stay what the settings say."""
     real = load(home=tmp_path, exchange="binance", mlflow_tracking_uri="http://127.0.0.1:1")
-    daemons = ["dagster-webserver", "dagster-daemon"]
+    daemons = ["dagster-code", "dagster-runs", "dagster-webserver", "dagster-daemon"]
     assert names(services(real, Ports(), NOW)) == ["stream", *daemons]
     other = load(home=tmp_path, exchange="ccxt:kraken", mlflow_tracking_uri="http://127.0.0.1:1")
     assert names(services(other, Ports(), NOW)) == daemons  # no stream is read there

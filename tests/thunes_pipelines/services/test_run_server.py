@@ -1,0 +1,263 @@
+"""Runs are done by forks of a warm process; what it cannot do is left to Dagster's own way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.code_pointer import FileCodePointer
+from dagster._core.errors import DagsterInvariantViolationError, DagsterLaunchFailedError
+from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._core.origin import (
+    DEFAULT_DAGSTER_ENTRY_POINT,
+    JobPythonOrigin,
+    RepositoryPythonOrigin,
+)
+
+from tests.thunes_pipelines.services import small_code
+from thunes_pipelines.services import processes, run_server
+from thunes_pipelines.services.probes import listens
+from thunes_pipelines.services.run_launcher import WORKER_TAG
+from thunes_pipelines.services.run_server import TAKEN, ask
+from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
+
+ROOT = Path(__file__).resolve().parents[3]
+LIMIT_SECONDS = 60
+OURS = "requires a workspace"
+"""What Dagster's own way says when it is asked without one: the run was left to it."""
+
+
+def wait_for(found):
+    """Return the first true value of `found()`."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"nothing within {LIMIT_SECONDS} s")
+
+
+def dagster_home(folder):
+    """Make a Dagster home with the project's own instance settings."""
+    home = folder / "dagster"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
+    return home
+
+
+@contextmanager
+def serving(home, code=ROOT):
+    """Run a server for a Dagster home until the block ends; its working directory is beside."""
+    log = home.parent / "runs.log"
+    command = (sys.executable, "-m", run_server.MODULE, str(home))
+    before = Path.cwd()
+    os.chdir(home.parent)
+    try:
+        process = processes.start(command, {"PYTHONPATH": str(code)}, log)
+    finally:
+        os.chdir(before)
+    try:
+        wait_for(lambda: listens(socket_in(home, RUNS_SOCKET)))
+        yield process
+    finally:
+        processes.stop(process, seconds=10, patience_seconds=0)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A Dagster home that a warm process serves."""
+    return dagster_home(tmp_path_factory.mktemp("warm"))
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    """The warm process."""
+    with serving(home) as process:
+        yield process
+
+
+@pytest.fixture
+def instance(home, server):
+    """The instance of that home."""
+    with dg.DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+
+
+def launch(instance, job, config=None):
+    """Launch a run of the small code location and return its id."""
+    pointer = FileCodePointer(small_code.__file__, "defs", str(ROOT))
+    code = RepositoryPythonOrigin(sys.executable, pointer, None, DEFAULT_DAGSTER_ENTRY_POINT, None)
+    run = instance.create_run_for_job(
+        small_code.defs.resolve_job_def(job),
+        job_code_origin=JobPythonOrigin(job, code),
+        run_config=config or {},
+    )
+    instance.run_launcher.launch_run(LaunchRunContext(run, None))
+    return run.run_id
+
+
+def tell_to(path):
+    """Return the configuration by which `telling` writes to a file."""
+    return {"ops": {"tell": {"config": {"path": str(path)}}}}
+
+
+def status_of(instance, run_id):
+    """Return where a run is in its life."""
+    return instance.get_run_by_id(run_id).status
+
+
+def worker_of(instance, run_id):
+    """Return the name of the process that does a run."""
+    return instance.get_run_by_id(run_id).tags[WORKER_TAG]
+
+
+@pytest.mark.slow
+def test_runs_are_done_by_forks_of_the_warm_process(instance, server, tmp_path):
+    """Each in a process of its own, which had imported what a tick needs; none is left behind."""
+    paths = [tmp_path / "one.json", tmp_path / "two.json"]
+    runs = [launch(instance, "telling", tell_to(path)) for path in paths]
+    for run in runs:
+        wait_for(lambda run=run: status_of(instance, run) is dg.DagsterRunStatus.SUCCESS)
+    told = [json.loads(path.read_text()) for path in paths]
+    assert [one["parent"] for one in told] == [server.pid, server.pid]
+    assert all(one["warm"] for one in told)
+    assert len({one["pid"] for one in told}) == 2
+    for run, one in zip(runs, told, strict=True):
+        assert worker_of(instance, run).startswith(f"{one['pid']}@")
+        wait_for(lambda run=run: processes.living(worker_of(instance, run)) is None)
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_killed_is_found_dead(instance):
+    """Run monitoring asks for it; one that goes on is well."""
+    going, killed = launch(instance, "waiting"), launch(instance, "dying")
+    health = instance.run_launcher.check_run_worker_health
+    wait_for(lambda: health(instance.get_run_by_id(killed)).status is WorkerStatus.FAILED)
+    assert health(instance.get_run_by_id(going)).status is WorkerStatus.RUNNING
+    assert instance.run_launcher.supports_check_run_worker_health
+    os.kill(processes.living(worker_of(instance, going)), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_run_is_terminated_by_a_signal_to_its_worker(instance):
+    """It ends as CANCELED by its own hand; what has ended cannot be asked again."""
+    run = launch(instance, "waiting")
+    wait_for(lambda: status_of(instance, run) is dg.DagsterRunStatus.STARTED)
+    wait_for(lambda: instance.all_logs(run, of_type=dg.DagsterEventType.STEP_START))
+    assert instance.run_launcher.terminate(run)
+    wait_for(lambda: status_of(instance, run) is dg.DagsterRunStatus.CANCELED)
+    assert not instance.run_launcher.terminate(run)
+
+
+@pytest.mark.slow
+def test_garbage_ends_no_server(instance, home, server, tmp_path):
+    """Nothing, too much, something else, and somebody who never says a word."""
+    path = str(socket_in(home, RUNS_SOCKET))
+    for said in (b"", b"x" * (run_server.LONGEST_BYTES + 1)):
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(path)
+            try:
+                asking.sendall(said)
+            except BrokenPipeError:
+                assert said
+    worker = ask(home, "no run")
+    wait_for(lambda: processes.identity(worker) is None)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(path)
+        run = launch(instance, "telling", tell_to(tmp_path / "told.json"))
+    wait_for(lambda: status_of(instance, run) is dg.DagsterRunStatus.SUCCESS)
+    assert json.loads((tmp_path / "told.json").read_text())["parent"] == server.pid
+
+
+@pytest.mark.slow
+def test_changed_settings_are_read_before_the_next_run(instance, home, server, tmp_path):
+    """That run is left to Dagster's own way; the server begins again as the same process."""
+    (home.parent / ".env").write_text("THUNES_SYMBOLS=ETHUSDT\n")
+    with pytest.raises(DagsterInvariantViolationError, match=OURS):
+        launch(instance, "telling", tell_to(tmp_path / "told.json"))
+    wait_for(lambda: listens(socket_in(home, RUNS_SOCKET)))
+    run = launch(instance, "telling", tell_to(tmp_path / "told.json"))
+    wait_for(lambda: status_of(instance, run) is dg.DagsterRunStatus.SUCCESS)
+    assert json.loads((tmp_path / "told.json").read_text())["parent"] == server.pid
+
+
+@pytest.mark.slow
+def test_faulty_code_is_waited_out(tmp_path):
+    """A file in the middle of an edit leaves runs to Dagster's own way; mended, they are forked."""
+    home, code = dagster_home(tmp_path), tmp_path / "code"
+    for package in ("thunes_core", "thunes_pipelines"):
+        left_out = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, code / package, ignore=left_out)
+    faulty = code / "thunes_pipelines" / "schedules.py"
+    right = faulty.read_text()
+    faulty.write_text(right + "\ndef (")
+    with serving(home, code) as process:
+        assert ask(home, "no run") is None
+        assert "SyntaxError" in (tmp_path / "runs.log").read_text()
+        faulty.write_text(right)
+        assert ask(home, "no run") is None
+        worker = wait_for(lambda: ask(home, "no run"))
+        assert worker != process.pid
+        assert process.poll() is None
+
+
+def test_without_a_server_runs_start_as_by_default(tmp_path):
+    """Nobody listens in this home."""
+    home = dagster_home(tmp_path)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        with pytest.raises(DagsterInvariantViolationError, match=OURS):
+            launch(instance, "waiting")
+        (run,) = instance.get_runs()
+        assert WORKER_TAG not in run.tags
+        assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+
+
+def test_no_second_worker_is_started_when_one_may_run(tmp_path):
+    """A server that is gone after it took the run: the launch has failed, nothing is begun anew."""
+    home = dagster_home(tmp_path)
+    opened, lost = dg.DagsterInstance.from_config(str(home)), "took a run and was gone"
+    with leaving(home, TAKEN), opened, pytest.raises(DagsterLaunchFailedError, match=lost):
+        launch(opened, "waiting")
+
+
+def test_a_server_that_goes_before_it_took_the_run_has_started_nothing(tmp_path):
+    """As when it begins again with new code: the run is left to Dagster's own way."""
+    home = dagster_home(tmp_path)
+    opened = dg.DagsterInstance.from_config(str(home))
+    with leaving(home), opened, pytest.raises(DagsterInvariantViolationError, match=OURS):
+        launch(opened, "waiting")
+
+
+@contextmanager
+def leaving(home, says=b""):
+    """Serve a home by somebody who hears one question, says so much, and goes."""
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            while connection.recv(65_536):
+                pass
+            connection.sendall(says)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(socket_in(home, RUNS_SOCKET)))
+        listener.listen()
+        server = threading.Thread(target=serve)
+        server.start()
+        yield
+        server.join()
+
+
+def test_a_home_with_too_long_a_path_has_no_sockets(tmp_path):
+    """A Unix socket's path has about a hundred bytes; the services then do without."""
+    assert socket_in(tmp_path / ("x" * 120), RUNS_SOCKET) is None

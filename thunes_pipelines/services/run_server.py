@@ -1,0 +1,180 @@
+"""A warm process that forks the workers of Dagster's runs: what all need is imported once.
+
+A fresh worker spends seconds of CPU on the interpreter, Dagster, the code location and
+python-binance before its first line of work; a forked one has them. Each is a process of its own
+as before, and does what `dagster api execute_run` does. A change of our code or of the files of
+settings is seen at the next question: that run is left to the launcher's usual way, and the server
+begins again with what is new.
+
+Add here: what a worker inherits, what ends its warmth. Keep out: which runs are launched, and the
+looking after them (`run_launcher`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+import thunes_core
+import thunes_pipelines
+from thunes_core import settings
+from thunes_pipelines.resources.garbage import loading
+from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
+
+MODULE = "thunes_pipelines.services.run_server"
+ANSWER_SECONDS = 10.0
+"""A server that was asked and is silent for so long has failed."""
+
+HEARD_SECONDS = 2.0
+"""Who connects and does not ask within so long is not listened to."""
+
+TAKEN = b"taken "
+"""Said before a worker is forked: a server that is gone without it has started nothing."""
+
+LONGEST_BYTES = 1_000_000
+_PACKAGES = (thunes_core, thunes_pipelines)
+_PRELOADED = (
+    "dagster._cli",
+    "dagster._core.executor.in_process",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.workspace.autodiscovery",
+    "dagster._daemon.controller",
+    "upath.implementations.local",
+    "binance.client",
+    "thunes_core.adapters.binance.session",
+    "thunes_core.adapters.ledger",
+    "thunes_core.adapters.stream.quoted",
+    "thunes_core.trading.shadow",
+    "thunes_core.trading.step",
+    "thunes_pipelines.resources.champions",
+    "thunes_pipelines.resources.signing",
+    "thunes_pipelines.resources.venue",
+)
+"""What a tick imports beside the code location; nothing of it starts a thread or opens a file."""
+
+
+class NoAnswer(Exception):
+    """The server was asked and did not say whether a worker runs."""
+
+
+def ask(home: Path, run: str) -> int | None:
+    """Ask for a worker for a serialised `ExecuteRunArgs` and return its process id.
+
+    None: no server is there, or none that can, and nothing was started. Raises `NoAnswer` when the
+    question was put and it is unknown what came of it.
+    """
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(ANSWER_SECONDS)
+        try:
+            asking.connect(str(socket_in(home, RUNS_SOCKET)))
+            asking.sendall(run.encode())
+            asking.shutdown(socket.SHUT_WR)
+            told = _all_of(asking)
+        except (ConnectionError, FileNotFoundError):
+            return None
+        except OSError as error:
+            raise NoAnswer(f"{error} while the run server of {home} was asked") from error
+    if told == TAKEN:
+        raise NoAnswer(f"the run server of {home} took a run and was gone")
+    return int(told.removeprefix(TAKEN)) if told else None
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    """Read what the other side says until it has said all; `ValueError` when it is too much."""
+    told = b""
+    while piece := connection.recv(65_536):
+        told += piece
+        if len(told) > LONGEST_BYTES:
+            raise ValueError(f"expected at most {LONGEST_BYTES} bytes")
+    return told
+
+
+def main() -> None:
+    """Serve the Dagster home that is given until a signal ends it; in workers, do the run."""
+    sources = _sources()
+    is_warm = _preload()
+    run = _serve(_listening(Path(sys.argv[1])), sources, is_warm=is_warm)
+    sys.argv = ["dagster", "api", "execute_run", run]
+    importlib.import_module("dagster._cli").main()
+
+
+def _sources() -> dict[Path, int]:
+    """When each file was changed that a fresh worker would read: our code, files of settings."""
+    code = [path for package in _PACKAGES for path in Path(package.__path__[0]).rglob("*.py")]
+    found = {}
+    for path in (*code, *settings.files()):
+        with suppress(OSError):
+            found[path.absolute()] = path.stat().st_mtime_ns
+    return found
+
+
+def _preload() -> bool:
+    """Import what every run needs and put the definitions together; False when they are faulty."""
+    try:
+        with loading():
+            for name in _PRELOADED:
+                importlib.import_module(name)
+            definitions = importlib.import_module("thunes_pipelines.definitions")
+            definitions.defs.get_repository_def().get_all_jobs()
+            importlib.import_module("thunes_core.strategies.base").registered()
+    except Exception:  # whatever a file in the middle of an edit may raise
+        traceback.print_exc()
+        return False
+    return True
+
+
+def _listening(home: Path) -> socket.socket:
+    """Listen where only our own user can ask; in the place of a server that is gone."""
+    path = socket_in(home, RUNS_SOCKET)
+    if path is None:
+        sys.exit(f"{MODULE}: expected a Dagster home with a shorter path than {home.resolve()}")
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+def _serve(listener: socket.socket, sources: dict[Path, int], *, is_warm: bool) -> str:
+    """Answer for ever; returns in forked workers only, with the run that each is to do."""
+    signal.signal(signal.SIGCHLD, _reap)
+    while True:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError, ValueError):
+            connection.settimeout(HEARD_SECONDS)
+            run = _all_of(connection).decode()
+            if run and _sources() != sources:
+                listener.close()
+                connection.close()
+                os.execv(sys.executable, (sys.executable, "-m", MODULE, *sys.argv[1:]))
+            if run and is_warm:
+                connection.sendall(TAKEN)
+                worker = os.fork()
+                if not worker:
+                    listener.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    return run
+                connection.sendall(str(worker).encode())
+
+
+def _reap(_number: int, _frame: FrameType | None) -> None:
+    """Collect workers that have ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    main()
