@@ -223,7 +223,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then environment, `.env`, `thunes.toml`, and what is served in `home`."""
-        toml = TomlConfigSettingsSource(settings_cls, _config())
+        toml = TomlConfigSettingsSource(settings_cls, files()[1])
         return init_settings, env_settings, dotenv_settings, toml, Served(settings_cls)
 
     @property
@@ -325,19 +325,16 @@ class Settings(BaseSettings):
 
 
 def files() -> tuple[Path, Path]:
-    """Return the files that settings are read from, in the working directory; not all need be."""
-    return Path(".env"), _config()
-
-
-def _config() -> Path:
-    return Path(os.environ.get("THUNES_CONFIG") or "thunes.toml").expanduser()
+    """Return `.env` and `thunes.toml`, where settings are read from; neither need be there."""
+    config = os.environ.get("THUNES_CONFIG") or "thunes.toml"
+    return Path(".env"), Path(config).expanduser()
 
 
 def load(**overrides: Any) -> Settings:
     """Read and check all settings; `SettingsInvalid` lists every fault and shows no value."""
     faults, known = [], Settings.model_fields.keys()
     try:
-        faults = misspelt.faults(known, os.environ, Path(".env"), _config())
+        faults = misspelt.faults(known, os.environ, *files())
         settings = Settings(**overrides)
     except ValidationError as error:
         faults += [
@@ -345,7 +342,7 @@ def load(**overrides: Any) -> Settings:
             for e in error.errors(include_input=False, include_url=False, include_context=False)
         ]
     except (OSError, ValueError) as error:
-        raise SettingsInvalid(f"settings: {_config()} cannot be read: {error}") from None
+        raise SettingsInvalid(f"settings: {files()[1]} cannot be read: {error}") from None
     if faults:
         raise SettingsInvalid("\n  ".join(["settings: these are not valid:", *faults]))
     return settings

@@ -82,6 +82,7 @@ def test_one_postgres_carries_a_study_from_search_to_champion(instance, house, t
 def test_deployed_instances_differ_from_the_usual_one_in_storage_and_pods_alone(where):
     """Queue, pools, retention and monitoring are the same on one host and on many."""
     usual = yaml.safe_load((ROOT / "dagster_home/dagster.yaml").read_text())
+    assert usual.pop("run_launcher")["class"] == "WarmRunLauncher"  # its sockets are of one host
     deployed = yaml.safe_load((ROOT / f"deploy/{where}/dagster.yaml").read_text())
     assert deployed.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}
     pods = {deployed.pop(name, None) is not None for name in ("run_launcher", "compute_logs")}

@@ -22,9 +22,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
+
 import thunes_core
 import thunes_pipelines
 from thunes_core import settings
+from thunes_core.errors import ThunesError
 from thunes_pipelines.resources.garbage import loading
 from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
 
@@ -59,6 +62,19 @@ _PRELOADED = (
     "thunes_pipelines.resources.venue",
 )
 """What a tick imports beside the code location; nothing of it starts a thread or opens a file."""
+_FAULTY = (
+    *(
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        NameError,
+        OSError,
+    ),
+    *(SyntaxError, TypeError, ValueError, ThunesError, dg.DagsterError),
+)
+"""What a file in the middle of an edit raises when it is loaded."""
 
 
 class NoAnswer(Exception):
@@ -125,7 +141,7 @@ def _preload() -> bool:
             definitions = importlib.import_module("thunes_pipelines.definitions")
             definitions.defs.get_repository_def().get_all_jobs()
             importlib.import_module("thunes_core.strategies.base").registered()
-    except Exception:  # whatever a file in the middle of an edit may raise
+    except _FAULTY:
         traceback.print_exc()
         return False
     return True

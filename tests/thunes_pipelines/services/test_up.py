@@ -73,6 +73,7 @@ def test_code_is_loaded_once_for_all(settings):
 def test_a_home_whose_path_is_too_long_for_sockets_loads_code_for_each(tmp_path):
     """As Dagster does by itself; runs are then started as by default."""
     deep = load(home=tmp_path / ("x" * 120))
+    state_folder.prepare(deep)
     parts = services(deep, Ports(), NOW)
     assert not {"dagster-code", "dagster-runs"} & set(names(parts))
     assert str(state_folder.PROJECT / "workspace.yaml") in parts[-1].command
