@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.postgres import fresh_base
 from thunes_core.adapters.ledger import open_ledger
 
 LEDGERS = ["sqlite", "postgres"]
+on_every_database = pytest.mark.parametrize("database", LEDGERS, indirect=True)
+"""Runs a test whose ledger is at the fixture `database` on each of them; else it is SQLite."""
 
 
 @contextmanager

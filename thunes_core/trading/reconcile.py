@@ -38,7 +38,8 @@ class Desk:
     `booked` collects every fill that was booked at this desk, oldest first, `notes` what people
     should know of it. `instruments` learns from refusals what one order may carry, `told` keeps
     what they were before. `missing` has the symbols that the exchange does not list any more, each
-    with the sentence that says so.
+    with the sentence that says so. `beside`: symbols that nothing here trades, looked at for trades
+    by hand alone.
     """
 
     market: MarketData
@@ -52,11 +53,17 @@ class Desk:
     notes: list[str] = field(default_factory=list)
     missing: Mapping[str, str] = field(default_factory=dict)
     told: dict[str, Instrument] = field(default_factory=dict)
+    beside: dict[str, Instrument] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> dict[str, Instrument]:
+        """Every instrument whose trades are read."""
+        return {**self.beside, **self.instruments}
 
     def terms(self, strategy: str, symbol: str) -> Terms:
         """Return the terms on which a fill of that book is booked."""
         interval = self.intervals.get((strategy, symbol))
-        return Terms(self.instruments[symbol], self.cooldown, interval)
+        return Terms(self.seen[symbol], self.cooldown, interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class Reconciliation:
 def reconcile(desk: Desk) -> Reconciliation:
     """Resolve orders, book fills, compare balances and open orders; safe to repeat."""
     notes = resolve(desk.broker, desk.journal, desk.now)
-    book_new_fills(desk, desk.instruments)
+    book_new_fills(desk, desk.seen)
     strangers = _strangers(desk)
     notes += drop_lost(desk.broker, desk.journal, desk.now)
     account, discrepancies = _compare(desk)
@@ -220,7 +227,7 @@ def _compare(desk: Desk) -> tuple[Account, tuple[Discrepancy, ...]]:
     found = _discrepancies(desk, account)
     if not found:
         return account, ()
-    book_new_fills(desk, desk.instruments)
+    book_new_fills(desk, desk.seen)
     account = desk.broker.account()
     return account, _discrepancies(desk, account)
 
@@ -231,7 +238,7 @@ def _discrepancies(desk: Desk, account: Account) -> tuple[Discrepancy, ...]:
         if asset not in expected:
             expected[asset] = account.total(asset)
             desk.journal.accept_balance(asset, expected[asset], desk.now, "first sight")
-    foreign = moved_by(desk.journal.foreign_trades(), desk.instruments)
+    foreign = moved_by(desk.journal.foreign_trades(), desk.seen)
     return tuple(
         Discrepancy(
             asset,

@@ -27,6 +27,7 @@ from thunes_core.errors import (
 from thunes_core.trading.act import Outcome
 from thunes_core.trading.clear_up import Cleared, clear_up
 from thunes_core.trading.delisted import ITS_END
+from thunes_core.trading.elsewhere import looked_at_beside, seek
 from thunes_core.trading.equity import allot, held_at, mark_of, next_state, valued
 from thunes_core.trading.floor import Floor
 from thunes_core.trading.lost import lost_coins
@@ -112,15 +113,22 @@ def reconciled(desk: Desk, pause: Pause | None = None) -> Reconciliation:
 def looked(desk: Desk, pause: Pause | None) -> Reconciliation:
     """Reconcile without halting; what is missing is looked at again after `pause`, a few times.
 
-    Balances may lag behind fills.
+    Balances may lag behind fills. What does not fit may have been traded by hand elsewhere.
     """
-    seen = reconcile(desk)
+    seen = _sought(desk)
     for length in LOOK_AGAIN:
         if pause is None or not seen.failed:
             break
         pause(length)
-        seen = _told_before(seen, reconcile(desk))
+        seen = _told_before(seen, _sought(desk))
     return seen
+
+
+def _sought(desk: Desk) -> Reconciliation:
+    seen = reconcile(desk)
+    if seen.fits or not seek(desk, seen):
+        return seen
+    return _told_before(seen, reconcile(desk))
 
 
 def _told_before(before: Reconciliation, now: Reconciliation) -> Reconciliation:
@@ -183,6 +191,7 @@ def open_desk(world: World, plan: TradingPlan, journal: Journal, studies: Sequen
         cooldown=timedelta(minutes=plan.protection.cooldown_minutes),
         intervals={(study.strategy, study.symbol): study.interval for study in studies},
         missing=missing,
+        beside=looked_at_beside(world.market, journal, instruments),
     )
 
 

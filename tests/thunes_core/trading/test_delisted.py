@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.databases import on_every_database
 from tests.thunes_core.trading.test_entry import Stand
 from tests.thunes_core.trading.test_foreign import held, trading_two
 from tests.worlds import STUDY, WIDE
@@ -24,10 +25,10 @@ OTHER = "sma_crossover.ETHUSDT.1h"
 
 
 @pytest.fixture()
-def stand(tmp_path) -> Iterator[Stand]:
+def stand(database) -> Iterator[Stand]:
     """Behind limits that a wrong value of a book would break."""
     limits = replace(WIDE, daily_loss_quote=Decimal(30), max_drawdown=Decimal("0.05"))
-    with trading_two(tmp_path, 3000, limits) as made:
+    with trading_two(database, 3000, limits) as made:
         yield made
 
 
@@ -103,6 +104,7 @@ def test_a_book_whose_order_still_rests_at_the_exchange_is_not_written_off(stand
     assert (held(stand).is_open, left) == (True, ("BTCUSDT",))
 
 
+@on_every_database
 def test_an_order_of_unknown_outcome_does_not_end_ticks_when_its_symbol_is_gone(stand):
     """Nobody can be asked any more: it stays unknown until a person accepts that."""
     bar = enter(stand)

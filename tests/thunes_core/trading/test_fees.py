@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.databases import on_every_database
 from tests.thunes_core.trading.test_entry import Stand
 from tests.thunes_core.trading.test_foreign import look
 from tests.worlds import START, STUDY, WIDE, Champions, bars_of, wave
@@ -50,14 +51,14 @@ def test_a_fee_is_valued_by_the_pairs_that_are_listed(asset, quote, expected):
 
 
 @pytest.fixture()
-def stand(tmp_path) -> Iterator[Stand]:
+def stand(database) -> Iterator[Stand]:
     """Trade BTC alone where fees are paid in BNB, of which there is enough."""
     frames = [bars_of(wave()), bars_of([600.0] * 200, "BNBUSDT")]
     with serve_in_thread(replayed_market(frames, start=START), cash=2000, fee_asset="bnb") as net:
         with net.exchange.lock:
             deposit(net.exchange, {"asset": "BNB", "amount": "5"})
         public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
-        ledger = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
+        ledger = open_ledger(database, synchronous="OFF")
         plan = TradingPlan((STUDY,), Decimal(1000), WIDE, Protection(stop_loss=0.3))
         yield Stand(net, World(public, broker, ledger, Champions()), plan)
         for one in (public, broker, ledger):
@@ -74,6 +75,7 @@ def test_the_asset_of_fees_is_compared_from_the_first_fee_on(stand):
     assert ledger.expected_balances()["BNB"] == account.total("BNB") < 5
 
 
+@on_every_database
 def test_what_happens_to_the_asset_of_fees_is_told_and_halts_nothing(stand):
     """No book holds it, and no symbol of ours is concerned."""
     stand.enter()

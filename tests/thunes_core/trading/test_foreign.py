@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
+from tests.databases import on_every_database
 from tests.thunes_core.trading.test_entry import Stand
 from tests.worlds import START, STUDY, WIDE, Champions, bars_of, wave
 from thunes_core.adapters.binance.broker import BinanceBroker
@@ -38,12 +38,12 @@ OTHER = "sma_crossover.ETHUSDT.1h"
 
 
 @contextmanager
-def trading_two(folder: Path, cash: int, limits: RiskLimits = WIDE) -> Iterator[Stand]:
+def trading_two(url: str, cash: int, limits: RiskLimits = WIDE) -> Iterator[Stand]:
     """Trade BTC and ETH, 1,000 each, behind stops; ETH turns at other times."""
     market = replayed_market([bars_of(wave()), bars_of(wave(period=60), "ETHUSDT")], start=START)
     with serve_in_thread(market, cash=cash) as net:
         public, broker = BinanceMarket(net.url), BinanceBroker(net.url, LOCAL_KEY, LOCAL_SECRET)
-        ledger = open_ledger(f"sqlite:///{folder / 'l.db'}", synchronous="OFF")
+        ledger = open_ledger(url, synchronous="OFF")
         plan = TradingPlan((STUDY, OTHER), Decimal(1000), limits, Protection(stop_loss=0.3))
         yield Stand(net, World(public, broker, ledger, Champions()), plan)
         for one in (public, broker, ledger):
@@ -51,9 +51,9 @@ def trading_two(folder: Path, cash: int, limits: RiskLimits = WIDE) -> Iterator[
 
 
 @pytest.fixture()
-def stand(tmp_path) -> Iterator[Stand]:
+def stand(database) -> Iterator[Stand]:
     """The account has twice the money that is allotted."""
-    with trading_two(tmp_path, cash=4000) as made:
+    with trading_two(database, cash=4000) as made:
         yield made
 
 
@@ -103,6 +103,7 @@ def test_a_trade_by_hand_blocks_its_symbol_and_nothing_else(stand):
     assert refused == {Refusal.UNRESOLVED_ORDER}
 
 
+@on_every_database
 def test_accepting_lets_the_symbol_trade_again(stand):
     """The account as it is becomes what is expected, and the audit tells both moments."""
     stand.tick_at(30)
@@ -116,6 +117,7 @@ def test_accepting_lets_the_symbol_trade_again(stand):
     assert buy_bar(stand, "BTCUSDT")
 
 
+@on_every_database
 def test_selling_the_books_own_coins_by_hand_halts_and_says_what_to_do(stand):
     """What the ledger holds is not there: no order may rely on it until a person accepted that."""
     bar = buy_bar(stand, "BTCUSDT")
@@ -131,6 +133,7 @@ def test_selling_the_books_own_coins_by_hand_halts_and_says_what_to_do(stand):
     assert look(stand)[0].notes == ()
 
 
+@on_every_database
 def test_a_deposit_beside_a_trade_by_hand_is_told_apart(stand):
     """The trade explains its part; what is left over is a deposit of its own."""
     stand.tick_at(30)
@@ -151,13 +154,14 @@ def test_a_trade_of_another_thunes_halts(stand):
     assert any("another THUNES that trades this account" in note for note in report.notes)
 
 
-def test_trades_by_hand_are_found_again_by_the_next_process(stand, tmp_path):
+@on_every_database
+def test_trades_by_hand_are_found_again_by_the_next_process(stand, database):
     """The cursor has passed them, and still they are told."""
     stand.tick_at(30)
     for number in range(3):
         by_hand(stand, Side.BUY, "0.5", f"web_{number}")
     look(stand)
-    again = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
+    again = open_ledger(database, synchronous="OFF")
     assert [one.trade_id for one in again.foreign_trades()] == ["1", "2", "3"]
     again.close()
     found, _ = look(stand)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.databases import on_every_database
 from tests.thunes_core.trading.test_entry import Stand
 from tests.thunes_core.trading.test_foreign import look
 from tests.worlds import START, STUDY, WIDE, Champions, bars_of, wave
@@ -35,14 +36,19 @@ def served(ledger: Ledger) -> Iterator[Stand]:
 
 
 @pytest.fixture()
-def ledger(tmp_path) -> Iterator[Ledger]:
+def ledger(database) -> Iterator[Ledger]:
     """Return a ledger that outlives its testnet."""
-    made = open_ledger(f"sqlite:///{tmp_path / 'l.db'}", synchronous="OFF")
+    made = open_ledger(database, synchronous="OFF")
     yield made
     made.close()
 
 
-@pytest.mark.parametrize("until", [50, 90], ids=["a position is held", "nothing is held"])
+@pytest.mark.parametrize(
+    ("database", "until"),
+    [("sqlite", 50), ("sqlite", 90), ("postgres", 50)],
+    ids=["a position is held", "nothing is held", "held, on PostgreSQL"],
+    indirect=["database"],
+)
 def test_a_wiped_test_network_halts_and_is_not_accepted(ledger, until):
     """Its trade ids begin anew: what comes would be taken for what is booked."""
     with served(ledger) as before:
@@ -57,6 +63,7 @@ def test_a_wiped_test_network_halts_and_is_not_accepted(ledger, until):
             look(after, accepts=True)
 
 
+@on_every_database
 def test_a_deposit_to_the_same_account_is_no_strange_account(ledger):
     """The newest trade is shown: it may be accepted."""
     with served(ledger) as stand:

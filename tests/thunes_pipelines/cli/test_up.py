@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from thunes_core.errors import OutsideFailed
+from thunes_core.errors import OutsideFailed, SettingsInvalid
 from thunes_core.settings import load
 from thunes_pipelines.cli import up
-from thunes_pipelines.services.state_folder import PROJECT
+from thunes_pipelines.services.state_folder import PROJECT, claim_ledger
 from thunes_pipelines.services.supervisor import Service, Supervisor
 
 SLEEP = "import time; time.sleep(60)"
@@ -106,6 +106,24 @@ def test_a_port_in_use_ends_with_two_and_one_message(tmp_path):
     assert ended.returncode == 2
     assert f"expected port {busy} of 127.0.0.1 to be free" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_ledger_of_another_account_ends_with_two_before_anything_starts(tmp_path, monkeypatch):
+    """Every tick of such a house would be refused; and a paper tick beside a new one is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THUNES_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("THUNES_LEDGER_URL", f"sqlite:///{tmp_path / 'kept.db'}")
+    claim_ledger(load())
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    up.add_to(app)
+    ports = ("--port-dagster", "0", "--port-mlflow", "0", "--port-testnet", "0")
+    ended = CliRunner().invoke(app, ["up", *ports])
+    assert isinstance(ended.exception, SettingsInvalid)
+    assert "begun with (local paper); the settings name another (local exchange)" in str(
+        ended.exception
+    )
+    assert not (tmp_path / "home" / "logs").exists()
 
 
 @pytest.mark.parametrize("port", ["70000", "x", "-1"])
