@@ -41,7 +41,7 @@ up: $(RUN)  ## local testnet, MLflow, Dagster webserver and daemon; Ctrl-C stops
 	@exec $(BIN)/thunes up
 
 test: $(DEV)  ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 refusals: $(DEV)  ## write docs/refusals.md anew from the checks of the gate
 	@THUNES_WRITE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/docs/test_refusals.py

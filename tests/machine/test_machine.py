@@ -273,6 +273,13 @@ class Covered(Trading):
     entries = (None,)
 
 
+class Stopped(Trading):
+    """Positions with a stop alone: what breaks those is found soonest."""
+
+    protections = (Protection(stop_loss=0.04),)
+    entries = (None,)
+
+
 class Large(Trading):
     """Positions that one order may not carry, from their entry on."""
 
@@ -287,7 +294,7 @@ MUTANTS = {
         Bare,
         *((module, "deliver", send_again) for module in (send, act, guard)),
     ),
-    "takes unknown for rejected": (Covered, (send, "_failed", take_for_rejected)),
+    "takes unknown for rejected": (Stopped, (send, "_failed", take_for_rejected)),
     "never asks what became of an order": (
         Bare,
         (reconcile, "resolve", lambda *_a: []),

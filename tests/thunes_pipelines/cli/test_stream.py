@@ -87,12 +87,12 @@ def test_a_closed_bar_runs_a_tick_in_the_same_process(
     market = generated_market(["BTCUSDT"], start=START, interval=Interval.M1, history_days=2)
     with serve_in_thread(market, clock="x60") as net:
         monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
-        result = CliRunner().invoke(app, ["--seconds", "6", "--trade"])
+        result = CliRunner().invoke(app, ["--seconds", "8", "--trade"])
     assert result.exit_code == 0, result.output
-    assert result.output.count("tick at") >= 3
+    assert result.output.count("tick at") >= 2
     with closing(wiring.ledger(settings)) as ledger:
         decided = ledger.decisions()["bar"]
-        assert len(decided) >= 3, result.output
+        assert len(decided) >= 2, result.output
         assert decided.is_unique().all()
         assert ledger.verify_audit().whole
 
