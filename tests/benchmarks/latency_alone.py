@@ -25,8 +25,8 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NoConnection
 from urllib3.exceptions import NewConnectionError
 
-from tests.benchmarks.latency_inside import CHOSEN, SYMBOLS, watched
-from tests.benchmarks.stopwatch import Split, Stopwatch
+from tests.benchmarks.latency_inside import APART, CHOSEN, SYMBOLS, watched
+from tests.benchmarks.stopwatch import Stopwatch, Taken, taken
 from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.stream.quoted import QuotedMarket
 from thunes_core.domain.bars import Interval
@@ -117,8 +117,8 @@ def no_exchange(now: datetime) -> Iterator[None]:
         yield
 
 
-def measure(settings: Settings, orders: int, warm_up: int = 20) -> list[Split]:
-    """Decide on bar after bar until so many entries were timed.
+def measure(settings: Settings, orders: int, warm_up: int = 20) -> Taken:
+    """Decide on bar after bar until so many entries were timed each way.
 
     The first `warm_up` are left out. `settings` are of an exchange with a day of history.
     """
@@ -141,6 +141,4 @@ def measure(settings: Settings, orders: int, warm_up: int = 20) -> list[Split]:
                 return trade(Floor(world, plan, seen, account, prices), STUDY, flat)
 
             with no_exchange(desk.now), watched(watch), garbage.between(decide) as run:
-                while len(watch.splits) < orders + warm_up:
-                    run()
-    return watch.splits[warm_up:]
+                return taken(watch, APART, orders, warm_up, run)

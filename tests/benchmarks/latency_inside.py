@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from requests.adapters import HTTPAdapter
 
-from tests.benchmarks.stopwatch import Split, Stopwatch
+from tests.benchmarks.stopwatch import Stopwatch, Taken, taken
 from thunes_core.adapters.bars import holds
 from thunes_core.adapters.binance import limited
 from thunes_core.adapters.binance.broker import BinanceBroker
@@ -34,7 +34,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 START = datetime(2024, 1, 1, tzinfo=UTC)
 CHOSEN = ParameterSet("sma_crossover", {"fast": 5, "slow": 20})
 COMMITS, WAITED = "ledger: commits", "waiting for the exchange's answers"
-ASKED = "questions to the exchange (its clock; fills before a sale)"
+ASKED = "questions to the exchange (its clock; fills before a protected sale)"
 READS = "ledger: reads"
 APART = (COMMITS, ASKED, WAITED)
 """Parts that wait for a disk or for the exchange, shown apart from the goal."""
@@ -121,19 +121,19 @@ def _reads() -> list[str]:
     return [name for name in asked if not name.startswith(begun)]
 
 
-def measure(
-    settings: Settings, step: Callable[[], object], orders: int, warm_up: int = 3
-) -> list[Split]:
-    """Tick after each `step` of the exchange's clock until so many orders were timed.
+def measure(settings: Settings, step: Callable[[], object], orders: int, warm_up: int = 3) -> Taken:
+    """Tick after each `step` of the exchange's clock until so many orders were timed each way.
 
     The first `warm_up` orders are left out: they import, compile and connect.
     """
     remember_champions(settings)
     watch = Stopwatch()
     with wiring.ticks(settings) as tick, watched(watch):
-        while len(watch.splits) < orders + warm_up:
+
+        def run() -> None:
             step()
             for budget in settings.home.glob("shared/*/weights*"):
                 budget.write_bytes(b"")  # minutes of the exchange pass in moments
             tick()
-    return watch.splits[warm_up : warm_up + orders]
+
+        return taken(watch, APART, orders, warm_up, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks import latency_alone, latency_inside
 from tests.benchmarks.bench_latency import HEADS, RUN_HEADS, inside_rows, run_rows
 from tests.benchmarks.latency_runs import RunTimes
-from tests.benchmarks.stopwatch import REST, Split, Stopwatch
+from tests.benchmarks.stopwatch import REST, Stopwatch, Taken
 from thunes_core.domain.bars import Interval
 from thunes_core.testnet.app import RunningTestnet, serve_in_thread
 from thunes_core.testnet.market import generated_market
@@ -33,9 +33,10 @@ def running() -> Iterator[RunningTestnet]:
         yield served
 
 
-def parts_of(splits: Sequence[Split]) -> set[str]:
-    """Return the parts of the only stretch, the client's among them."""
-    (split,) = splits
+def parts_of(found: Taken) -> set[str]:
+    """Return the parts of the only stretch that was split, the client's among them."""
+    (whole,), (split,) = found.whole, found.split
+    assert {REST} <= set(whole.wall) <= {REST, *latency_inside.APART}
     assert any(name.startswith("python-binance") for name in split.wall)
     return set(split.wall)
 
@@ -48,11 +49,11 @@ def test_orders_of_real_ticks_are_split_into_their_parts(tmp_path, running):
         running.exchange.advance()
 
     settings = latency_inside.trading_settings(tmp_path, running.url)
-    splits = latency_inside.measure(settings, step, orders=1, warm_up=0)
-    assert {*OWN, *latency_inside.APART} <= parts_of(splits)
-    rows = inside_rows(splits)
+    found = latency_inside.measure(settings, step, orders=1, warm_up=0)
+    assert {*OWN, *latency_inside.APART} <= parts_of(found)
+    rows = inside_rows(found)
     assert {len(row) for row in rows} == {len(HEADS)}
-    assert float(rows[0][1]) <= float(rows[2][1])
+    assert float(rows[0][1]) <= float(rows[1][1])
 
 
 @pytest.mark.parametrize("stop_loss", ["0", "0.02"])
@@ -93,6 +94,17 @@ def test_time_belongs_to_the_innermost_part_and_is_counted_once():
     watch.stop()
     (split,) = watch.splits
     assert set(split.wall) == {REST, "outer", "inner"}
+
+
+def test_parts_that_are_not_asked_for_belong_to_what_runs_around_them():
+    """Looking at the clock less often loses no time."""
+    watch = Stopwatch()
+    watch.only = {"outer"}
+    watch.start()
+    watch.part("outer", watch.part("inner", lambda: None))()
+    watch.stop()
+    (split,) = watch.splits
+    assert set(split.wall) == {REST, "outer"}
 
 
 def test_a_stretch_that_never_stops_is_not_kept():

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain
 
-from thunes_core.domain.orders import ZERO, ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
+from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, RefusedOrder
+from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
 from thunes_core.trading.coins import uncovered
@@ -18,7 +19,7 @@ from thunes_core.trading.portions import giving_way
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.release import doubt, end_all, refresh_all, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED, drop
-from thunes_core.trading.resting import fills_in_parts, resting_orders
+from thunes_core.trading.resting import fills_in_parts, resting_among
 from thunes_core.trading.send import deliver, send
 from thunes_core.trading.sizes import is_too_large
 from thunes_core.trading.world import Study
@@ -29,6 +30,19 @@ NEVER_CAME = (NEVER_LEFT, NOT_EXECUTED, HELD_BACK)
 """Codes of orders that never reached the exchange, and never will."""
 MOST_SWAPS = 2
 """How often an exit is asked for together with the cancel of what protects, before one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A book as it was read before the intents that are sent: under the lease it is so still.
+
+    `unsettled` are the orders that are not settled, `earlier` those of the same bar. A commit makes
+    the ledger forget its answers, and no sale should wait until they are read anew.
+    """
+
+    book: Position
+    unsettled: Sequence[OrderRecord]
+    earlier: Sequence[OrderRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +59,13 @@ def send_all(
     desk: Desk,
     study: Study,
     verdicts: Sequence[Verdict],
+    known: Known,
     decision: Decision | None = None,
     kind: str = "",
-    resting: Sequence[OrderRecord] | None = None,
 ) -> Outcome:
     """Send every approved order whose intent is durable; return what became of all.
 
     Orders that begin with a buy and share a list go as that list, of `kind` or the preferred one.
-    `resting` is what protects the book, where the caller knows.
     """
     approved = [verdict for verdict in verdicts if isinstance(verdict, ApprovedOrder)]
     notes = list[str]()
@@ -61,32 +74,26 @@ def send_all(
             desk, study, approved[0], approved[1:], kind or lists_for(desk, study.symbol)[0]
         )
     else:
-        notes += [note for one in approved for note in _send_one(desk, study, one, resting)]
+        notes += [note for one in approved for note in _send_one(desk, study, one, known)]
     ids = [verdict.request.client_order_id for verdict in verdicts]
-    known = [desk.journal.order(client_order_id) for client_order_id in ids]
+    records = [desk.journal.order(client_order_id) for client_order_id in ids]
     return Outcome(
         decision=decision,
-        orders=tuple(record for record in known if record is not None),
+        orders=tuple(record for record in records if record is not None),
         refused=tuple(v for v in verdicts if isinstance(v, RefusedOrder)),
         notes=tuple(notes),
     )
 
 
-def _send_one(
-    desk: Desk,
-    study: Study,
-    approved: ApprovedOrder,
-    resting: Sequence[OrderRecord] | None,
-) -> list[str]:
+def _send_one(desk: Desk, study: Study, approved: ApprovedOrder, known: Known) -> list[str]:
     """Send one order; what protects the coins it sells is released before, or with, its sale."""
     request, notes = approved.request, list[str]()
     if request.reduces:
-        if resting is None:
-            resting = resting_orders(desk.journal, study.strategy, study.symbol)
-        *before, last = giving_way(resting, _short(desk, study, request)) or [()]
-        swapped = _swappable(desk, approved, last) if last else None
+        resting = resting_among(known.unsettled, study.strategy, study.symbol)
+        *before, last = giving_way(resting, _short(known, request)) or [()]
+        swapped = _swappable(desk, approved, last, known.earlier) if last else None
         released = [*chain(*before), *(last if swapped is None else ())]
-        if released or swapped is None:
+        if released or (resting and swapped is None):
             notes, code, why = _released(desk, study, request, released)
             if code:
                 drop(desk.journal, request.client_order_id, desk.now, code, why)
@@ -111,22 +118,25 @@ def _released(
     book = desk.journal.position(study.strategy, study.symbol)
     if book is None or book.quantity < request.quantity:
         return notes, SOLD_ALREADY, "its protection sold it first"
+    unsettled, mine = desk.journal.open_orders(), request.client_order_id
+    left = Known(book, [one for one in unsettled if one.client_order_id != mine])
     ids = {one.client_order_id for one in released}
-    rests = resting_orders(desk.journal, study.strategy, study.symbol)
-    if any(one.client_order_id in ids for one in rests) and _short(desk, study, request) > 0:
+    rests = resting_among(unsettled, study.strategy, study.symbol)
+    if any(one.client_order_id in ids for one in rests) and _short(left, request) > 0:
         return notes, HELD_BACK, "its protection may still rest; it sells when that is known"
     return notes, "", ""
 
 
-def _short(desk: Desk, study: Study, request: OrderRequest) -> Decimal:
+def _short(known: Known, request: OrderRequest) -> Decimal:
     """Return how much of what `request` sells other orders of the book speak for, or may."""
-    book, mine = desk.journal.position(study.strategy, study.symbol), request.client_order_id
-    others = [one for one in desk.journal.open_orders() if one.client_order_id != mine]
-    return request.quantity - (ZERO if book is None else uncovered(others, book))
+    return request.quantity - uncovered(known.unsettled, known.book)
 
 
 def _swappable(
-    desk: Desk, approved: ApprovedOrder, ending: Sequence[OrderRecord]
+    desk: Desk,
+    approved: ApprovedOrder,
+    ending: Sequence[OrderRecord],
+    earlier: Sequence[OrderRecord],
 ) -> OrderRecord | None:
     """Return the order that one request can cancel, with its list, and sell; None: one by one.
 
@@ -134,12 +144,10 @@ def _swappable(
     made only where its cancel succeeds, so that nothing is sold while the coins are still
     another's. Not where some of it was sold already, nor after it was refused twice.
     """
-    record = desk.journal.order(approved.request.client_order_id)
-    if record is None or not desk.instruments[approved.request.symbol].replaces:
+    if not desk.instruments[approved.request.symbol].replaces:
         return None
     asked = fills_in_parts([one for one in ending if not one.status.is_in_flight] or ending)
-    before = desk.journal.orders_of(record.strategy, record.request.symbol, record.bar)
-    sales = [one for one in before if one.request.reduces and not one.request.rests]
+    sales = [one for one in earlier if one.request.reduces and not one.request.rests]
     refused = [one for one in sales if one.status is OrderStatus.REJECTED]
     tried = sum(one.code not in NEVER_CAME and not is_too_large(one) for one in refused)
     untouched = asked.status is not OrderStatus.PARTIALLY_FILLED

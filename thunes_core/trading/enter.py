@@ -23,7 +23,7 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.risk.facts import RiskFacts
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import Outcome, Verdict, lists_for, send_all
+from thunes_core.trading.act import Known, Outcome, Verdict, lists_for, send_all
 from thunes_core.trading.entry import EntryTerms, protected_entry
 from thunes_core.trading.floor import Floor, facts_of, judge_of
 from thunes_core.trading.resolve import NEVER_LEFT
@@ -144,8 +144,9 @@ def _sent_too(
     """Make further intents durable, send them, and add what came of them."""
     desk = floor.desk
     fresh = desk.journal.position(study.strategy, study.symbol) or book
+    known = Known(fresh, desk.journal.open_orders(), done.orders)
     desk.journal.record_intents(fresh, intents_of(verdicts, study.strategy, bar, desk.now))
-    then = send_all(desk, study, verdicts, kind=kind)
+    then = send_all(desk, study, verdicts, known, kind=kind)
     return replace(
         done,
         orders=(*done.orders, *then.orders),
@@ -163,7 +164,8 @@ def go_on(floor: Floor, study: Study, part: OrderRecord) -> Sequence[str]:
     if rest is None or book is None or not book.is_open:
         return ()
     fresh = replace(floor, account=floor.desk.broker.account())
-    verdict = judge(rest, facts_of(fresh, study))
+    unsettled = journal.open_orders()
+    verdict = judge(rest, facts_of(fresh, study, unsettled))
     intents = intents_of([verdict], study.strategy, part.bar, floor.desk.now)
     journal.record_intents(book, intents)
-    return send_all(floor.desk, study, [verdict]).notes
+    return send_all(floor.desk, study, [verdict], Known(book, unsettled)).notes

@@ -18,7 +18,7 @@ from thunes_core.domain.orders import Leg, OrderStatus, RefusedOrder
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.risk.gate import judge
-from thunes_core.trading.act import NEVER_CAME, Outcome, Verdict, send_all
+from thunes_core.trading.act import NEVER_CAME, Known, Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.floor import Floor, facts_of
@@ -138,15 +138,16 @@ def between_bars(
         take_back(desk, [resting])
         book = desk.journal.position(study.strategy, study.symbol) or book
     price = floor.prices[study.symbol]
-    taken = portion(desk.journal.open_orders(), book, instrument, price)
+    unsettled = desk.journal.open_orders()
+    taken = portion(unsettled, book, instrument, price)
     if taken <= 0:
         return Outcome()
     request = exit_request(book, bar, instrument, reason, price, attempt=len(records))
-    verdict = judge(within(request, taken, instrument), facts_of(floor, study))
+    verdict = judge(within(request, taken, instrument), facts_of(floor, study, unsettled))
     if _is_known(verdict, at_once):
         return Outcome()
     desk.journal.record_intents(book, intents_of([verdict], study.strategy, bar, desk.now))
-    return send_all(desk, study, [verdict])
+    return send_all(desk, study, [verdict], Known(book, unsettled, records))
 
 
 def _is_known(verdict: Verdict, at_once: Sequence[OrderRecord]) -> bool:

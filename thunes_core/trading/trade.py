@@ -25,7 +25,7 @@ from thunes_core.errors import (
     NoChampion,
 )
 from thunes_core.indicators.columns import Columns, columns_of
-from thunes_core.trading.act import Outcome, send_all
+from thunes_core.trading.act import Known, Outcome, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
@@ -38,7 +38,6 @@ from thunes_core.trading.protect import AT_OPEN, LATE, Watch, watch_bars, watch_
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resting import (
     entry_in_part,
-    resting_among,
     waiting_among,
     waiting_entry,
 )
@@ -182,8 +181,7 @@ def _new_bar(
     records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
     if not journal.record_decision(decision, context, records):
         return Outcome(notes=(*notes, f"{study.key}: {bar.isoformat()} was decided before"))
-    protecting = resting_among(unsettled, study.strategy, study.symbol)
-    done = send_all(floor.desk, study, verdicts, decision, resting=protecting)
+    done = send_all(floor.desk, study, verdicts, Known(book, unsettled), decision)
     done = replace(done, notes=(*notes, *done.notes))
     if not any(ended_unfilled(order) for order in done.orders):
         return done

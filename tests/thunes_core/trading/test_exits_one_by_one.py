@@ -14,7 +14,7 @@ from tests.thunes_core.trading.test_unprotected import BOOK, SWAP, Watched
 from thunes_core.domain.orders import ApprovedOrder, Leg, OrderStatus, OrderType
 from thunes_core.risk.gate import judge
 from thunes_core.testnet.faults import FaultKind
-from thunes_core.trading.act import HELD_BACK, send_all
+from thunes_core.trading.act import HELD_BACK, Known, send_all
 from thunes_core.trading.clear_up import WITHIN
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.floor import Floor, facts_of
@@ -191,7 +191,13 @@ def test_what_may_rest_is_swapped_too(watched, doubted):
         for one in ids:
             journal.change_order(one, desk.now, status=OrderStatus.UNKNOWN, why="planted")
         watched.fail(FaultKind.DROP, CANCEL, times=99)
-        send_all(desk, study, [approved])
+        asked = journal.orders_of(*BOOK, book.last_bar)
+        mine = approved.request.client_order_id
+        unsettled, earlier = (
+            [one for one in found if one.client_order_id != mine]
+            for found in (journal.open_orders(), asked)
+        )
+        send_all(desk, study, [approved], Known(book, unsettled, earlier))
         assert journal.position(*BOOK).quantity < Decimal("0.001")
     assert len(sales(watched)) == 1
     assert watched.bare_seconds == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from tests.worlds import (
     STUDY,
     WIDE,
     BarsMarket,
+    Frail,
     Small,
     bars_of,
     candles_of,
@@ -21,7 +22,7 @@ from tests.worlds import (
     wave,
 )
 from thunes_core.domain.limits import Protection, RiskLimits
-from thunes_core.domain.orders import OrderStatus, Refusal
+from thunes_core.domain.orders import ApprovedOrder, Fill, Order, OrderStatus, Refusal
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.errors import (
     ExchangeRejected,
@@ -186,6 +187,34 @@ def test_an_exit_that_failed_is_tried_again_within_the_bar(small):
     run(small, bar)
     assert not held(small).is_open
     assert len(set(small.broker.sent)) == 3
+
+
+@dataclass
+class Noted(Frail):
+    """A broker that notes when fills were read and orders sent."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def fills(self, symbol: str, after_trade_id: str | None = None) -> list[Fill]:
+        self.asked.append("fills")
+        return super().fills(symbol, after_trade_id)
+
+    def submit(self, approved: ApprovedOrder) -> Order:
+        self.asked.append("submit")
+        return super().submit(approved)
+
+
+def test_an_exit_that_nothing_protects_waits_for_no_question_about_fills(small):
+    """Reconciling booked them all; no stop can have sold since, and its own are read afterwards."""
+    bar, noted = first_buy(small), Noted(small.broker.inner)
+    small.broker = noted
+    while held(small).is_open:
+        noted.asked.clear()
+        bar += 1
+        run(small, bar)
+    sent = noted.asked.index("submit")
+    assert noted.asked[:sent] == ["fills"]
+    assert "fills" in noted.asked[sent:]
 
 
 def test_a_crash_between_claim_and_record_is_resolved_by_asking(small):
