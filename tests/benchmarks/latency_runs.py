@@ -171,11 +171,11 @@ class Forked:
     def start(self, run: str) -> int:
         """Ask for the worker of a serialised run and return its process id."""
         self._before = cpu_seconds(self._server.pid)
-        worker = run_server.ask(self._folder, run)
-        if worker is None:
+        noted: list[int] = []
+        if not run_server.ask(self._folder, run, noted.append):
             raise SystemExit(f"trade: expected a fork; see {self._folder / 'runs.log'}")
-        self._worker = worker
-        return worker
+        (self._worker,) = noted
+        return self._worker
 
     def end(self) -> float:
         """Wait for the worker and return the CPU it took, and the server for it."""

@@ -3,6 +3,10 @@
 Elsewhere, and whenever that server cannot, a run starts as Dagster's own default starts it: in a
 fresh process of its code server. A run is started one way or the other, never both.
 
+Who works is written in the run's tags before it begins: the worker writes them too, and of two that
+write at once one would be lost. A run that repeats another inherits its tags: each worker is noted
+with the run it is for.
+
 Add here: what is asked of a worker after its start. Keep out: how it is forked (`run_server`).
 """
 
@@ -10,6 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -25,10 +30,10 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import serialize_value
 
 from thunes_pipelines.services import processes
-from thunes_pipelines.services.run_server import NoAnswer, ask
+from thunes_pipelines.services.run_server import NotBegun, ask
 
 WORKER_TAG = "thunes/worker"
-"""Process id and start of a run's worker, as `processes.Identity` writes them."""
+"""A run's id, and its worker as `processes.identity` names it."""
 
 
 class WarmRunLauncher(DefaultRunLauncher):
@@ -39,29 +44,34 @@ class WarmRunLauncher(DefaultRunLauncher):
     """
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the worker of a run; `DagsterLaunchFailedError` when it may or may not run."""
+        """Start the worker of a run; `DagsterLaunchFailedError` when it was gone at once."""
         run = context.dagster_run
         origin = check.not_none(context.job_code_origin)
         asked = ExecuteRunArgs(origin, run.run_id, self._instance.get_ref())
+
+        def note(pid: int) -> None:
+            if (worker := processes.identity(pid)) is None:
+                raise NotBegun(f"process {pid} was gone before it began")
+            self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{run.run_id} {worker}"})
+
         try:
-            pid = ask(Path(self._instance.root_directory), serialize_value(asked))
-        except NoAnswer as error:
+            is_forked = ask(Path(self._instance.root_directory), serialize_value(asked), note)
+        except NotBegun as error:
             raise DagsterLaunchFailedError(str(error)) from error  # type: ignore[no-untyped-call]
-        if pid is None:
+        if not is_forked:
             super().launch_run(context)
-        elif worker := processes.identity(pid):
-            self._instance.add_run_tags(run.run_id, {WORKER_TAG: worker})
 
     def terminate(self, run_id: str) -> bool:
         """Ask a run to end, by SIGTERM to its worker; False when there is none to ask."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or WORKER_TAG not in run.tags:
+        if run is None or run.is_finished or (worker := worker_of(run)) is None:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
-        pid = processes.living(run.tags[WORKER_TAG])
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-        return pid is not None
+        with suppress(ProcessLookupError):
+            if pid := processes.living(worker):
+                os.kill(pid, signal.SIGTERM)
+                return True
+        return False
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -70,7 +80,13 @@ class WarmRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Tell whether the worker of a run lives; its code server watches over any other."""
-        worker = run.tags.get(WORKER_TAG)
+        worker = worker_of(run)
         if worker is None or processes.living(worker) is not None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {worker} has ended")
+
+
+def worker_of(run: dg.DagsterRun) -> str | None:
+    """Return the worker that was forked for this run, as `processes.identity` names it."""
+    for_run, _, worker = run.tags.get(WORKER_TAG, "").partition(" ")
+    return worker if for_run == run.run_id else None

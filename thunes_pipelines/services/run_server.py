@@ -6,6 +6,9 @@ as before, and does what `dagster api execute_run` does. A change of our code or
 settings is seen at the next question: that run is left to the launcher's usual way, and the server
 begins again with what is new.
 
+A forked worker tells who it is and begins at the word of who asked for it, who has noted it by
+then; it ends when that word does not come. So nothing that fails before the word has begun a run.
+
 Add here: what a worker inherits, what ends its warmth. Keep out: which runs are launched, and the
 looking after them (`run_launcher`).
 """
@@ -18,28 +21,31 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-import dagster as dg
-
 import thunes_core
 import thunes_pipelines
 from thunes_core import settings
-from thunes_core.errors import ThunesError
+from thunes_core.clock import monotonic_seconds
 from thunes_pipelines.resources.garbage import loading
 from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
 
 MODULE = "thunes_pipelines.services.run_server"
 ANSWER_SECONDS = 10.0
-"""A server that was asked and is silent for so long has failed."""
+"""A server that was asked and has no worker for so long has failed."""
 
 HEARD_SECONDS = 2.0
-"""Who connects and does not ask within so long is not listened to."""
+"""Who connects and has not asked within so long is not listened to."""
 
-TAKEN = b"taken "
-"""Said before a worker is forked: a server that is gone without it has started nothing."""
+WORD_SECONDS = 60.0
+"""A worker that is not told to begin for so long ends; less than run monitoring waits for it."""
+
+BEGIN = b"begin"
+_END = b"\n"
+"""After whatever is said; a question is JSON on one line."""
 
 LONGEST_BYTES = 1_000_000
 _PACKAGES = (thunes_core, thunes_pipelines)
@@ -61,56 +67,45 @@ _PRELOADED = (
     "thunes_pipelines.resources.signing",
     "thunes_pipelines.resources.venue",
 )
-"""What a tick imports beside the code location; nothing of it starts a thread or opens a file."""
-_FAULTY = (
-    *(
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        ImportError,
-        LookupError,
-        NameError,
-        OSError,
-    ),
-    *(SyntaxError, TypeError, ValueError, ThunesError, dg.DagsterError),
-)
-"""What a file in the middle of an edit raises when it is loaded."""
+"""What a tick imports beside the code location; it opens no connection, file or pool of threads."""
 
 
-class NoAnswer(Exception):
-    """The server was asked and did not say whether a worker runs."""
+class NotBegun(Exception):
+    """A worker was forked and noted, and was gone before it was told to begin."""
 
 
-def ask(home: Path, run: str) -> int | None:
-    """Ask for a worker for a serialised `ExecuteRunArgs` and return its process id.
+def ask(home: Path, run: str, note: Callable[[int], None]) -> bool:
+    """Have a worker do a serialised `ExecuteRunArgs`; `note` is told its process id beforehand.
 
-    None: no server is there, or none that can, and nothing was started. Raises `NoAnswer` when the
-    question was put and it is unknown what came of it.
+    False: no server is there, or none that can; nothing was noted or begun. `NotBegun` when the
+    worker was noted and has not begun either; what `note` raises ends it as well.
     """
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(ANSWER_SECONDS)
         try:
             asking.connect(str(socket_in(home, RUNS_SOCKET)))
-            asking.sendall(run.encode())
-            asking.shutdown(socket.SHUT_WR)
-            told = _all_of(asking)
-        except (ConnectionError, FileNotFoundError):
-            return None
+            asking.sendall(run.encode() + _END)
+            worker = int(_line(asking, ANSWER_SECONDS))
+        except (OSError, ValueError):
+            return False
+        note(worker)
+        try:
+            asking.sendall(BEGIN + _END)
         except OSError as error:
-            raise NoAnswer(f"{error} while the run server of {home} was asked") from error
-    if told == TAKEN:
-        raise NoAnswer(f"the run server of {home} took a run and was gone")
-    return int(told.removeprefix(TAKEN)) if told else None
+            raise NotBegun(f"process {worker} was gone before it began ({error})") from error
+    return True
 
 
-def _all_of(connection: socket.socket) -> bytes:
-    """Read what the other side says until it has said all; `ValueError` when it is too much."""
-    told = b""
-    while piece := connection.recv(65_536):
+def _line(connection: socket.socket, seconds: float) -> bytes:
+    """Read a line within so long; `ValueError` when it is too long or not whole, else `OSError`."""
+    told, until = b"", monotonic_seconds() + seconds
+    while not told.endswith(_END):
+        connection.settimeout(max(until - monotonic_seconds(), 0.001))
+        piece = connection.recv(65_536)
         told += piece
-        if len(told) > LONGEST_BYTES:
-            raise ValueError(f"expected at most {LONGEST_BYTES} bytes")
-    return told
+        if not piece or len(told) > LONGEST_BYTES:
+            raise ValueError(f"expected a line of at most {LONGEST_BYTES} bytes")
+    return told.removesuffix(_END)
 
 
 def main() -> None:
@@ -141,7 +136,7 @@ def _preload() -> bool:
             definitions = importlib.import_module("thunes_pipelines.definitions")
             definitions.defs.get_repository_def().get_all_jobs()
             importlib.import_module("thunes_core.strategies.base").registered()
-    except _FAULTY:
+    except Exception:  # a file in the middle of an edit: whatever it raises makes it unusable
         traceback.print_exc()
         return False
     return True
@@ -169,20 +164,25 @@ def _serve(listener: socket.socket, sources: dict[Path, int], *, is_warm: bool) 
     while True:
         connection, _ = listener.accept()
         with connection, suppress(OSError, ValueError):
-            connection.settimeout(HEARD_SECONDS)
-            run = _all_of(connection).decode()
-            if run and _sources() != sources:
+            run = _line(connection, HEARD_SECONDS).decode()
+            if _sources() != sources:
                 listener.close()
                 connection.close()
                 os.execv(sys.executable, (sys.executable, "-m", MODULE, *sys.argv[1:]))
-            if run and is_warm:
-                connection.sendall(TAKEN)
-                worker = os.fork()
-                if not worker:
-                    listener.close()
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    return run
-                connection.sendall(str(worker).encode())
+            if is_warm and not os.fork():
+                listener.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _wait_for_word(connection)
+                return run
+
+
+def _wait_for_word(connection: socket.socket) -> None:
+    """Tell who asked for this worker its process id and wait; ends the process without the word."""
+    with suppress(OSError, ValueError):
+        connection.sendall(str(os.getpid()).encode() + _END)
+        if _line(connection, WORD_SECONDS) == BEGIN:
+            return
+    sys.exit()
 
 
 def _reap(_number: int, _frame: FrameType | None) -> None:

@@ -10,25 +10,27 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import FileCodePointer
-from dagster._core.errors import DagsterInvariantViolationError, DagsterLaunchFailedError
+from dagster._core.errors import DagsterInvariantViolationError
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import (
     DEFAULT_DAGSTER_ENTRY_POINT,
     JobPythonOrigin,
     RepositoryPythonOrigin,
 )
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import serialize_value
 
 from tests.thunes_pipelines.services import small_code
-from thunes_pipelines.services import processes, run_server
+from thunes_pipelines.services import processes, run_launcher, run_server
 from thunes_pipelines.services.probes import listens
 from thunes_pipelines.services.run_launcher import WORKER_TAG
-from thunes_pipelines.services.run_server import TAKEN, ask
+from thunes_pipelines.services.run_server import NotBegun, ask
 from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,17 +95,34 @@ def instance(home, server):
         yield opened
 
 
-def launch(instance, job, config=None):
-    """Launch a run of the small code location and return its id."""
+def created(instance, job, config=None, tags=None):
+    """Create a run of the small code location."""
     pointer = FileCodePointer(small_code.__file__, "defs", str(ROOT))
     code = RepositoryPythonOrigin(sys.executable, pointer, None, DEFAULT_DAGSTER_ENTRY_POINT, None)
-    run = instance.create_run_for_job(
+    return instance.create_run_for_job(
         small_code.defs.resolve_job_def(job),
         job_code_origin=JobPythonOrigin(job, code),
         run_config=config or {},
+        tags=tags,
     )
+
+
+def launch(instance, job, config=None):
+    """Launch a run of the small code location and return its id."""
+    run = created(instance, job, config)
     instance.run_launcher.launch_run(LaunchRunContext(run, None))
     return run.run_id
+
+
+def question(instance, run):
+    """Return what is asked of the server for a run."""
+    return serialize_value(ExecuteRunArgs(run.job_code_origin, run.run_id, instance.get_ref()))
+
+
+def forked_for_nothing(home):
+    """Return the process id of a worker that has no run to do; None when none is forked."""
+    noted = []
+    return noted[0] if ask(home, "no run", noted.append) else None
 
 
 def tell_to(path):
@@ -118,7 +137,7 @@ def status_of(instance, run_id):
 
 def worker_of(instance, run_id):
     """Return the name of the process that does a run."""
-    return instance.get_run_by_id(run_id).tags[WORKER_TAG]
+    return run_launcher.worker_of(instance.get_run_by_id(run_id))
 
 
 @pytest.mark.slow
@@ -163,14 +182,14 @@ def test_a_run_is_terminated_by_a_signal_to_its_worker(instance):
 def test_garbage_ends_no_server(instance, home, server, tmp_path):
     """Nothing, too much, something else, and somebody who never says a word."""
     path = str(socket_in(home, RUNS_SOCKET))
-    for said in (b"", b"x" * (run_server.LONGEST_BYTES + 1)):
+    for said in (b"", b"half a question", b"x" * (run_server.LONGEST_BYTES + 1)):
         with socket.socket(socket.AF_UNIX) as asking:
             asking.connect(path)
             try:
                 asking.sendall(said)
             except BrokenPipeError:
                 assert said
-    worker = ask(home, "no run")
+    worker = forked_for_nothing(home)
     wait_for(lambda: processes.identity(worker) is None)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(path)
@@ -202,11 +221,11 @@ def test_faulty_code_is_waited_out(tmp_path):
     right = faulty.read_text()
     faulty.write_text(right + "\ndef (")
     with serving(home, code) as process:
-        assert ask(home, "no run") is None
+        assert forked_for_nothing(home) is None
         assert "SyntaxError" in (tmp_path / "runs.log").read_text()
         faulty.write_text(right)
-        assert ask(home, "no run") is None
-        worker = wait_for(lambda: ask(home, "no run"))
+        assert forked_for_nothing(home) is None
+        worker = wait_for(lambda: forked_for_nothing(home))
         assert worker != process.pid
         assert process.poll() is None
 
@@ -222,15 +241,69 @@ def test_without_a_server_runs_start_as_by_default(tmp_path):
         assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
 
 
-def test_no_second_worker_is_started_when_one_may_run(tmp_path):
-    """A server that is gone after it took the run: the launch has failed, nothing is begun anew."""
+def test_a_worker_that_goes_before_the_word_has_not_begun(tmp_path):
+    """It was noted: the launch has failed, and is not left to Dagster's own way as well."""
     home = dagster_home(tmp_path)
-    opened, lost = dg.DagsterInstance.from_config(str(home)), "took a run and was gone"
-    with leaving(home, TAKEN), opened, pytest.raises(DagsterLaunchFailedError, match=lost):
-        launch(opened, "waiting")
+    with leaving(home, b"1\n") as server, pytest.raises(NotBegun, match="process 1 was gone"):
+        ask(home, "a run", lambda _: server.join())
 
 
-def test_a_server_that_goes_before_it_took_the_run_has_started_nothing(tmp_path):
+@pytest.mark.slow
+def test_a_worker_begins_when_it_is_noted_and_not_before(instance, home, tmp_path):
+    """One whose launcher fails before the word ends by itself, and its run has not begun."""
+    run, noted = created(instance, "telling", tell_to(tmp_path / "told.json")), []
+
+    def fail(pid):
+        noted.append(processes.identity(pid))
+        raise ConnectionError("the database is gone")
+
+    with pytest.raises(ConnectionError, match="the database"):
+        ask(home, question(instance, run), fail)
+    wait_for(lambda: processes.living(noted[0]) is None)
+    assert status_of(instance, run.run_id) is dg.DagsterRunStatus.NOT_STARTED
+    assert not (tmp_path / "told.json").exists()
+
+
+@pytest.mark.slow
+def test_the_warm_process_has_no_pool_of_threads_and_no_file(server):
+    """A fork has none of its threads: work handed to a pool of them would never be done there."""
+    threads = Path(f"/proc/{server.pid}/task").glob("*/comm")
+    idle = {"python", "jemalloc_bg_thd", "polars-ooc-clea"}
+    assert {path.read_text().strip() for path in threads} <= idle
+    opened = {path.readlink().name for path in Path(f"/proc/{server.pid}/fd").iterdir()}
+    assert {name.partition(":")[0] for name in opened} == {"null", "runs.log", "socket"}
+
+
+def test_a_run_that_repeats_another_does_not_take_over_its_worker(tmp_path):
+    """Dagster gives a retry the tags of the run before: what is dead there is not this one."""
+    home, before = dagster_home(tmp_path), {WORKER_TAG: "another-run 1@1"}
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run = created(instance, "waiting", tags=before)
+        assert instance.run_launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        assert not instance.run_launcher.terminate(run.run_id)
+        (event,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        assert "Unable to get grpc client" in event.message
+
+
+def test_a_server_that_is_silent_or_has_too_many_to_hear_has_begun_nothing(tmp_path, monkeypatch):
+    """A run is not lost by that: it is left to Dagster's own way."""
+    monkeypatch.setattr(run_server, "ANSWER_SECONDS", 0.05)
+    home, asking = dagster_home(tmp_path), []
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as opened:
+        listener.bind(str(socket_in(home, RUNS_SOCKET)))
+        listener.listen(0)
+        while True:
+            assert not ask(home, "a run", pytest.fail)
+            asking.append(opened.enter_context(socket.socket(socket.AF_UNIX)))
+            asking[-1].setblocking(False)
+            try:
+                asking[-1].connect(str(socket_in(home, RUNS_SOCKET)))
+            except BlockingIOError:
+                break
+        assert not ask(home, "a run", pytest.fail)
+
+
+def test_a_server_that_goes_before_it_has_a_worker_has_started_nothing(tmp_path):
     """As when it begins again with new code: the run is left to Dagster's own way."""
     home = dagster_home(tmp_path)
     opened = dg.DagsterInstance.from_config(str(home))
@@ -245,7 +318,7 @@ def leaving(home, says=b""):
     def serve():
         connection, _ = listener.accept()
         with connection:
-            while connection.recv(65_536):
+            while not connection.recv(65_536).endswith(b"\n"):
                 pass
             connection.sendall(says)
 
@@ -254,7 +327,7 @@ def leaving(home, says=b""):
         listener.listen()
         server = threading.Thread(target=serve)
         server.start()
-        yield
+        yield server
         server.join()
 
 
