@@ -26,10 +26,13 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
+
 import thunes_core
 import thunes_pipelines
 from thunes_core import settings
 from thunes_core.clock import monotonic_seconds
+from thunes_core.errors import ThunesError
 from thunes_pipelines.resources.garbage import loading
 from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
 
@@ -68,6 +71,21 @@ _PRELOADED = (
     "thunes_pipelines.resources.venue",
 )
 """What a tick imports beside the code location; it opens no connection, file or pool of threads."""
+
+_FAULTY = (
+    *(
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        ImportError,
+        LookupError,
+        NameError,
+        OSError,
+        RuntimeError,
+    ),
+    *(SyntaxError, TypeError, ValueError, ThunesError, dg.DagsterError),
+)
+"""What a file in the middle of an edit raises when it is loaded."""
 
 
 class NotBegun(Exception):
@@ -136,7 +154,7 @@ def _preload() -> bool:
             definitions = importlib.import_module("thunes_pipelines.definitions")
             definitions.defs.get_repository_def().get_all_jobs()
             importlib.import_module("thunes_core.strategies.base").registered()
-    except Exception:  # a file in the middle of an edit: whatever it raises makes it unusable
+    except _FAULTY:
         traceback.print_exc()
         return False
     return True
