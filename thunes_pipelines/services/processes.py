@@ -100,6 +100,15 @@ def living(named: str) -> int | None:
     return pid if identity(pid) == named else None
 
 
+def has_child(pid: int) -> bool:
+    """True when a process has a child that lives, and where that is not told (Linux tells)."""
+    try:
+        told = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # a thread ended while it was looked at
+    return not told or any(identity(int(child)) for children in told for child in children)
+
+
 def _gone(process: subprocess.Popen[bytes], seconds: float) -> bool:
     """Wait until no process of the group is left; False when some are after `seconds`."""
     deadline = monotonic_seconds() + seconds

@@ -18,6 +18,9 @@ from thunes_pipelines.services import processes
 READY_SECONDS = 180.0
 """A service that does not answer for so long after its start has failed."""
 
+UNWELL_SECONDS = 20.0
+"""A service that answered once and is not well for so long is started again."""
+
 _LOG_TAIL_LINES, _LOG_TAIL_BYTES = 8, 4_000
 
 
@@ -37,7 +40,8 @@ class Service:
 
     `after` names the services that must be ready before. `address` is what a person opens; empty
     when there is nothing to open. A service whose death loses facts has `max_restarts` 0.
-    `patience_seconds`: how long what it started may finish by itself when it is stopped.
+    `patience_seconds`: how long what it started may finish by itself when it is stopped. `is_well`
+    looks, by the process id, at one that runs and is ready: a service can lose what it lives by.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Service:
     max_restarts: int = 3
     stop_seconds: float = 20.0
     patience_seconds: float = 0.0
+    is_well: Callable[[int], bool] = lambda _pid: True
 
 
 @dataclass(slots=True)
@@ -61,6 +66,7 @@ class Life:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
+    seen_well: float = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -88,7 +94,9 @@ class Supervisor:
             if life.state is State.WAITING:
                 self._start_when_due(life)
             elif life.process is not None and life.process.poll() is not None:
-                self._restart(life)
+                self._restart(life, f"ended with code {life.process.returncode}")
+            elif life.state is State.READY and _is_lost(life):
+                self._restart(life, "lives but is not well")
             elif life.state is State.STARTING:
                 _look_if_ready(life)
 
@@ -102,11 +110,10 @@ class Supervisor:
         if ready.issuperset(life.service.after):
             _start(life)
 
-    def _restart(self, life: Life) -> None:
-        code = life.process.returncode if life.process else None
+    def _restart(self, life: Life, why: str) -> None:
         _stop(life)
         if life.restarts >= life.service.max_restarts:
-            raise _failed(life, f"ended with code {code} and is not started again")
+            raise _failed(life, f"{why} and is not started again")
         life.restarts += 1
         _start(life)
 
@@ -122,9 +129,15 @@ def _start(life: Life) -> None:
 
 def _look_if_ready(life: Life) -> None:
     if life.service.is_ready():
-        life.state = State.READY
+        life.state, life.seen_well = State.READY, monotonic_seconds()
     elif monotonic_seconds() - life.started > READY_SECONDS:
         raise _failed(life, f"did not answer within {READY_SECONDS:g} s")
+
+
+def _is_lost(life: Life) -> bool:
+    if life.process is None or life.service.is_well(life.process.pid):
+        life.seen_well = monotonic_seconds()
+    return monotonic_seconds() - life.seen_well > UNWELL_SECONDS
 
 
 def _stop(life: Life) -> None:

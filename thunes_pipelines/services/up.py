@@ -17,7 +17,7 @@ from functools import partial
 
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings
-from thunes_pipelines.services import run_server, state_folder
+from thunes_pipelines.services import processes, run_server, state_folder
 from thunes_pipelines.services.probes import (
     answers,
     code_is_loaded,
@@ -204,16 +204,23 @@ def _stream(
 def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]:
     """What webserver, daemon and runs share: the loaded code, and a warm process to fork runs from.
 
-    Neither is where its socket's path would be too long; each then loads the code for itself.
+    Neither is where its socket's path would be too long; each then loads the code for itself. What
+    answers there is a child of Dagster's code server, which would outlive it and start no other.
     """
     home = dagster_home(settings)
     code = socket_in(home, CODE_SOCKET)
     runs = socket_in(home, RUNS_SOCKET) if sys.platform == "linux" else None
-    loading = ("-m", MODULE, "--location-name", CODE_LOCATION)
-    server = ("code-server", "start", "--socket", str(code), *loading)
-    commands = {
-        CODE: (code, _module("dagster", *server, "--use-python-environment-entry-point")),
-        RUNS: (runs, _module(run_server.MODULE, str(home))),
+    loading = (
+        "-m",
+        MODULE,
+        "--location-name",
+        CODE_LOCATION,
+        "--use-python-environment-entry-point",
+    )
+    serving = _module("dagster", "code-server", "start", "--socket", str(code), *loading)
+    parts = {
+        CODE: (code, serving, processes.has_child),
+        RUNS: (runs, _module(run_server.MODULE, str(home)), lambda _pid: True),
     }
     return [
         Service(
@@ -222,8 +229,9 @@ def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]
             is_ready=partial(listens, path),
             environment=environment,
             patience_seconds=PATIENCE_SECONDS,
+            is_well=is_well,
         )
-        for name, (path, command) in commands.items()
+        for name, (path, command, is_well) in parts.items()
         if path is not None
     ]
 

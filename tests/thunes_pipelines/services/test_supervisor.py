@@ -9,6 +9,7 @@ import pytest
 
 from thunes_core.clock import monotonic_seconds
 from thunes_core.errors import OutsideFailed
+from thunes_pipelines.services import supervisor as supervisors
 from thunes_pipelines.services.supervisor import Service, State, Supervisor
 
 RUN = "import time; time.sleep(60)"
@@ -69,6 +70,29 @@ def test_one_that_dies_is_started_again(supervise):
     step_until(supervisor, lambda: supervisor.lives[0].pid not in {None, first})
     step_until(supervisor, lambda: supervisor.is_ready)
     assert supervisor.lives[0].restarts == 1
+
+
+def test_one_that_is_not_well_for_long_is_started_again(supervise, monkeypatch):
+    """It lives, but has lost what it lives by; a moment's weakness is let pass."""
+    ill = set()
+    supervisor = supervise(service("hollow", is_well=lambda pid: pid not in ill))
+    step_until(supervisor, lambda: supervisor.is_ready)
+    first = supervisor.lives[0].pid
+    ill.add(first)
+    supervisor.step()
+    assert supervisor.lives[0].pid == first
+    monkeypatch.setattr(supervisors, "UNWELL_SECONDS", 0.0)
+    step_until(supervisor, lambda: supervisor.lives[0].pid not in {None, first})
+    step_until(supervisor, lambda: supervisor.is_ready)
+    assert supervisor.lives[0].restarts == 1
+
+
+def test_one_that_is_never_well_fails(supervise, monkeypatch):
+    """The message says that it lived."""
+    monkeypatch.setattr(supervisors, "UNWELL_SECONDS", 0.0)
+    supervisor = supervise(service("hollow", is_well=lambda _: False, max_restarts=0))
+    with pytest.raises(OutsideFailed, match="hollow lives but is not well and is not started"):
+        step_until(supervisor, lambda: False)
 
 
 def test_one_that_keeps_dying_fails_with_the_end_of_its_log(supervise):

@@ -16,7 +16,7 @@ import pytest
 from tests.thunes_pipelines.services.test_processes import is_alive
 from thunes_core.errors import BadInput, SettingsInvalid
 from thunes_core.settings import load
-from thunes_pipelines.services import state_folder
+from thunes_pipelines.services import processes, state_folder
 from thunes_pipelines.services.probes import answers
 from thunes_pipelines.services.up import (
     HOST,
@@ -65,6 +65,7 @@ def test_code_is_loaded_once_for_all(settings):
     socket_path = str(state_folder.socket_in(settings.home / "dagster", "code"))
     parts = {part.name: part for part in services(settings, Ports(), NOW)}
     assert socket_path in parts["dagster-code"].command
+    assert parts["dagster-code"].is_well is processes.has_child
     for name in ("dagster-webserver", "dagster-daemon"):
         (path,) = [part for part in parts[name].command if part.endswith("workspace.yaml")]
         assert socket_path in Path(path).read_text()
