@@ -21,6 +21,10 @@ READY_SECONDS = 180.0
 UNWELL_SECONDS = 20.0
 """A service that answered once and is not well for so long is started again."""
 
+MENDED_SECONDS = 3600.0
+"""After so long a life the starts before it count no more: a house that runs for months may see a
+service die now and then."""
+
 _LOG_TAIL_LINES, _LOG_TAIL_BYTES = 8, 4_000
 
 
@@ -39,7 +43,8 @@ class Service:
     """A long-lived program: how it is started, how one knows that it answers, how it ends.
 
     `after` names the services that must be ready before. `address` is what a person opens; empty
-    when there is nothing to open. A service whose death loses facts has `max_restarts` 0.
+    when there is nothing to open. A service whose death loses facts has `max_restarts` 0; that many
+    starts follow each other within `MENDED_SECONDS` of the one before.
     `patience_seconds`: how long what it started may finish by itself when it is stopped. `is_well`
     looks, by the process id, at one that runs and is ready: a service can lose what it lives by.
     """
@@ -111,6 +116,8 @@ class Supervisor:
             _start(life)
 
     def _restart(self, life: Life, why: str) -> None:
+        if monotonic_seconds() - life.started > MENDED_SECONDS:
+            life.restarts = 0
         _stop(life)
         if life.restarts >= life.service.max_restarts:
             raise _failed(life, f"{why} and is not started again")

@@ -72,6 +72,18 @@ def test_one_that_dies_is_started_again(supervise):
     assert supervisor.lives[0].restarts == 1
 
 
+def test_deaths_far_apart_end_nothing(supervise, monkeypatch):
+    """Only those that follow each other are counted: a house runs for months."""
+    monkeypatch.setattr(supervisors, "MENDED_SECONDS", 0.0)
+    supervisor = supervise(service("frail", max_restarts=1))
+    for _ in range(3):
+        step_until(supervisor, lambda: supervisor.is_ready)
+        process = supervisor.lives[0].process
+        process.kill()
+        step_until(supervisor, lambda old=process: supervisor.lives[0].process is not old)
+    assert supervisor.lives[0].restarts == 1
+
+
 def test_one_that_is_not_well_for_long_is_started_again(supervise, monkeypatch):
     """It lives, but has lost what it lives by; a moment's weakness is let pass."""
     ill = set()
