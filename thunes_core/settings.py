@@ -166,7 +166,9 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        if re.search("[%?#]", str(home := value.expanduser().resolve())):
+            raise ValueError("expected a path without %, ? and #: they mean more in an address")
+        return home
 
     @model_validator(mode="before")
     @classmethod

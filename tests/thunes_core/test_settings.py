@@ -106,3 +106,11 @@ def test_what_no_clock_or_price_can_hold_is_a_fault_of_the_settings(name, value)
     """It is named at the start, instead of breaking a tick."""
     with pytest.raises(SettingsInvalid, match=f"THUNES_{name.upper()}: "):
         load(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["50%41", "what?", "#1"])
+def test_a_home_that_addresses_would_read_otherwise_is_a_fault(tmp_path, name):
+    """`sqlite:///…/what?/ledger.db` is a file named `what`; a socket ends at `#`."""
+    with pytest.raises(SettingsInvalid, match=r"THUNES_HOME: .*expected a path without %"):
+        load(home=tmp_path / name)
+    assert load(home=tmp_path / "Hömé & 'co'").home.name == "Hömé & 'co'"

@@ -6,6 +6,8 @@ Add here: how one knows that a service is ready. Keep out: what follows from the
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import urllib.error
 import urllib.request
@@ -37,6 +39,24 @@ def listens(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def code_answers(path: Path) -> bool:
+    """True when Dagster's code server at a Unix socket answers, and the part that holds the code.
+
+    Asked from a process of its own: a client of gRPC leaves threads behind where we start others.
+    """
+    from dagster._grpc.client import DagsterGrpcClient
+
+    asking = os.fork()
+    if not asking:
+        signal.alarm(int(TIMEOUT_SECONDS))
+        try:
+            DagsterGrpcClient(socket=str(path)).ping("")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(asking, 0)[1] == 0
 
 
 def is_newer(path: Path, moment: datetime) -> bool:

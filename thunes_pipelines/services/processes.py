@@ -100,13 +100,14 @@ def living(named: str) -> int | None:
     return pid if identity(pid) == named else None
 
 
-def has_child(pid: int) -> bool:
-    """True when a process has a child that lives, and where that is not told (Linux tells)."""
-    try:
-        told = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except (FileNotFoundError, ProcessLookupError):
-        return True  # a thread ended while it was looked at
-    return not told or any(identity(int(child)) for children in told for child in children)
+def ends(named: str, seconds: float) -> bool:
+    """Wait until what `identity` named has ended; False when it lives on after `seconds`."""
+    deadline = monotonic_seconds() + seconds
+    while living(named) is not None:
+        if monotonic_seconds() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _gone(process: subprocess.Popen[bytes], seconds: float) -> bool:

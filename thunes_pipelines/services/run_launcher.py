@@ -35,6 +35,9 @@ from thunes_pipelines.services.run_server import NotBegun, ask
 WORKER_TAG = "thunes/worker"
 """A run's id, and its worker as `processes.identity` names it."""
 
+GOING_SECONDS = 5.0
+"""A worker that has not begun is gone so long after it was asked to end."""
+
 
 class WarmRunLauncher(DefaultRunLauncher):
     """Launches each run in a fork of the warm process, or in a fresh one where that is not there.
@@ -53,6 +56,8 @@ class WarmRunLauncher(DefaultRunLauncher):
             if (worker := processes.identity(pid)) is None:
                 raise NotBegun(f"process {pid} was gone before it began")
             self._instance.add_run_tags(run.run_id, {WORKER_TAG: f"{run.run_id} {worker}"})
+            if self._stopped_before(run.run_id):
+                raise NotBegun(f"process {pid} was not to begin: the run was stopped before")
 
         try:
             is_forked = ask(Path(self._instance.root_directory), serialize_value(asked), note)
@@ -62,7 +67,10 @@ class WarmRunLauncher(DefaultRunLauncher):
             super().launch_run(context)
 
     def terminate(self, run_id: str) -> bool:
-        """Ask a run to end, by SIGTERM to its worker; False when there is none to ask."""
+        """Ask a run to end, by SIGTERM to its worker; False when there is none to ask.
+
+        A worker that has not begun ends without a word, so that the run is over when it has gone.
+        """
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished or (worker := worker_of(run)) is None:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
@@ -70,8 +78,21 @@ class WarmRunLauncher(DefaultRunLauncher):
         with suppress(ProcessLookupError):
             if pid := processes.living(worker):
                 os.kill(pid, signal.SIGTERM)
-                return True
-        return False
+        if processes.ends(worker, 0.0 if self._has_begun(run_id) else GOING_SECONDS):
+            self._stopped_before(run_id)
+        return True
+
+    def _has_begun(self, run_id: str) -> bool:
+        record = self._instance.get_run_record_by_id(run_id)
+        return record is not None and record.start_time is not None
+
+    def _stopped_before(self, run_id: str) -> bool:
+        """End a run that is to stop and that nobody does; False when it is not to stop."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.status is not dg.DagsterRunStatus.CANCELING:
+            return False
+        self._instance.report_run_canceled(run, "The run was stopped; no worker does it.")
+        return True
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -2,9 +2,9 @@
 
 A fresh worker spends seconds of CPU on the interpreter, Dagster, the code location and
 python-binance before its first line of work; a forked one has them. Each is a process of its own
-as before, and does what `dagster api execute_run` does. A change of our code or of the files of
-settings is seen at the next question: that run is left to the launcher's usual way, and the server
-begins again with what is new.
+as before, and does what `dagster api execute_run` does. A change of our code, of the files of
+settings or of the installed libraries is seen at the next question: that run is left to the
+launcher's usual way, and the server begins again with what is new.
 
 A forked worker tells who it is and begins at the word of who asked for it, who has noted it by
 then; it ends when that word does not come. So nothing that fails before the word has begun a run.
@@ -20,6 +20,8 @@ import os
 import signal
 import socket
 import sys
+import sysconfig
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,7 +33,7 @@ import dagster as dg
 import thunes_core
 import thunes_pipelines
 from thunes_core import settings
-from thunes_core.clock import monotonic_seconds
+from thunes_core.clock import SystemClock, monotonic_seconds
 from thunes_core.errors import ThunesError
 from thunes_pipelines.resources.garbage import loading
 from thunes_pipelines.services.state_folder import RUNS_SOCKET, socket_in
@@ -46,12 +48,19 @@ HEARD_SECONDS = 2.0
 WORD_SECONDS = 60.0
 """A worker that is not told to begin for so long ends; less than run monitoring waits for it."""
 
-BEGIN = b"begin"
+LOOK_SECONDS = 2.0
+"""A server that is well says so within so long, unless it is just beginning again."""
+
+BEGIN, WELL = b"begin", b"well"
 _END = b"\n"
 """After whatever is said; a question is JSON on one line."""
 
 LONGEST_BYTES = 1_000_000
 _PACKAGES = (thunes_core, thunes_pipelines)
+_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+"""Folders that change when a library is installed, upgraded or removed."""
+
+_SECOND = 1_000_000_000
 _PRELOADED = (
     "dagster._cli",
     "dagster._core.executor.in_process",
@@ -114,6 +123,18 @@ def ask(home: Path, run: str, note: Callable[[int], None]) -> bool:
     return True
 
 
+def is_well(path: Path) -> bool:
+    """True when the server at a Unix socket hears and answers."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(LOOK_SECONDS)
+        try:
+            asking.connect(str(path))
+            asking.sendall(WELL + _END)
+            return _line(asking, LOOK_SECONDS) == WELL
+        except (OSError, ValueError):
+            return False
+
+
 def _line(connection: socket.socket, seconds: float) -> bytes:
     """Read a line within so long; `ValueError` when it is too long or not whole, else `OSError`."""
     told, until = b"", monotonic_seconds() + seconds
@@ -128,18 +149,31 @@ def _line(connection: socket.socket, seconds: float) -> bytes:
 
 def main() -> None:
     """Serve the Dagster home that is given until a signal ends it; in workers, do the run."""
-    sources = _sources()
+    sources = _settled()
     is_warm = _preload()
     run = _serve(_listening(Path(sys.argv[1])), sources, is_warm=is_warm)
     sys.argv = ["dagster", "api", "execute_run", run]
     importlib.import_module("dagster._cli").main()
 
 
+def _settled() -> dict[Path, int]:
+    """Return `_sources` once the second is over in which the last of them was changed.
+
+    Python and some disks tell changes within one second by nothing but the size of the file.
+    """
+    while True:
+        found = _sources()
+        left = max(found.values()) // _SECOND + 1 - SystemClock().now().timestamp()
+        if not 0 < left <= 1:
+            return found
+        time.sleep(left)
+
+
 def _sources() -> dict[Path, int]:
-    """When each file was changed that a fresh worker would read: our code, files of settings."""
+    """When what a fresh worker would read was changed: our code, files of settings, libraries."""
     code = [path for package in _PACKAGES for path in Path(package.__path__[0]).rglob("*.py")]
     found = {}
-    for path in (*code, *settings.files()):
+    for path in (*code, *settings.files(), *_LIBRARIES):
         with suppress(OSError):
             found[path.absolute()] = path.stat().st_mtime_ns
     return found
@@ -183,6 +217,9 @@ def _serve(listener: socket.socket, sources: dict[Path, int], *, is_warm: bool) 
         connection, _ = listener.accept()
         with connection, suppress(OSError, ValueError):
             run = _line(connection, HEARD_SECONDS).decode()
+            if run == WELL.decode():
+                connection.sendall(WELL + _END)
+                continue
             if _sources() != sources:
                 listener.close()
                 connection.close()

@@ -57,6 +57,7 @@ def prepare(settings: Settings) -> None:
     code = {"socket": str(socket_in(home, CODE_SOCKET)), "location_name": CODE_LOCATION}
     try:
         home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)  # who reaches a socket in it can start runs
         shutil.copyfile(PROJECT / "dagster_home" / "dagster.yaml", home / "dagster.yaml")
         shared = {"load_from": [{"grpc_server": code}]}
         (home / "workspace.yaml").write_text(json.dumps(shared))  # JSON is YAML

@@ -18,8 +18,9 @@ from thunes_pipelines.services import processes
 READY_SECONDS = 180.0
 """A service that does not answer for so long after its start has failed."""
 
-UNWELL_SECONDS = 20.0
-"""A service that answered once and is not well for so long is started again."""
+LOOK_SECONDS, UNWELL_LOOKS = 5.0, 6
+"""How often one looks whether a service is well; after so many looks without, one after the other,
+it is started again. A busy machine may answer late now and then."""
 
 MENDED_SECONDS = 3600.0
 """After so long a life the starts before it count no more: a house that runs for months may see a
@@ -46,7 +47,7 @@ class Service:
     when there is nothing to open. A service whose death loses facts has `max_restarts` 0; that many
     starts follow each other within `MENDED_SECONDS` of the one before.
     `patience_seconds`: how long what it started may finish by itself when it is stopped. `is_well`
-    looks, by the process id, at one that runs and is ready: a service can lose what it lives by.
+    is asked of one that was ready: a service can hang, or lose what it lives by.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Service:
     max_restarts: int = 3
     stop_seconds: float = 20.0
     patience_seconds: float = 0.0
-    is_well: Callable[[int], bool] = lambda _pid: True
+    is_well: Callable[[], bool] = lambda: True
 
 
 @dataclass(slots=True)
@@ -71,7 +72,8 @@ class Life:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
-    seen_well: float = 0.0
+    looked: float = 0.0
+    unwell_looks: int = 0
 
     @property
     def pid(self) -> int | None:
@@ -136,15 +138,16 @@ def _start(life: Life) -> None:
 
 def _look_if_ready(life: Life) -> None:
     if life.service.is_ready():
-        life.state, life.seen_well = State.READY, monotonic_seconds()
+        life.state, life.unwell_looks = State.READY, 0
     elif monotonic_seconds() - life.started > READY_SECONDS:
         raise _failed(life, f"did not answer within {READY_SECONDS:g} s")
 
 
 def _is_lost(life: Life) -> bool:
-    if life.process is None or life.service.is_well(life.process.pid):
-        life.seen_well = monotonic_seconds()
-    return monotonic_seconds() - life.seen_well > UNWELL_SECONDS
+    if monotonic_seconds() - life.looked >= LOOK_SECONDS:
+        life.unwell_looks = 0 if life.service.is_well() else life.unwell_looks + 1
+        life.looked = monotonic_seconds()
+    return life.unwell_looks >= UNWELL_LOOKS
 
 
 def _stop(life: Life) -> None:

@@ -17,9 +17,10 @@ from functools import partial
 
 from thunes_core.errors import BadInput
 from thunes_core.settings import Settings
-from thunes_pipelines.services import processes, run_server, state_folder
+from thunes_pipelines.services import run_server, state_folder
 from thunes_pipelines.services.probes import (
     answers,
+    code_answers,
     code_is_loaded,
     daemons_are_healthy,
     is_newer,
@@ -204,8 +205,7 @@ def _stream(
 def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]:
     """What webserver, daemon and runs share: the loaded code, and a warm process to fork runs from.
 
-    Neither is where its socket's path would be too long; each then loads the code for itself. What
-    answers there is a child of Dagster's code server, which would outlive it and start no other.
+    Neither is where its socket's path would be too long; each then loads the code for itself.
     """
     home = dagster_home(settings)
     code = socket_in(home, CODE_SOCKET)
@@ -219,8 +219,8 @@ def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]
     )
     serving = _module("dagster", "code-server", "start", "--socket", str(code), *loading)
     parts = {
-        CODE: (code, serving, processes.has_child),
-        RUNS: (runs, _module(run_server.MODULE, str(home)), lambda _pid: True),
+        CODE: (code, serving, code_answers),
+        RUNS: (runs, _module(run_server.MODULE, str(home)), run_server.is_well),
     }
     return [
         Service(
@@ -229,7 +229,7 @@ def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]
             is_ready=partial(listens, path),
             environment=environment,
             patience_seconds=PATIENCE_SECONDS,
-            is_well=is_well,
+            is_well=partial(is_well, path),
         )
         for name, (path, command, is_well) in parts.items()
         if path is not None
@@ -237,6 +237,7 @@ def _shared(settings: Settings, environment: Mapping[str, str]) -> list[Service]
 
 
 def _mlflow(settings: Settings, ports: Ports, environment: Mapping[str, str]) -> Service:
+    """Its database may be told with a password: not among arguments, which everybody can list."""
     url = f"http://{HOST}:{ports.mlflow}"
     hosts = ",".join(f"{name}:{ports.mlflow}" for name in (HOST, "localhost"))
     origins = ",".join(f"http://{host}" for host in hosts.split(","))
@@ -245,13 +246,12 @@ def _mlflow(settings: Settings, ports: Ports, environment: Mapping[str, str]) ->
         command=_module(
             "mlflow",
             *("server", "--host", HOST, "--port", str(ports.mlflow), "--workers", "1"),
-            *("--backend-store-uri", settings.tracking_uri),
             *("--artifacts-destination", settings.artifact_root),
             *("--allowed-hosts", hosts, "--cors-allowed-origins", origins),
         ),
         is_ready=partial(answers, f"{url}/health"),
         address=url,
-        environment=environment,
+        environment={**environment, "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri},
     )
 
 

@@ -131,27 +131,3 @@ p.start([sys.executable, '-c', {code!r}], {{}}, pathlib.Path({str(log)!r})); tim
     while is_alive(pid):
         assert monotonic_seconds() < deadline
         time.sleep(0.02)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children are not told")
-def test_a_process_is_known_to_have_a_child_while_that_lives(tmp_path):
-    """What died counts for nothing, though its parent has not asked after it."""
-    log = tmp_path / "log"
-    parent = processes.start(python(PARENT.format(child=SLEEP, then=SLEEP)), {}, log)
-    try:
-        child = int(wait_for(log))
-        assert processes.has_child(parent.pid)
-        os.kill(child, signal.SIGKILL)
-        deadline = monotonic_seconds() + 20
-        while processes.has_child(parent.pid):
-            assert monotonic_seconds() < deadline
-            time.sleep(0.02)
-    finally:
-        processes.stop(parent, seconds=5, patience_seconds=0)
-
-
-def test_of_a_process_that_is_gone_no_child_is_missed():
-    """Whether it has ended is asked elsewhere."""
-    gone = subprocess.Popen(python("pass"))
-    gone.wait()
-    assert processes.has_child(gone.pid)

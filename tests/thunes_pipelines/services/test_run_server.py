@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import FileCodePointer
-from dagster._core.errors import DagsterInvariantViolationError
+from dagster._core.errors import DagsterInvariantViolationError, DagsterLaunchFailedError
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import (
     DEFAULT_DAGSTER_ENTRY_POINT,
@@ -179,6 +179,44 @@ def test_a_run_is_terminated_by_a_signal_to_its_worker(instance):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.1, 0.2, 0.4, 0.6])
+def test_a_run_that_is_terminated_at_once_is_over_at_once(instance, wait_seconds):
+    """Its worker does not listen yet; nobody would end the run for a minute."""
+    run = launch(instance, "waiting")
+    time.sleep(wait_seconds)  # into the second in which a worker begins
+    assert instance.run_launcher.terminate(run)
+    wait_for(lambda: instance.get_run_by_id(run).is_finished)
+    assert processes.ends(worker_of(instance, run), LIMIT_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_while_it_is_launched_does_not_begin(instance, monkeypatch, tmp_path):
+    """Who stops it finds no worker to ask; the one that is forked gets no word."""
+    run = created(instance, "telling", tell_to(tmp_path / "told.json"))
+    tag = instance.add_run_tags
+
+    def add_run_tags(run_id, tags):
+        instance.run_launcher.terminate(run_id)
+        tag(run_id, tags)
+
+    monkeypatch.setattr(instance, "add_run_tags", add_run_tags)
+    with pytest.raises(DagsterLaunchFailedError, match="was not to begin"):
+        instance.run_launcher.launch_run(LaunchRunContext(run, None))
+    assert status_of(instance, run.run_id) is dg.DagsterRunStatus.CANCELED
+    wait_for(lambda: processes.living(worker_of(instance, run.run_id)) is None)
+    assert not (tmp_path / "told.json").exists()
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_dead_is_over_when_it_is_terminated(instance):
+    """Run monitoring looks at no worker of a run that is to stop."""
+    run = launch(instance, "dying")
+    wait_for(lambda: processes.living(worker_of(instance, run)) is None)
+    assert instance.run_launcher.terminate(run)
+    assert status_of(instance, run) is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.slow
 def test_garbage_ends_no_server(instance, home, server, tmp_path):
     """Nothing, too much, something else, and somebody who never says a word."""
     path = str(socket_in(home, RUNS_SOCKET))
@@ -196,6 +234,42 @@ def test_garbage_ends_no_server(instance, home, server, tmp_path):
         run = launch(instance, "telling", tell_to(tmp_path / "told.json"))
     wait_for(lambda: status_of(instance, run) is dg.DagsterRunStatus.SUCCESS)
     assert json.loads((tmp_path / "told.json").read_text())["parent"] == server.pid
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_is_not_well(home, server):
+    """Nothing it was asked meanwhile is begun when it goes on."""
+    assert run_server.is_well(socket_in(home, RUNS_SOCKET))
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        assert not run_server.is_well(socket_in(home, RUNS_SOCKET))
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    wait_for(lambda: run_server.is_well(socket_in(home, RUNS_SOCKET)))
+
+
+def test_where_no_server_listens_none_is_well(tmp_path):
+    """It is then started anew."""
+    assert not run_server.is_well(tmp_path / "runs.sock")
+
+
+def test_an_installed_library_is_a_change(tmp_path, monkeypatch):
+    """A worker must not go on with the one before."""
+    monkeypatch.setattr(run_server, "_LIBRARIES", {tmp_path})
+    before = run_server._sources()
+    assert run_server._sources() == before
+    (tmp_path / "better-2.0.dist-info").mkdir()
+    assert run_server._sources() != before
+
+
+def test_nothing_is_loaded_in_the_second_in_which_it_was_changed(tmp_path, monkeypatch):
+    """A second change within it may be told by nothing."""
+    edited = tmp_path / "edited.py"
+    edited.touch()
+    monkeypatch.setattr(run_server, "_PACKAGES", ())
+    monkeypatch.setattr(run_server, "_LIBRARIES", {edited})
+    assert run_server._settled() == {edited: edited.stat().st_mtime_ns}
+    assert int(time.time()) > int(edited.stat().st_mtime)
 
 
 @pytest.mark.slow

@@ -86,14 +86,14 @@ def test_deaths_far_apart_end_nothing(supervise, monkeypatch):
 
 def test_one_that_is_not_well_for_long_is_started_again(supervise, monkeypatch):
     """It lives, but has lost what it lives by; a moment's weakness is let pass."""
-    ill = set()
-    supervisor = supervise(service("hollow", is_well=lambda pid: pid not in ill))
+    monkeypatch.setattr(supervisors, "LOOK_SECONDS", 0.0)
+    looks = iter([True, *[False] * 5, True, *[False] * 6])
+    supervisor = supervise(service("hollow", is_well=lambda: next(looks, True)))
     step_until(supervisor, lambda: supervisor.is_ready)
     first = supervisor.lives[0].pid
-    ill.add(first)
-    supervisor.step()
-    assert supervisor.lives[0].pid == first
-    monkeypatch.setattr(supervisors, "UNWELL_SECONDS", 0.0)
+    for _ in range(12):
+        supervisor.step()
+        assert supervisor.lives[0].pid == first
     step_until(supervisor, lambda: supervisor.lives[0].pid not in {None, first})
     step_until(supervisor, lambda: supervisor.is_ready)
     assert supervisor.lives[0].restarts == 1
@@ -101,8 +101,8 @@ def test_one_that_is_not_well_for_long_is_started_again(supervise, monkeypatch):
 
 def test_one_that_is_never_well_fails(supervise, monkeypatch):
     """The message says that it lived."""
-    monkeypatch.setattr(supervisors, "UNWELL_SECONDS", 0.0)
-    supervisor = supervise(service("hollow", is_well=lambda _: False, max_restarts=0))
+    monkeypatch.setattr(supervisors, "LOOK_SECONDS", 0.0)
+    supervisor = supervise(service("hollow", is_well=lambda: False, max_restarts=0))
     with pytest.raises(OutsideFailed, match="hollow lives but is not well and is not started"):
         step_until(supervisor, lambda: False)
 
