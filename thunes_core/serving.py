@@ -57,6 +57,17 @@ def _is_held(descriptor: int) -> bool:
     return False
 
 
+def at_home(folder: Path) -> Path:
+    """Return `folder` with a leading ~ replaced by the user's home; `ValueError` without one."""
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected a folder; {folder} begins in a home that this user does not have; "
+            "set THUNES_HOME to one it may write to"
+        ) from error
+
+
 class Served(PydanticBaseSettingsSource):
     """Settings that hold in the state folder while somebody serves the exchange that is asked for.
 
@@ -73,7 +84,10 @@ class Served(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the values by their fields' names."""
-        told = served(Path(self._so_far("home")).expanduser())
+        try:
+            told = served(at_home(Path(self._so_far("home"))))
+        except ValueError:  # the field itself says so
+            return {}
         return told if told.get("exchange") == self._so_far("exchange") else {}
 
     def _so_far(self, name: str) -> Any:

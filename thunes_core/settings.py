@@ -30,7 +30,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.limits import Costs, Protection, RiskLimits
 from thunes_core.errors import SettingsInvalid
 from thunes_core.loopback import is_here
-from thunes_core.serving import Served
+from thunes_core.serving import Served, at_home
 
 LOCAL_TESTNET_URL = "http://127.0.0.1:8799"
 LOCAL_KEY = "thunes-local-key"
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        if re.search("[%?#]", str(home := value.expanduser().resolve())):
+        if re.search("[%?#]", str(home := at_home(value).resolve())):
             raise ValueError("expected a path without %, ? and #: they mean more in an address")
         return home
 

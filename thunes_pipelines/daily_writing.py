@@ -33,6 +33,7 @@ from thunes_pipelines.partitions import configured_studies, day_edges
 from thunes_pipelines.promises import promises
 from thunes_pipelines.resources import wiring
 from thunes_pipelines.resources.house import House
+from thunes_pipelines.resources.places import audit_folder
 
 if TYPE_CHECKING:
     from thunes_core.adapters.ledger import Ledger
@@ -65,7 +66,7 @@ def write_day(instance: dg.DagsterInstance, house: House, day: date) -> Told:
 def _export(ledger: Ledger, settings: Settings, now: datetime) -> int:
     """Export the new lines of the audit; where that cannot be, people are told."""
     try:
-        return export_new(ledger, settings.home / "audit")
+        return export_new(ledger, audit_folder(settings))
     except (BadInput, StoreFailed) as error:
         told = Alert(
             now, "audit_export", Severity.WARNING, "The audit was not exported", str(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+
 import pytest
 
 from thunes_core.errors import SettingsInvalid
@@ -114,3 +116,20 @@ def test_a_home_that_addresses_would_read_otherwise_is_a_fault(tmp_path, name):
     with pytest.raises(SettingsInvalid, match=r"THUNES_HOME: .*expected a path without %"):
         load(home=tmp_path / name)
     assert load(home=tmp_path / "Hömé & 'co'").home.name == "Hömé & 'co'"
+
+
+def test_a_user_without_a_home_is_asked_for_the_folder(monkeypatch, tmp_path):
+    """In a container nobody may be at home: the state folder is then named, or asked for."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("HOME", "THUNES_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(
+        SettingsInvalid, match=r"THUNES_HOME: .*a home that this user does not have"
+    ):
+        load()
+    monkeypatch.setenv("THUNES_HOME", str(tmp_path))
+    assert load().home == tmp_path

@@ -56,13 +56,19 @@ def _cache_folder(wanted: str) -> Path:
     Else in the first writable place: beside this package, in the user's cache, in temp.
     """
     digest = hashlib.sha256("".join(_compiled_sources()).encode()).hexdigest()[:12]
-    own = (_HERE / "__pycache__", Path("~/.cache/thunes").expanduser())
-    places = (Path(wanted),) if wanted else own
+    places = (Path(wanted),) if wanted else (_HERE / "__pycache__", *_of_the_user())
     root = next((p for p in places if _is_writable(p)), Path(tempfile.gettempdir()))
     folder = root / f"compiled-{digest}"
     if not folder.exists():
         _forget_old(root)
     return folder
+
+
+def _of_the_user() -> list[Path]:
+    """Return the user's cache; none where the user has no home, as in many containers."""
+    with suppress(RuntimeError):
+        return [Path.home() / ".cache" / "thunes"]
+    return []
 
 
 def _forget_old(root: Path) -> None:

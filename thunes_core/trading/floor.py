@@ -50,8 +50,13 @@ class Floor:
 
     @property
     def is_armed(self) -> bool:
-        """True when this account may be increased."""
-        return self.plan.armed and self.plan.identity in {"", self.account.identity}
+        """True when this account may be increased; an arming may end while a tick runs."""
+        plan = self.plan
+        if not plan.armed or not plan.identity:
+            return plan.armed
+        given = self.desk.journal.arming()
+        armed_for = "" if given is None else given.identity
+        return plan.identity == self.account.identity == armed_for
 
     @property
     def may_enter(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from thunes_core.domain.orders import Fill, Order
 from thunes_core.domain.portfolio import Position, TradingState
 from thunes_core.domain.records import (
+    Arming,
     Dealing,
     DecisionContext,
     EquityMark,
@@ -48,6 +49,10 @@ class Journal(ChampionMemory, Protocol):
 
     def trading_state(self) -> StateRecord:
         """Return the trading state in force; ACTIVE while nobody ever set one."""
+        ...
+
+    def arming(self) -> Arming | None:
+        """Return the arming in force (machine clock), or None."""
         ...
 
     def set_trading_state(

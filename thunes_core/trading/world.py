@@ -71,7 +71,8 @@ class TradingPlan:
     exchange itself follow with a trail, where it can: the backtest's prices are not promised then.
 
     `armed` is False where an order that increases would need arming first. Where `identity` is
-    given, only the account of that name may be increased. A position keeps the parameters that
+    given, only the account of that name may be increased, and only while its arming in the ledger
+    is in force. A position keeps the parameters that
     opened it until it is closed, or until `takeover` after a newer champion was first seen.
     """
 

@@ -5,7 +5,6 @@ Add here: what a person must confirm. Keep out: what arming caps and checks (`re
 
 from __future__ import annotations
 
-import getpass
 import math
 import sys
 from contextlib import closing
@@ -20,6 +19,7 @@ from thunes_core.domain.records import Arming
 from thunes_core.errors import AnswerIsNo, BadInput
 from thunes_core.settings import Settings, load
 from thunes_pipelines.cli.output import console, emit_json
+from thunes_pipelines.cli.person import author
 from thunes_pipelines.resources import arming, wiring
 from thunes_pipelines.resources.venue import require_no_other_venue
 
@@ -83,4 +83,4 @@ def _ask(settings: Settings, minutes: int, max_notional: float) -> Arming:
     if typed.strip() != identity:
         raise AnswerIsNo("arm: what was typed is not the account's number; nothing is armed")
     until = SystemClock().now() + timedelta(minutes=minutes)
-    return Arming(identity, until, Decimal(str(max_notional)), getpass.getuser())
+    return Arming(identity, until, Decimal(str(max_notional)), author())

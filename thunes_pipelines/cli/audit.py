@@ -17,6 +17,7 @@ from thunes_core.errors import BadInput
 from thunes_core.settings import load
 from thunes_pipelines.cli.output import console, emit_json
 from thunes_pipelines.resources import wiring
+from thunes_pipelines.resources.places import audit_folder
 
 _HEAD = re.compile("[0-9a-f]{64}")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -32,7 +33,8 @@ def add_to(app: typer.Typer) -> None:
 
 def verify_command(
     folder: Annotated[
-        Path | None, typer.Option(help="Exported files to check; default: the ledger itself.")
+        Path | None,
+        typer.Option(help="Exported files to check; default: the ledger, and its exported files."),
     ] = None,
     head: Annotated[
         str | None, typer.Option(help="A head that a daily report named: it must be in the trail.")
@@ -44,35 +46,50 @@ def verify_command(
         raise BadInput(
             f"--head: expected the 64 hexadecimal digits that a daily report names; it was {head!r}"
         )
-    verdict, anchored = _verify(folder, head)
+    trail, files, anchored = _verify(folder, head)
+    parts = [trail] if files is None else [trail, files]
+    whole = all(part.whole for part in parts)
     if json:
-        emit_json(
-            {
-                "whole": verdict.whole,
-                "rows": verdict.rows,
-                "head": verdict.head,
-                "broken_at": verdict.broken_at,
-                "anchored": anchored,
-            }
-        )
-    elif verdict.whole:
-        console.print(f"[green]whole[/]: {verdict.rows} events, head {verdict.head}")
+        broken_at = next((part.broken_at for part in parts if not part.whole), None)
+        told = {"whole": whole, "rows": trail.rows, "head": trail.head, "broken_at": broken_at}
+        emit_json(told | {"rows_in_files": files and files.rows, "anchored": anchored})
     else:
-        console.print(f"[red]broken[/] at event {verdict.broken_at}")
-    if not anchored:
-        console.print(f"[red]rewritten[/]: the head {head} was written down once and is gone")
-    if not (verdict.whole and anchored):
+        for part, where in zip(parts, ("", " in the exported files"), strict=False):
+            _show(part, where)
+        if not anchored:
+            console.print(f"[red]rewritten[/]: the head {head} was written down once and is gone")
+    if not (whole and anchored):
         raise typer.Exit(1)
 
 
-def _verify(folder: Path | None, head: str | None) -> tuple[AuditVerdict, bool]:
-    """Return the verdict, and whether `head` (None: not asked) is in the trail."""
-    from thunes_core.adapters.ledger.export import holds_head, read_files, verify_files
+def _show(verdict: AuditVerdict, where: str) -> None:
+    if verdict.whole:
+        console.print(f"[green]whole[/]{where}: {verdict.rows} events, head {verdict.head}")
+    else:
+        console.print(f"[red]broken[/]{where} at event {verdict.broken_at}")
+
+
+def _verify(
+    folder: Path | None, head: str | None
+) -> tuple[AuditVerdict, AuditVerdict | None, bool]:
+    """Return the verdicts on the trail and on the ledger's own files (None: there are none yet).
+
+    Last: whether `head` is in the trail; True where none is asked for.
+    """
+    from thunes_core.adapters.ledger import export
 
     if folder is not None:
-        return verify_files(folder), head is None or holds_head(read_files(folder), head)
-    with closing(wiring.ledger(load())) as ledger:
-        return ledger.verify_audit(), head is None or holds_head(ledger.audit(), head)
+        found = export.verify_files(folder)
+        return (
+            found,
+            None,
+            head is None or (found.whole and export.holds_head(export.read_files(folder), head)),
+        )
+    settings = load()
+    own = audit_folder(settings)
+    with closing(wiring.ledger(settings)) as ledger:
+        files = export.verify_export(ledger, own) if export.is_exported(own) else None
+        return ledger.verify_audit(), files, head is None or export.holds_head(ledger.audit(), head)
 
 
 def export_command(
@@ -85,7 +102,7 @@ def export_command(
     from thunes_core.adapters.ledger.export import export_new
 
     settings = load()
-    folder = to or settings.home / "audit"
+    folder = to or audit_folder(settings)
     with closing(wiring.ledger(settings)) as ledger:
         written = export_new(ledger, folder)
     if json:

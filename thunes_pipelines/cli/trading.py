@@ -5,7 +5,6 @@ Add here: a command about the account. Keep out: order logic (core), adapters (w
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from thunes_core.settings import Settings, load
 from thunes_pipelines.cli import trading_view
 from thunes_pipelines.cli.interrupts import parked
 from thunes_pipelines.cli.output import console, emit_json
+from thunes_pipelines.cli.person import author
 from thunes_pipelines.resources import arming, wiring
 from thunes_pipelines.resources.venue import require_no_other_venue
 
@@ -94,7 +94,7 @@ def _set_state(state: TradingState, reason: str, json: bool) -> None:
     with closing(wiring.ledger(settings)) as ledger:
         if state is TradingState.ACTIVE:
             require_no_other_venue(settings, ledger)
-        record = ledger.set_trading_state(state, reason=reason, author=getpass.getuser())
+        record = ledger.set_trading_state(state, reason=reason, author=author())
     shown = {
         "state": str(record.state),
         "reason": record.reason,

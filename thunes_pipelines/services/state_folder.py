@@ -18,6 +18,7 @@ import thunes_pipelines
 from thunes_core.errors import BadInput, SettingsInvalid
 from thunes_core.settings import Settings
 from thunes_pipelines.resources import wiring
+from thunes_pipelines.resources.places import audit_folder
 from thunes_pipelines.resources.venue import require_own_venue
 
 PROJECT = Path(thunes_pipelines.__file__).resolve().parents[1]
@@ -107,17 +108,22 @@ def market_origin(settings: Settings, now: datetime) -> date:
 def put_ledger_aside(settings: Settings, now: datetime) -> Path | None:
     """Move the ledger of an earlier local testnet away and return where it is kept, or None.
 
+    Its exported audit goes with it: the trail of the next ledger is another, in files of its own.
     The testnet's account lives as long as its process: a new one holds its starting balance and
     counts its trades anew, and an old ledger would rightly halt trading on it.
     """
     ledger = settings.home / "ledger.db"
     if settings.ledger_url is not None or not ledger.exists():
         return None
-    kept = settings.home / f"ledger-until-{now:%Y%m%dT%H%M%S}.db"
+    stamp = f"{now:%Y%m%dT%H%M%S}"
+    kept = settings.home / f"ledger-until-{stamp}.db"
     for part in _SQLITE_PARTS:
         written = ledger.with_name(ledger.name + part)
         if written.exists():
             written.rename(kept.with_name(kept.name + part))
+    exported = audit_folder(settings)
+    if exported.exists():
+        exported.rename(exported.with_name(f"audit-until-{stamp}"))
     return kept
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -117,6 +119,35 @@ def test_the_audit_is_exported_and_verified(ledger, home):
     damaged = run("audit", "verify", "--folder", str(home / "audit"), "--json")
     assert damaged.exit_code == 1
     assert json.loads(damaged.stdout)["broken_at"] == 1
+
+
+def test_exported_files_are_verified_with_the_ledger(ledger, home):
+    """Whoever changes a line of the trail is found without being looked for."""
+    told("halt", "--reason", "because")
+    assert told("audit", "verify")["rows_in_files"] is None
+    told("audit", "export")
+    assert told("audit", "verify")["rows_in_files"] == 1
+    path = next((home / "audit").iterdir())
+    path.write_text(path.read_text().replace("because", "despite"))
+    assert run("audit", "verify").exit_code == 1
+    assert "broken in the exported files at event 1" in run("audit", "verify").output
+    path.write_bytes(b"\x00")
+    assert (
+        run("audit", "verify", "--folder", str(home / "audit"), "--head", "0" * 64).exit_code == 1
+    )
+
+
+@pytest.mark.parametrize("removed", [1, 2, 3])
+def test_a_trail_whose_newest_events_were_removed_does_not_verify(ledger, home, removed):
+    """What is left is whole in itself, but the ledger holds what no event tells of any more."""
+    for command in ("halt", "reduce", "resume"):
+        told(command, "--reason", f"{command}, a drill")
+    assert told("audit", "verify")["rows"] == 3
+    with closing(sqlite3.connect(home / "ledger.db")) as raw, raw:
+        raw.execute("delete from audit where seq > ?", (3 - removed,))
+    found = run("audit", "verify", "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["broken_at"] == 4 - removed
 
 
 def real(monkeypatch, **permissions) -> None:

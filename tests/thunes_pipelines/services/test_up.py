@@ -16,6 +16,7 @@ import pytest
 from tests.thunes_pipelines.services.test_processes import is_alive
 from thunes_core.errors import BadInput, SettingsInvalid
 from thunes_core.settings import load
+from thunes_pipelines.resources.places import audit_folder
 from thunes_pipelines.services import state_folder
 from thunes_pipelines.services.probes import answers
 from thunes_pipelines.services.up import (
@@ -154,6 +155,18 @@ def test_the_ledger_of_an_earlier_testnet_is_put_aside_whole(settings):
     assert kept.read_text() == "ledger.db"
     assert kept.with_name(kept.name + "-wal").read_text() == "ledger.db-wal"
     assert state_folder.put_ledger_aside(settings, NOW) is None
+
+
+def test_the_exported_audit_of_an_earlier_testnet_is_put_aside_with_its_ledger(settings):
+    """Else the trail of the new ledger would not be exported: the files there are another's."""
+    exported = audit_folder(settings)
+    exported.mkdir()
+    (exported / "audit-000000001.jsonl").write_text("{}\n")
+    (settings.home / "ledger.db").write_text("old")
+    kept = state_folder.put_ledger_aside(settings, NOW)
+    assert not exported.exists()
+    (aside,) = settings.home.glob("audit-until-*/audit-000000001.jsonl")
+    assert aside.parent.name.removeprefix("audit") == kept.stem.removeprefix("ledger")
 
 
 def test_a_ledger_elsewhere_is_left_alone(tmp_path):

@@ -89,20 +89,46 @@ def holds_head(events: Iterable[Mapping[str, Any]], head: str) -> bool:
     return any(event["hash"] == head for event in events)
 
 
+def is_exported(folder: Path) -> bool:
+    """True when `folder` holds files of a trail."""
+    return bool(_files(folder))
+
+
 def verify_files(folder: Path) -> AuditVerdict:
-    """Check the chain in exported files; `BadInput` when there are none or a line is no event."""
-    if not _files(folder):
+    """Check the chain in exported files, to the letter; `BadInput` when there are none."""
+    if not is_exported(folder):
         raise BadInput(f"audit: expected files {PATTERN} in {folder}; there are none; export first")
     head, seq = GENESIS, 0
-    for event in read_files(folder):
+    for line in (line for path in _files(folder) for line in _lines(path)):
         seq += 1
-        expected = row_hash(
-            head, seq, from_millis(event["time_ms"]), event["event"], canonical_json(event["body"])
-        )
-        if (event["seq"], event["previous"], event["hash"]) != (seq, head, expected):
-            return AuditVerdict(seq, head, broken_at=event["seq"])
+        event = _read(line)
+        if event is None or not _follows(event, head, seq, line):
+            return AuditVerdict(seq, head, broken_at=seq if event is None else event["seq"])
         head = event["hash"]
     return AuditVerdict(seq, head)
+
+
+def verify_export(ledger: Ledger, folder: Path) -> AuditVerdict:
+    """Check exported files as `verify_files`, and that the trail of the ledger begins with them.
+
+    They may end earlier; what they lack is written by the next export.
+    """
+    verdict = verify_files(folder)
+    if not verdict.whole or not verdict.rows:
+        return verdict
+    same = ledger.audit(after=verdict.rows - 1)[:1]
+    if same and same[0]["hash"] == verdict.head:
+        return verdict
+    return AuditVerdict(verdict.rows, verdict.head, broken_at=verdict.rows)
+
+
+def _follows(event: Mapping[str, Any], head: str, seq: int, line: bytes) -> bool:
+    """True when `line` is, to the letter, the event that was written after `head`."""
+    expected = row_hash(
+        head, seq, from_millis(event["time_ms"]), event["event"], canonical_json(event["body"])
+    )
+    told = (event["seq"], event["previous"], event["hash"]) == (seq, head, expected)
+    return told and event.keys() == _KINDS.keys() and line == f"{canonical_json(event)}\n".encode()
 
 
 def _first_of_file(seq: int) -> int:
@@ -146,22 +172,32 @@ def _line(event: Mapping[str, Any]) -> str:
 def read_files(folder: Path) -> Iterator[dict[str, Any]]:
     """Read exported events, oldest first; raises `BadInput` for a line that is none."""
     for path in _files(folder):
-        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        for number, line in enumerate(_lines(path), start=1):
             yield _event(line, f"line {number} of {path}")
+
+
+def _lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
 
 
 def _event(line: bytes, where: str) -> dict[str, Any]:
     """Read one exported event; `BadInput` names `where` a line stands that is none."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not _is_event(found):
+    found = _read(line)
+    if found is None:
         raise BadInput(
             f"audit: expected one JSON event a line; {where} is none; "
             "move the files away and export again"
         )
     return found
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """Read one exported event, or return None where it is none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and _is_event(found) else None
 
 
 def _is_event(found: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, Engine, Table, select
 
 from thunes_core.adapters.ledger import books, chain, control, foreign, orderbook, schema, versions
 from thunes_core.adapters.ledger.answers import Answers
+from thunes_core.adapters.ledger.complete import tells_all
 from thunes_core.adapters.ledger.connect import reading, store_errors
 from thunes_core.adapters.ledger.frames import read_frame
 from thunes_core.clock import Clock, SystemClock
@@ -179,9 +181,12 @@ class LedgerReads:
             return chain.rows(connection, since, after)
 
     def verify_audit(self) -> AuditVerdict:
-        """Check the whole audit chain."""
+        """Check the whole audit chain, and that it tells of everything that the ledger holds."""
         with self._read() as connection:
-            return chain.verify(connection)
+            verdict = chain.verify(connection)
+            if verdict.whole and not tells_all(connection):
+                return replace(verdict, broken_at=verdict.rows + 1)
+            return verdict
 
     def _frame(
         self, table: Table, moment: str, since: datetime | None, until: datetime | None

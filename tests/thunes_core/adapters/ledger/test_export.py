@@ -145,6 +145,59 @@ def test_a_changed_line_is_found(ledger, tmp_path):
     assert files.verify_files(folder).broken_at == 5
 
 
+EDITS = {
+    "a key of its own": lambda line: line.replace(b'{"body"', b'{"added":1,"body"'),
+    "the same key twice": lambda line: line.replace(b'{"body"', b'{"event":"other","body"'),
+    "a blank": lambda line: line.replace(b'"n":4', b'"n": 4'),
+    "another writing of a number": lambda line: line.replace(b"0.5", b"0.50"),
+    "the end of the line": lambda line: line.replace(b"\n", b"\r\n"),
+    "a number of the row": lambda line: line.replace(b'"seq":5', b'"seq":true'),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_a_line_that_is_not_to_the_letter_what_was_written_is_found(ledger, tmp_path, edit):
+    """Also where it still means the same."""
+    folder = tmp_path / "a"
+    files.export(ledger.audit(), folder)
+    path = sorted(folder.iterdir())[1]
+    lines_then = path.read_bytes().splitlines(keepends=True)
+    changed = edit(lines_then[1])
+    assert changed != lines_then[1]
+    path.write_bytes(b"".join([lines_then[0], changed, lines_then[2]]))
+    assert not files.verify_files(folder).whole
+
+
+def test_two_lines_that_changed_places_are_found(ledger, tmp_path):
+    """The first of them is where it breaks."""
+    folder = tmp_path / "a"
+    files.export(ledger.audit(), folder)
+    path = sorted(folder.iterdir())[0]
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + third + second)
+    assert not files.verify_files(folder).whole
+
+
+def test_files_that_end_earlier_than_the_ledger_are_its_beginning(ledger, tmp_path):
+    """Events since the last export, or the last lines lost: the next export writes them."""
+    folder = tmp_path / "a"
+    files.export(ledger.audit(), folder)
+    sorted(folder.iterdir())[-1].unlink()
+    assert files.verify_export(ledger, folder).whole
+    assert files.export_new(ledger, folder) == 1
+
+
+def test_files_of_a_longer_or_another_trail_are_not_the_ledgers(ledger, tmp_path):
+    """A ledger whose newest events were removed has not what was exported; nor has another."""
+    files.export(ledger.audit(), tmp_path / "a")
+    for name, events in (("cut", range(6)), ("other", range(1, 9))):
+        other = open_ledger(f"sqlite:///{tmp_path / name}.db", synchronous="OFF")
+        for number in events:
+            other.note(START, "event", {"n": number, "share": 0.5, "text": "é\n"})
+        assert not files.verify_export(other, tmp_path / "a").whole
+        other.close()
+
+
 def test_a_missing_file_is_found(ledger, tmp_path):
     """The trail jumps from three to seven."""
     folder = tmp_path / "a"
@@ -173,12 +226,11 @@ def test_no_files_are_bad_input(tmp_path):
 
 
 @pytest.mark.parametrize("line", NO_EVENTS)
-def test_a_line_that_is_no_event_is_bad_input(ledger, tmp_path, line):
-    """Verifying and exporting name the line, and nothing is written behind it."""
+def test_a_line_that_is_no_event_breaks_the_trail(ledger, tmp_path, line):
+    """Exporting names the line, and nothing is written behind it."""
     path = tmp_path / "audit-000000001.jsonl"
     path.write_bytes(line + b"\n")
-    with pytest.raises(BadInput, match=r"one JSON event a line; line 1 of .*jsonl is none"):
-        files.verify_files(tmp_path)
+    assert files.verify_files(tmp_path).broken_at == 1
     with pytest.raises(BadInput, match=r"line 1 of .*jsonl is none"):
         files.export_new(ledger, tmp_path)
     assert path.read_bytes() == line + b"\n"
