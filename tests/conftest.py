@@ -3,8 +3,12 @@
 Hundreds of tests start processes that import the project; compiled anew by each, it would cost a
 third of a second every time. Garbage is collected more seldom than usual: beside what Dagster and
 MLflow import, to look at everything for a few objects more took a tenth of the time. Hypothesis
-asks nothing about time: a busy machine is no fault of the code. Files with slow tests go first, so
-that no process is left alone with one at the end. Tests started in the background hear Ctrl-C too.
+asks nothing about time: a busy machine is no fault of the code. Files with slow tests go first,
+the slowest before all, so that no process is left alone with one at the end.
+
+What a script starts with `&` ignores SIGINT, and so do its children, to which tests send it. It
+showed only in some orders of the tests: polars, once imported, hears SIGINT whatever was before,
+until a test puts back what Python remembers. So every process of the tests hears it from the start.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -29,9 +34,19 @@ settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that hold a slow test before the others, each in its order."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Put the files that may last longest first, those without a slow test last, in their order."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        longest[item.path] = max(longest.get(item.path, 0.0), _expected_seconds(item))
+    items.sort(key=lambda item: longest[item.path], reverse=True)
+
+
+def _expected_seconds(item: pytest.Item) -> float:
+    """Return what a test's marks say of how long it may last."""
+    bound = item.get_closest_marker("timeout")
+    if bound is not None:
+        return float(bound.args[0])
+    return 5.0 if item.get_closest_marker("slow") else 0.0
 
 
 def pytest_unconfigure() -> None:

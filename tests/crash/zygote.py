@@ -171,8 +171,6 @@ def import_all() -> None:
 
 def main() -> None:
     """Fork a child for every trial and tell how it ended."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # who started us may not hear it
     import_all()
     gc.freeze()
     for line in sys.stdin:

@@ -68,9 +68,15 @@ def up_command(
 
 @contextmanager
 def told_to_stop() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C, SIGTERM and a closed terminal set, ignored before or not."""
+    """Give an event that Ctrl-C, SIGTERM and a closed terminal set.
+
+    A script's `&` leaves SIGINT ignored; it is heard all the same, that whoever ends the script
+    ends us too. `nohup` leaves SIGHUP ignored because we are to outlive the terminal: so we do.
+    """
     stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
     try:
         yield stop

@@ -28,13 +28,16 @@ from thunes_pipelines.cli.main import main
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STUDY = "sma_crossover.BTCUSDT.1h"
-STREAM = [sys.executable, "-m", "thunes_pipelines.cli.main", "stream", "--json"]
+STREAM = [sys.executable, "-m", "thunes_pipelines.cli.main", "stream", "--trade", "--json"]
+AS_A_SCRIPT_DOES = ("bash", "-c", 'trap "" INT; exec "$@"', "-")
+"""What is started with `&` in a script ignores SIGINT."""
+
 BOUND_SECONDS = 60
 
 
 @contextmanager
-def started(folder: Path, url: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the stream in a home of its own; it is gone afterwards."""
+def started(folder: Path, url: str, *shell: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the stream (by a `shell`) in a home of its own; it is gone afterwards."""
     own = {
         "THUNES_HOME": str(folder),
         "THUNES_CONFIG": os.devnull,
@@ -43,7 +46,7 @@ def started(folder: Path, url: str, *options: str) -> Iterator[subprocess.Popen[
         "THUNES_MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
     }
     process = subprocess.Popen(
-        [*STREAM, *options],
+        [*shell, *STREAM],
         env=os.environ | own,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -73,7 +76,8 @@ def is_leased(url: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_stream_told_to_end_finishes_the_tick_in_flight(tmp_path):
+@pytest.mark.parametrize("shell", [(), AS_A_SCRIPT_DOES], ids=["alone", "ignoring SIGINT"])
+def test_a_stream_told_to_end_finishes_the_tick_in_flight(tmp_path, shell):
     """The exchange holds its answers back until SIGTERM was sent: the tick still ends whole."""
     url = ledger_in(tmp_path)
     ledger = open_ledger(url)
@@ -82,7 +86,7 @@ def test_a_stream_told_to_end_finishes_the_tick_in_flight(tmp_path):
     market = generated_market(["BTCUSDT"], start=START, history_days=3)
     with closing(ledger), serve_in_thread(market) as net:
         net.exchange.lock.acquire()
-        with started(tmp_path, net.url, "--trade") as process:
+        with started(tmp_path, net.url, *shell) as process:
             wait_for(lambda: is_leased(url))
             process.send_signal(signal.SIGTERM)
             net.exchange.lock.release()

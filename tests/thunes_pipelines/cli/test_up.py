@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 import typer
@@ -36,14 +37,42 @@ def settings(tmp_path):
     return load(home=tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_everything(settings, tmp_path, monkeypatch, number):
-    """Ctrl-C, SIGTERM and a closed terminal end the loop, and no service is left."""
+@contextmanager
+def started_with(number, disposition):
+    """Let a signal be as the parent of a command left it, and afterwards as it was."""
+    before = signal.signal(number, disposition)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "disposition"),
+    [
+        (signal.SIGINT, signal.SIG_DFL),
+        (signal.SIGINT, signal.SIG_IGN),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ],
+)
+def test_a_signal_stops_everything(settings, tmp_path, monkeypatch, number, disposition):
+    """Ctrl-C (ignored before or not), SIGTERM and a closed terminal; no service is left."""
     supervisor = supervise(tmp_path)
     monkeypatch.setattr(up, "_tell_ready", lambda *_, **__: os.kill(os.getpid(), number))
-    with up.told_to_stop() as stop:
+    with started_with(number, disposition), up.told_to_stop() as stop:
         up.run(supervisor, settings, stop, as_json=True)
+        assert stop.is_set()
     assert supervisor.lives[0].pid is None
+
+
+def test_what_nohup_started_outlives_the_terminal():
+    """SIGHUP stays ignored; SIGTERM stops all as ever."""
+    with started_with(signal.SIGHUP, signal.SIG_IGN), up.told_to_stop() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.is_set()
 
 
 def test_one_that_fails_stops_the_rest_and_is_told(settings, tmp_path):
