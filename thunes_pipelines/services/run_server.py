@@ -49,7 +49,7 @@ WORD_SECONDS = 60.0
 """A worker that is not told to begin for so long ends; less than run monitoring waits for it."""
 
 LOOK_SECONDS = 2.0
-"""A server that is well says so within so long, unless it is just beginning again."""
+"""A server that is well says so within so long."""
 
 BEGIN, WELL = b"begin", b"well"
 _END = b"\n"
@@ -124,13 +124,18 @@ def ask(home: Path, run: str, note: Callable[[int], None]) -> bool:
 
 
 def is_well(path: Path) -> bool:
-    """True when the server at a Unix socket hears and answers."""
+    """False when the server at a Unix socket takes a question and does not answer it.
+
+    One that does not listen is loading changed code, and keeps nobody waiting meanwhile.
+    """
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(LOOK_SECONDS)
         try:
             asking.connect(str(path))
             asking.sendall(WELL + _END)
             return _line(asking, LOOK_SECONDS) == WELL
+        except (ConnectionRefusedError, FileNotFoundError):
+            return True
         except (OSError, ValueError):
             return False
 

@@ -18,7 +18,7 @@ from thunes_pipelines.services import processes
 READY_SECONDS = 180.0
 """A service that does not answer for so long after its start has failed."""
 
-LOOK_SECONDS, UNWELL_LOOKS = 5.0, 6
+LOOK_SECONDS, UNWELL_LOOKS = 5.0, 5
 """How often one looks whether a service is well; after so many looks without, one after the other,
 it is started again. A busy machine may answer late now and then."""
 

@@ -248,9 +248,13 @@ def test_a_server_that_hangs_is_not_well(home, server):
     wait_for(lambda: run_server.is_well(socket_in(home, RUNS_SOCKET)))
 
 
-def test_where_no_server_listens_none_is_well(tmp_path):
-    """It is then started anew."""
-    assert not run_server.is_well(tmp_path / "runs.sock")
+def test_a_server_that_does_not_listen_yet_is_left_to_load(tmp_path):
+    """On a busy machine that takes a while; whether it lives is asked elsewhere."""
+    path = tmp_path / "runs.sock"
+    assert run_server.is_well(path)
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    assert run_server.is_well(path)
 
 
 def test_an_installed_library_is_a_change(tmp_path, monkeypatch):

@@ -87,11 +87,11 @@ def test_deaths_far_apart_end_nothing(supervise, monkeypatch):
 def test_one_that_is_not_well_for_long_is_started_again(supervise, monkeypatch):
     """It lives, but has lost what it lives by; a moment's weakness is let pass."""
     monkeypatch.setattr(supervisors, "LOOK_SECONDS", 0.0)
-    looks = iter([True, *[False] * 5, True, *[False] * 6])
+    looks = iter([True, *[False] * 4, True, *[False] * 5])
     supervisor = supervise(service("hollow", is_well=lambda: next(looks, True)))
     step_until(supervisor, lambda: supervisor.is_ready)
     first = supervisor.lives[0].pid
-    for _ in range(12):
+    for _ in range(10):
         supervisor.step()
         assert supervisor.lives[0].pid == first
     step_until(supervisor, lambda: supervisor.lives[0].pid not in {None, first})
