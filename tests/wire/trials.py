@@ -101,9 +101,16 @@ class Trial:
 
     def is_guarded(self) -> bool:
         """True when nothing is held and nothing rests, or just the protection that is wanted."""
-        wanted = ["STOP_LOSS"] if not self.protection.take_profit else ["LIMIT_MAKER", "STOP_LOSS"]
-        held = self.net.exchange.wallet.total("BTC") >= Decimal("0.001")
-        return self.resting() == (wanted if held else [])
+        wanted = {"STOP_LOSS"} if not self.protection.take_profit else {"LIMIT_MAKER", "STOP_LOSS"}
+        held = self.net.exchange.wallet.total("BTC")
+        if held < Decimal("0.001"):
+            return self.resting() == []
+        return set(self.resting()) == wanted and held - self.stopped() < Decimal("0.0001")
+
+    def stopped(self) -> Decimal:
+        """Return the base units whose stop rests."""
+        rests = self.net.exchange.records.open_orders()
+        return sum((o.quantity for o in rests if o.asked.is_stop), Decimal(0))
 
     def is_honest(self) -> bool:
         """True when the ledger says of each order what the exchange does, or that it is unknown."""

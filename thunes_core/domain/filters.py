@@ -175,26 +175,32 @@ def _trailing(request: OrderRequest, instrument: Instrument) -> str | None:
 
 
 def _counts(request: OrderRequest, instrument: Instrument, standing: Standing) -> str | None:
+    more = Open(1, int(request.type in ALGO), int(bool(request.list_id)))
+    return too_many(more, instrument, standing)
+
+
+def too_many(more: Open, instrument: Instrument, standing: Standing) -> str | None:
+    """Return the first filter that counts and does not let `more` be open besides, or None."""
     for rule in instrument.filters:
         if not isinstance(rule, MaxOpen):
             continue
-        waiting = _waiting(rule.name, request, standing)
-        if waiting is not None and waiting >= rule.most:
+        now = standing.account if rule.name.startswith("EXCHANGE_") else standing.symbol
+        waiting, added = _counted(rule.name, now), _counted(rule.name, more)
+        if added and waiting + added > rule.most:
             return f"{rule.name}: {waiting} are open, {rule.most} are allowed"
     return None
 
 
-def _waiting(name: str, request: OrderRequest, standing: Standing) -> int | None:
-    """Return how many are open that the filter counts; None where it does not bind `request`."""
-    now = standing.account if name.startswith("EXCHANGE_") else standing.symbol
+def _counted(name: str, among: Open) -> int:
+    """Return how many of those `among` the filter counts."""
     match name.removeprefix("EXCHANGE_"):
         case "MAX_NUM_ORDERS":
-            return now.orders
-        case "MAX_NUM_ALGO_ORDERS" if request.type in ALGO:
-            return now.algo_orders
-        case "MAX_NUM_ORDER_LISTS" if request.list_id:
-            return now.lists
-    return None
+            return among.orders
+        case "MAX_NUM_ALGO_ORDERS":
+            return among.algo_orders
+        case "MAX_NUM_ORDER_LISTS":
+            return among.lists
+    return 0
 
 
 def _max_position(request: OrderRequest, instrument: Instrument, standing: Standing) -> str | None:

@@ -106,7 +106,7 @@ def facts_of(
         armed=floor.is_armed,
         breaker_open=desk.journal.breaker_open(),
         pending=pending_buys(unsettled, floor.prices),
-        standing=_standing(floor, study.symbol, unsettled),
+        standing=standing_of(floor, study.symbol, unsettled),
         **more,
     )
 
@@ -117,7 +117,7 @@ def judge_of(floor: Floor, study: Study) -> Judge:
     return lambda request: judge(request, facts)
 
 
-def _standing(floor: Floor, symbol: str, unsettled: Sequence[OrderRecord]) -> Standing:
+def standing_of(floor: Floor, symbol: str, unsettled: Sequence[OrderRecord]) -> Standing:
     """Count what is open, as far as it is ours, and what the account holds of the symbol."""
     everywhere = [r.request for r in unsettled if not r.status.is_final]
     mine = [request for request in everywhere if request.symbol == symbol]

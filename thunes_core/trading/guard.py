@@ -29,7 +29,7 @@ from thunes_core.trading import stops
 from thunes_core.trading.leave import MOST_STEPS, Judge, leave, leave_if_sold
 from thunes_core.trading.parts import Step, next_step
 from thunes_core.trading.reconcile import Desk, book_new_fills
-from thunes_core.trading.refused import is_one_too_many
+from thunes_core.trading.refused import is_one_too_many, is_refused_for_good
 from thunes_core.trading.release import doubt, refresh_list, take_back
 from thunes_core.trading.resolve import NEVER_LEFT, NOT_EXECUTED
 from thunes_core.trading.resting import (
@@ -193,7 +193,10 @@ def _place(desk: Desk, book: Position, step: Step, part: stops.Protected, judge:
         ids = [one.request.client_order_id for one in approved]
         tried = _put(desk, book, bar, approved, step.old, in_place=in_place)
         notes += tried.notes
-        if in_place and step.old and is_one_too_many(desk.journal.order(ids[0])):
+        placed = desk.journal.order(ids[0])
+        if part.beside and placed is not None and is_refused_for_good(placed):
+            return _Try(notes, again=True, onward=True)  # it moves whole
+        if in_place and step.old and is_one_too_many(placed):
             in_place = False
             continue
         if learn_size(desk, ids, part.lowest):

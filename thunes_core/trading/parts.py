@@ -4,6 +4,10 @@ One order may carry only so much (LOT_SIZE, MARKET_LOT_SIZE, MAX_ASSET). What is
 rests in parts: several stops, or pairs, each of a list of its own. A part that rests already stays,
 however large: the filters bind where an order is placed.
 
+No request moves a pair. Where there is room for one more it moves by halves instead: in one request
+the stop of one half takes its place, then the pair of the other half rests beside that stop, which
+becomes a pair at last. From then on each half rests while the other moves.
+
 Add here: which part comes next. Keep out: where parts should stand (`stops`), placing (`guard`).
 """
 
@@ -43,23 +47,26 @@ def next_step(
     """Return what makes the protective orders `records` more like `desired`; None: they may stay.
 
     What stands in the wrong place comes first, then what is too much or missing: in whole lots,
-    which may be coarser than when a part was placed. What a part gave up that needs one of its own
-    anyhow is covered before the next one is moved. Where none `moves`, because more is not known
+    which may be coarser than when a part was placed. What a part gave up that gets one of its own
+    is covered before the next one is moved. Where none `moves`, because more is not known
     than what stands bare, only what is missing is placed beside them; what may rest, rests.
     """
     lists, lot = lists_of(records), instrument.step_size
     total = sum((rests.quantity for _, rests in lists), ZERO)
     left = floor_to_step(desired.quantity - total, lot)
     is_crumb = is_too_small(left, desired.lowest, instrument)
+    spreads = desired.beside and desired.is_pair and len(lists) == 1
     for old, rests in lists if moves else ():
         if not fits(rests, replace(desired, quantity=rests.quantity), instrument):
             own = floor_to_step(left + rests.quantity, lot)
-            if not is_crumb and len(lists) < desired.count and own > (desired.most or own):
+            too_much = len(lists) < desired.count and own > (desired.most or own)
+            if not is_crumb and (spreads or too_much):
                 return _step(desired, left, instrument, lists)
-            return _step(desired, own, instrument, lists, old)
+            half = _half(desired, own, instrument) if spreads else None
+            return Step(half, old) if half else _step(desired, own, instrument, lists, old)
     if lists and (not left or fits(replace(lists[0][1], quantity=total), desired, instrument)):
         return None
-    if moves:
+    if moves and (is_crumb or not spreads):
         old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
         joined = floor_to_step(smallest.quantity + left, lot)
         if left < 0 or not desired.most or joined <= desired.most:
@@ -97,6 +104,14 @@ def _step(
         part = replace(part, quantity=max(part.quantity, _kept(desired, quantity, instrument)))
     is_only = all(one == old for one, _ in lists)
     return Step(part, old, completes=is_only and part.quantity == desired.quantity)
+
+
+def _half(desired: Protected, quantity: Decimal, instrument: Instrument) -> Protected | None:
+    """Return the stop of half of `quantity`; None where it could not be sold by itself."""
+    half = floor_to_step(quantity / 2, instrument.step_size)
+    if is_too_small(half, desired.lowest, instrument):
+        return None
+    return replace(desired.part(half, instrument.step_size), target=None)
 
 
 def _kept(desired: Protected, quantity: Decimal, instrument: Instrument) -> Decimal:

@@ -20,6 +20,9 @@ from thunes_core.trading.parts import lists_of
 from thunes_core.trading.resting import resting_among
 from thunes_core.trading.stops import is_too_small
 
+MOST_AT_ONCE = 2
+"""How many lists may give way to one sale: only the last does so in the request of that sale."""
+
 Lists = list[tuple[OrderRecord, ...]]
 """Protective orders, by what ends together."""
 
@@ -29,14 +32,15 @@ def portion(
 ) -> Decimal:
     """Return the base units of `book` that its exit sells next, given what is not settled.
 
-    All, where one order may carry it and no more than one list protects it. Else what nothing
-    protects, then list after list, the smallest first: one too small for an order goes with the
-    next. `price` in quote units.
+    All, where one order may carry it and no more than two lists protect it: the halves of a pair
+    that moved, of which one stays until the sale takes its place. Else what nothing protects, then
+    list after list, the smallest first: one too small for an order goes with the next. `price` in
+    quote units.
     """
     whole, taken = sellable(records, book), uncovered(records, book)
     lists = _smallest_first(resting_among(records, book.strategy, book.symbol))
     most = min(largest(instrument, price), default=whole)
-    if len(lists) < 2 and whole <= most:
+    if len(lists) <= MOST_AT_ONCE and whole <= most:
         return whole
     for quantity in (ZERO, *(amount for amount, _ in lists)):
         taken = min(taken + quantity, whole)

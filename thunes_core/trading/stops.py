@@ -47,7 +47,8 @@ class Protected:
     there is an `activation` that is another order, above the market: it follows once the price has
     been there, and until it goes off the stop stays beside it. Two are equal when quantity, prices
     and trail are; the stop's reason is only told, and so is what one order of it may carry at
-    `most` (base units in whole lots; None: any quantity).
+    `most` (base units in whole lots; None: any quantity), and that there is room for orders
+    `beside` it, so that it may move by halves.
     """
 
     quantity: Decimal
@@ -57,6 +58,7 @@ class Protected:
     trail: int | None = None
     activation: Decimal | None = None
     most: Decimal | None = field(default=None, compare=False)
+    beside: bool = field(default=False, compare=False)
 
     def part(self, quantity: Decimal, lot: Decimal) -> Protected:
         """Return one of the fewest equal parts of `quantity` that an order each may carry.
@@ -72,6 +74,11 @@ class Protected:
     def count(self) -> int:
         """How many parts cover all of it at least."""
         return int(_ceiling(self.quantity / self.most)) if self.most else 1
+
+    @property
+    def is_pair(self) -> bool:
+        """True for a stop with a target, which no one request moves."""
+        return self.stop is not None and self.target is not None
 
     @property
     def upper(self) -> Decimal | None:

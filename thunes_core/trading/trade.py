@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from thunes_core.domain.filters import Open, too_many
 from thunes_core.domain.orders import (
     ZERO,
     OrderRequest,
@@ -30,11 +31,12 @@ from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
 from thunes_core.trading.exits import between_bars, exit_again, must_leave_again
-from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of
+from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of, standing_of
 from thunes_core.trading.guard import guard
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import AT_OPEN, LATE, Watch, watch_bars, watch_price
+from thunes_core.trading.refused import is_refused_for_good
 from thunes_core.trading.release import take_back
 from thunes_core.trading.resting import (
     entry_in_part,
@@ -47,6 +49,7 @@ from thunes_core.trading.waiting import Waits, at_new_bar, entered
 from thunes_core.trading.world import Study
 
 MAX_WATCHED_BARS = 1000
+ONE_PAIR = Open(orders=2, algo_orders=1, lists=1)
 
 
 def trade(floor: Floor, study: Study, book: Position) -> Outcome:
@@ -137,11 +140,30 @@ def _unfollowed(floor: Floor, study: Study) -> list[str]:
 
 def wanted_now(floor: Floor, book: Position) -> Protected | None:
     """Return what should rest for a book, as far as no sale under way may have taken it."""
-    free = replace(book, quantity=sellable(floor.desk.journal.open_orders(), book))
+    unsettled = floor.desk.journal.open_orders()
+    free = replace(book, quantity=sellable(unsettled, book))
     instrument = floor.desk.instruments[book.symbol]
     price = floor.prices.get(book.symbol, ZERO)
     native = floor.native_trail
-    return wanted(free, floor.plan.protection, instrument, native=native, price=price)
+    found = wanted(free, floor.plan.protection, instrument, native=native, price=price)
+    if found is None or not found.is_pair:
+        return found
+    return replace(found, beside=_has_room(floor, book, unsettled))
+
+
+def _has_room(floor: Floor, book: Position, unsettled: Sequence[OrderRecord]) -> bool:
+    """True when another stop, alone or with a target, may rest beside what protects a book.
+
+    The exchange may know of orders that we do not, or of other limits: what it refused at this bar
+    says so.
+    """
+    instrument = floor.desk.instruments[book.symbol]
+    standing = standing_of(floor, book.symbol, unsettled)
+    if not instrument.replaces or too_many(ONE_PAIR, instrument, standing):
+        return False
+    bar = book.last_bar or floor.desk.now
+    asked = floor.desk.journal.orders_of(book.strategy, book.symbol, bar)
+    return not any(one.request.rests and is_refused_for_good(one) for one in asked)
 
 
 def _new_bar(

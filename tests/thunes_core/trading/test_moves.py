@@ -1,8 +1,10 @@
-"""A stop beside a target is moved by two requests with nothing between, on the local testnet."""
+"""A stop beside a target moves by halves, so that one of them rests, on the local testnet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.domain.limits import Protection
+from thunes_core.domain.orders import Leg
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.faults import Fault, FaultKind
@@ -22,7 +25,30 @@ from thunes_pipelines.cli.trading_view import cover_facts
 
 ENTERED = 49
 TRAILED = Protection(trailing_stop=0.04, take_profit=0.5)
+WIDELY = Protection(trailing_stop=0.3, take_profit=0.5)
 CANCEL, PLACE = "DELETE /api/v3/order", "POST /api/v3/orderList/oco"
+SWAP = "POST /api/v3/order/cancelReplace"
+PAIRS = ["LIMIT_MAKER", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS"]
+LOT = Decimal("0.00001")
+FULL = "Filter failure: MAX_NUM_ALGO_ORDERS"
+SOME = Decimal("0.1")
+"""Worth ten: less could not be protected."""
+
+
+@dataclass
+class Covered:
+    """What of the held coins has a stop after each request, as a share."""
+
+    stand: Stand
+    shares: list[Decimal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stand.world.broker.client.session.hooks["response"].append(self._look)
+
+    def _look(self, *_: Any, **__: Any) -> None:
+        held = self.stand.net.exchange.wallet.total("BTC")
+        if held > SOME:
+            self.shares.append(sum(o.quantity - o.executed for o in stops(self.stand)) / held)
 
 
 class Told:
@@ -82,9 +108,28 @@ def resting(stand: Stand) -> list[str]:
 
 
 def stop_price(stand: Stand) -> float:
-    """Return where the one stop stands."""
-    (stop,) = [o for o in stand.net.exchange.records.open_orders() if o.asked.is_stop]
-    return float(stop.asked.stop_price)
+    """Return where all stops stand."""
+    (price,) = {o.asked.stop_price for o in stops(stand)}
+    return float(price)
+
+
+def stops(stand: Stand) -> list[Any]:
+    """Return the stops that are open at the exchange."""
+    return [o for o in stand.net.exchange.records.open_orders() if o.asked.is_stop]
+
+
+def is_covered(stand: Stand) -> bool:
+    """True when every lot that is held has its stop and its target."""
+    (book,) = stand.world.journal.positions()
+    held = book.quantity - book.quantity % LOT
+    rests = stand.net.exchange.records.open_orders()
+    sums = [sum(o.quantity for o in rests if o.asked.is_stop is one) for one in (True, False)]
+    return sums == [held, held]
+
+
+def changes(events: list[str]) -> list[str]:
+    """Return the requests that change orders."""
+    return [one for one in events if one in {SWAP, CANCEL, PLACE}]
 
 
 def fail(stand: Stand, kind: FaultKind, on: str, **more: Any) -> None:
@@ -92,27 +137,135 @@ def fail(stand: Stand, kind: FaultKind, on: str, **more: Any) -> None:
     stand.net.exchange.faults.add(Fault(kind, on=on, **more))
 
 
+def test_one_half_has_its_stop_at_every_moment_of_every_move(moving):
+    """At first the stop of a half takes the place of all; then each moves while the other rests."""
+    stand, events = moving
+    covered, before = Covered(stand), stop_price(stand)
+    moved = []
+    for bar in range(ENTERED + 1, ENTERED + 6):
+        events.clear()
+        report = stand.tick_at(bar)
+        assert not any("ALARM" in note for note in report.notes)
+        assert is_covered(stand)
+        moved.append(changes(events))
+    assert stop_price(stand) > before
+    assert moved == [[SWAP, PLACE, CANCEL, PLACE], *[[CANCEL, PLACE, CANCEL, PLACE]] * 4]
+    assert min(covered.shares) > Decimal("0.49")
+
+
 def test_nothing_is_asked_or_written_between_the_cancel_and_the_pair(moving):
     """Intents and claim of both legs stand before the first leaves; then two requests, no third."""
     stand, events = moving
-    before = stop_price(stand)
     stand.tick_at(ENTERED + 1)
+    before = stop_price(stand)
+    events.clear()
+    stand.tick_at(ENTERED + 2)
     assert stop_price(stand) > before
     first, second = events.index(CANCEL), events.index(PLACE)
     assert second == first + 1
     assert events[:first].count("record_intents") == 1
     assert events[:first].count("claim") == 1
-    last = len(events) - 1 - events[::-1].index("claim")
+    last = len(events[:second]) - 1 - events[:second][::-1].index("claim")
     assert events[last:second] == ["claim", CANCEL]
 
 
+def test_an_exit_after_a_move_is_one_sale_that_takes_the_place_of_the_last_half(moving):
+    """One decision, one order: the other half is cancelled before, and one rests until the sale."""
+    stand, events = moving
+    stand.plan = replace(stand.plan, protection=WIDELY)
+    stand.tick_at(ENTERED + 1)
+    assert resting(stand) == PAIRS
+    covered = Covered(stand)
+    sold = False
+    for bar in range(ENTERED + 2, ENTERED + 40):
+        events.clear()
+        orders = stand.tick_at(bar).orders
+        sold = any(one.request.leg is Leg.EXIT for one in orders)
+        if sold:
+            break
+    assert sold
+    assert len(stand.orders("MARKET")) == 1
+    assert changes(events) == [CANCEL, SWAP]
+    assert resting(stand) == []
+    assert min(covered.shares) > Decimal("0.49")
+
+
+def test_more_of_a_position_gets_a_pair_beside_the_one_there_is(moving):
+    """What rests is not taken away for it."""
+    stand, events = moving
+    journal = stand.world.journal
+    (book,) = journal.positions()
+    more = book.quantity / 4 - book.quantity / 4 % LOT
+    stand.net.exchange.wallet.add("BTC", more)
+    journal.save_position(replace(book, quantity=book.quantity + more))
+    events.clear()
+    stand.tick_at(ENTERED, 1)
+    assert changes(events) == [PLACE]
+    assert is_covered(stand)
+
+
+def limited(stand: Stand, name: str, **facts: Any) -> None:
+    """Give the exchange's filter other figures; they are read at the next tick."""
+    rules = stand.net.exchange.market.listing("BTCUSDT").filters
+    rules[name] = rules.get(name, {"filterType": name}) | facts
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "told"),
+    [
+        ("NOTIONAL", {"minNotional": "600.00000000"}, True),
+        ("NOTIONAL", {"minNotional": "600.00000000"}, False),
+        ("MAX_NUM_ALGO_ORDERS", {"maxNumAlgoOrders": 1}, True),
+    ],
+    ids=["halves too small", "too small, learnt by a refusal", "no room for two"],
+)
+def test_a_pair_that_cannot_move_by_halves_moves_whole(moving, name, facts, told):
+    """Two requests back to back: there is no other way."""
+    stand, events = moving
+    limited(stand, name, **facts)
+    if told:
+        stand.world.broker._own.forget()
+    before = stop_price(stand)
+    report = stand.tick_at(ENTERED + 1)
+    assert not any("ALARM" in note for note in report.notes)
+    assert changes(events)[-2:] == [CANCEL, PLACE]
+    assert (SWAP in events) is not told
+    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
+    assert stop_price(stand) > before
+
+
+def test_stops_that_we_do_not_know_of_may_take_the_room_for_halves(moving):
+    """The exchange says so by refusing the half, and keeps the pair: it moves whole, no alarm."""
+    stand, events = moving
+    fail(stand, FaultKind.REFUSE, SWAP, code=-2010, message=FULL)
+    before = stop_price(stand)
+    report = stand.tick_at(ENTERED + 1)
+    assert not any("ALARM" in note for note in report.notes)
+    assert changes(events) == [SWAP, CANCEL, PLACE]
+    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
+    assert stop_price(stand) > before
+
+
+def test_where_only_the_second_half_finds_no_room_the_stop_of_the_first_becomes_a_pair(moving):
+    """The half that was placed is given up for a pair of all, with nothing between; no alarm."""
+    stand, events = moving
+    fail(stand, FaultKind.REFUSE, PLACE, code=-2010, message=FULL)
+    report = stand.tick_at(ENTERED + 1)
+    assert not any("ALARM" in note for note in report.notes)
+    assert changes(events) == [SWAP, PLACE, CANCEL, PLACE]
+    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
+    assert is_covered(stand)
+
+
 def test_a_refused_pair_closes_the_position_with_an_alarm(moving):
-    """The old one is gone and the new one is not taken, twice: better flat than bare."""
+    """What stands bare is sold at once, the half that has a stop follows: better flat than bare."""
     stand, _events = moving
     for _ in range(2):
         fail(stand, FaultKind.REFUSE, PLACE, code=-2010)
     report = stand.tick_at(ENTERED + 1)
     assert any(note.startswith("ALARM BTCUSDT: protection was refused") for note in report.notes)
+    assert len(stops(stand)) == 1
+    stand.tick_at(ENTERED + 1, 1)
     assert resting(stand) == []
     (book,) = stand.world.journal.positions()
     assert not book.is_open
@@ -123,44 +276,43 @@ def test_a_pair_refused_once_is_restored_in_the_same_tick(moving):
     stand, events = moving
     fail(stand, FaultKind.REFUSE, PLACE, code=-2010)
     stand.tick_at(ENTERED + 1)
-    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
-    assert events.count(PLACE) == 2
+    assert is_covered(stand)
+    assert events.count(PLACE) == 3
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER])
 def test_a_lost_answer_to_the_cancel_is_restored_in_the_same_tick(moving, kind):
     """The pair did not follow, for it was not sure; what became of it is asked, a new one rests."""
     stand, events = moving
+    covered = Covered(stand)
     fail(stand, kind, CANCEL, status=504)
     report = stand.tick_at(ENTERED + 1)
-    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
-    assert events.count(PLACE) == 1
+    assert is_covered(stand)
+    assert events.count(PLACE) == 2
+    assert min(covered.shares) > Decimal("0.49")
     assert not any("ALARM" in note for note in report.notes)
 
 
-def test_a_refused_cancel_leaves_the_old_pair_and_sends_none(moving):
-    """Protection is where it was."""
+def test_a_refused_cancel_leaves_the_stop_of_that_half_and_sends_none_beside_it(moving):
+    """It stands where it should already; its target follows at the next tick."""
     stand, events = moving
-    before = stop_price(stand)
     fail(stand, FaultKind.REFUSE, CANCEL, code=-2011)
     stand.tick_at(ENTERED + 1)
-    assert stop_price(stand) == before
-    assert PLACE not in events
+    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS"]
+    assert events.count(PLACE) == 1
     stand.tick_at(ENTERED + 1, 10)
-    assert stop_price(stand) > before
+    assert is_covered(stand)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.DROP_AFTER])
-def test_a_pair_of_unknown_outcome_is_asked_after_and_its_gap_is_told(moving, kind):
-    """Never sent again before that is known; `thunes status` tells the seconds the move cost."""
+def test_a_pair_of_unknown_outcome_is_asked_after_while_the_other_half_rests(moving, kind):
+    """Never sent again before that is known: for minutes half of the position has its stop."""
     stand, _events = moving
+    covered = Covered(stand)
     fail(stand, kind, PLACE)
-    stand.tick_at(ENTERED + 1)
-    for minute in (1, 2, 3):
+    for minute in (0, 1, 2, 3):
         last = stand.tick_at(ENTERED + 1, minute)
-    assert resting(stand) == ["LIMIT_MAKER", "STOP_LOSS"]
+    assert is_covered(stand)
+    assert min(covered.shares) > Decimal("0.49")
     found = cover_facts(stand.world.journal, last.server_time)
-    lost = kind is FaultKind.DROP
-    assert found["moves"] == 1
-    assert found["moving_unprotected_seconds"] == (120.0 if lost else 0.0)
-    assert found["unprotected_seconds"] == found["moving_unprotected_seconds"]
+    assert found["unprotected_seconds"] == 0.0

@@ -52,13 +52,15 @@ def test_a_stop_rests_alone_where_its_target_may_not_be_placed(near):
 
 
 def test_the_target_comes_back_once_it_may_be_placed(near):
-    """The price rose towards it: stop and target rest as a pair."""
+    """The price rose towards it: stop and target rest as pairs, which cover all."""
     bar = first_buy(near)
     entry = held(near).average_price
     near.market.stand_at(bar + 1)
     near.market.prices["BTCUSDT"] = entry * Decimal("1.2")
     run(near, bar + 1)
-    assert len(near.broker.inner.open_orders()) == 2
+    for kind in (OrderType.STOP_LOSS, OrderType.LIMIT_MAKER):
+        rest = [one for one in near.broker.inner.open_orders() if one.type is kind]
+        assert sum(one.quantity for one in rest) == held(near).quantity
 
 
 def test_a_target_that_does_not_rest_is_watched_by_ticks(near):
