@@ -110,6 +110,8 @@ def _around(method: str, stage: str = "entry", **given: Any) -> list[Point]:
 
 BOOKKEEPING = [
     *_around("ready"),
+    *_around("replace", "move", protection=TRAILED_PAIR),
+    *_around("submit_pair", "move", protection=TRAILED_PAIR),
     *_around("replace_by_pair", "move", protection=TRAILED_PAIR),
     *_around("cancel", "move", protection=PAIR, entry=OVERDUE),
     *_around("change_order", unanswered=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,18 @@ class Stage:
         return self.bar > BUY_AT and not released
 
 
+HALF = Decimal("4.5")
+"""Half of what is bought in these trials: it has its stop, whatever becomes of the other."""
+
 STAGES = {
     "entry": Stage(ORDER),
     "protection": Stage(ORDER, nth=2),
     "exit": Stage(SWAP, SELL_AT),
     "move": Stage(SWAP, BUY_AT + 1),
     "pair": Stage(f"{LIST}oco", protection=PAIR),
-    "moved_pair": Stage(f"{LIST}oco", BUY_AT + 1, TRAILED_PAIR),
+    "half_of_pair": Stage(SWAP, BUY_AT + 1, TRAILED_PAIR),
+    "other_half": Stage(f"{LIST}oco", BUY_AT + 1, TRAILED_PAIR),
+    "moved_pair": Stage(f"{LIST}oco", BUY_AT + 1, TRAILED_PAIR, nth=2),
     "release_of_pair": Stage(CANCEL, BUY_AT + 1, TRAILED_PAIR),
     "release": Stage(CANCEL, SELL_AT, replaces=False),
     "exit_alone": Stage(ORDER, SELL_AT, replaces=False),
@@ -79,6 +85,7 @@ def test_a_broken_connection_around_an_order_is_asked_after_and_never_sent_again
     assert trial.wire.struck == [stage.request]
     assert trial.is_honest()
     assert trial.is_guarded() or not stage.stays_guarded
+    assert stage.protection is not TRAILED_PAIR or trial.stopped() >= HALF
     for minute in (1, 2):  # what never arrived is looked for twice
         trial.tick(stage.bar, minute)
     assert_ledger_is_the_exchange(trial.ledger, trial.net)

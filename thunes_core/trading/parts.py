@@ -62,15 +62,14 @@ def next_step(
             too_much = len(lists) < desired.count and own > (desired.most or own)
             if not is_crumb and (spreads or too_much):
                 return _step(desired, left, instrument, lists)
-            half = _half(desired, own, instrument) if spreads else None
-            return Step(half, old) if half else _step(desired, own, instrument, lists, old)
+            return _in_place(desired, own, instrument, lists, old, halved=spreads)
     if lists and (not left or fits(replace(lists[0][1], quantity=total), desired, instrument)):
         return None
     if moves and (is_crumb or not spreads):
         old, smallest = min(lists, key=lambda one: one[1].quantity, default=((), NOTHING))
         joined = floor_to_step(smallest.quantity + left, lot)
         if left < 0 or not desired.most or joined <= desired.most:
-            return _step(desired, joined, instrument, lists, old)
+            return _in_place(desired, joined, instrument, lists, old, halved=spreads)
     if left < 0 or (lists and is_crumb):
         return None
     return _step(desired, left, instrument, lists)
@@ -104,6 +103,20 @@ def _step(
         part = replace(part, quantity=max(part.quantity, _kept(desired, quantity, instrument)))
     is_only = all(one == old for one, _ in lists)
     return Step(part, old, completes=is_only and part.quantity == desired.quantity)
+
+
+def _in_place(
+    desired: Protected,
+    quantity: Decimal,
+    instrument: Instrument,
+    lists: _Lists,
+    old: tuple[OrderRecord, ...],
+    *,
+    halved: bool,
+) -> Step:
+    """Return the step that puts `quantity` of `desired` in the place of `old`, or half of it."""
+    half = _half(desired, quantity, instrument) if halved else None
+    return Step(half, old) if half else _step(desired, quantity, instrument, lists, old)
 
 
 def _half(desired: Protected, quantity: Decimal, instrument: Instrument) -> Protected | None:

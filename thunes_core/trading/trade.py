@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 
 from thunes_core.domain.filters import Open, too_many
 from thunes_core.domain.orders import (
     ZERO,
+    ApprovedOrder,
     OrderRequest,
     Side,
 )
@@ -26,7 +28,7 @@ from thunes_core.errors import (
     NoChampion,
 )
 from thunes_core.indicators.columns import Columns, columns_of
-from thunes_core.trading.act import Known, Outcome, send_all
+from thunes_core.trading.act import Known, Outcome, Verdict, send_all
 from thunes_core.trading.coins import sellable, within
 from thunes_core.trading.decide import View, decide
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
@@ -198,6 +200,11 @@ def _new_bar(
     more = entry_facts(floor, study, sight, bar) if increases else {}
     facts = facts_of(floor, study, unsettled, **more)
     verdicts = judged(floor, study, asked, decision.position, bar, facts)
+    if given_up := _given_up(verdicts):
+        notes += _let_go(floor, study, given_up)
+        unsettled = journal.open_orders()
+        if (journal.position(study.strategy, study.symbol) or book).quantity != book.quantity:
+            return Outcome(notes=(*notes, f"{study.key}: its stop went off meanwhile"))
     decision = replace(decision, orders=tuple(verdict.request for verdict in verdicts))
     context = _context(study, sight, floor.desk.now)
     records = intents_of(verdicts, study.strategy, bar, floor.desk.now)
@@ -220,6 +227,22 @@ def _cut(
     free = sellable(unsettled, book)
     taken = portion(unsettled, book, instrument, price) if request.leaves else free
     return within(request, taken, instrument)
+
+
+def _given_up(verdicts: Sequence[Verdict]) -> Decimal:
+    """Return how much is sold by what reduces a position without leaving it, base units."""
+    approved = (one.request for one in verdicts if isinstance(one, ApprovedOrder))
+    return sum((one.quantity for one in approved if one.reduces and not one.leaves), ZERO)
+
+
+def _let_go(floor: Floor, study: Study, quantity: Decimal) -> list[str]:
+    """Make what rests fit what a sale of `quantity` leaves, so that the sale takes no stop away."""
+
+    def remaining(book: Position) -> Protected | None:
+        return wanted_now(floor, replace(book, quantity=max(book.quantity - quantity, ZERO)))
+
+    judge = judge_of(floor, study)
+    return guard(floor.desk, study.strategy, study.symbol, remaining, judge)
 
 
 def _watch(floor: Floor, study: Study, book: Position) -> Outcome:
