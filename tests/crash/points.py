@@ -110,8 +110,8 @@ def _around(method: str, stage: str = "entry", **given: Any) -> list[Point]:
 
 BOOKKEEPING = [
     *_around("ready"),
-    *_around("replace", "move", protection=TRAILED_PAIR),
-    *_around("submit_pair", "move", protection=TRAILED_PAIR),
+    *_around("replace", protection=TRAILED_PAIR),
+    *_around("submit_pair", protection=TRAILED_PAIR),
     *_around("replace_by_pair", "move", protection=TRAILED_PAIR),
     *_around("cancel", "move", protection=PAIR, entry=OVERDUE),
     *_around("change_order", unanswered=True),
@@ -152,6 +152,7 @@ READS = frozenset(
         "entries_since",
         "expected_balances",
         "accepted_orders",
+        "arming",
         "fills",
         "foreign_trades",
         "has_fill",
