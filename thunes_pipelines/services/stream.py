@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from thunes_core.clock import to_millis
-from thunes_core.errors import AnswerIsNo, ExchangeUnavailable, SettingsInvalid
+from thunes_core.errors import AnswerIsNo, ExchangeUnavailable, SettingsInvalid, StoreFailed
 from thunes_core.settings import Settings
 from thunes_pipelines.resources import wiring
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from thunes_core.trading.tend import Tended
 
 PAUSE_SECONDS = 5.0
-"""Between looks for an exchange that does not answer."""
+"""Between looks for an exchange that does not answer, or a disk without room."""
 
 _log = logging.getLogger(__name__)
 Told = Callable[[pl.DataFrame], None]
@@ -91,12 +91,20 @@ def follow(
 ) -> Followed:
     """Follow all configured symbols until interrupted, or for so many real `seconds`.
 
-    Returns what happened; arguments and errors as `streams`.
+    Returns what happened; arguments and errors as `streams`, but that one who is `patient` waits
+    for room on the disk, too, and then begins again.
     """
-    with streams(settings, told, patient=patient, wake=wake) as both:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_for(both.run(), seconds))
-        return both.followed
+    while True:
+        try:
+            with streams(settings, told, patient=patient, wake=wake) as both:
+                with suppress(KeyboardInterrupt):
+                    asyncio.run(_for(both.run(), seconds))
+                return both.followed
+        except StoreFailed as error:
+            if not patient:
+                raise
+            _log.warning("waiting for the disk: %s", error)
+            time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Timer
 from time import sleep
+from types import SimpleNamespace
 
 import pytest
 import stamina
@@ -25,7 +26,7 @@ from thunes_core.domain.bars import Interval
 from thunes_core.domain.parameters import Champion, ParameterSet
 from thunes_core.domain.portfolio import TradingState
 from thunes_core.domain.records import StateRecord
-from thunes_core.errors import AnswerIsNo, ExchangeUnavailable
+from thunes_core.errors import AnswerIsNo, ExchangeUnavailable, StoreFailed
 from thunes_core.settings import LOCAL_KEY, LOCAL_SECRET, load
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.market import generated_market
@@ -217,3 +218,30 @@ def test_a_dead_exchange_has_exit_code_three(
     result = CliRunner().invoke(app, ["--seconds", "1", "--json"])
     assert isinstance(result.exception, ExchangeUnavailable)
     assert result.exception.exit_code == 3
+
+
+def test_one_that_is_patient_waits_for_the_disk(
+    app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its death stopped the whole house on a disk that was full for half a minute."""
+    board = tmp_path / "board.local"
+    (board / "in the way").mkdir(parents=True)
+    slept: list[float] = []
+
+    def make_room(seconds: float) -> None:
+        slept.append(seconds)
+        (board / "in the way").rmdir()
+        board.rmdir()
+
+    monkeypatch.setattr(services_stream, "time", SimpleNamespace(sleep=make_room))
+    market = generated_market(
+        ["BTCUSDT", "ETHUSDT"], start=START, interval=Interval.M1, history_days=2
+    )
+    with serve_in_thread(market, clock="x600") as net:
+        monkeypatch.setenv("THUNES_BINANCE_REST_URL", net.url)
+        refused = CliRunner().invoke(app, ["--seconds", "0.5", "--json"])
+        assert isinstance(refused.exception, StoreFailed)
+        result = CliRunner().invoke(app, ["--seconds", "1.5", "--json", "--patient"])
+    assert result.exit_code == 0, result.output
+    assert slept == [services_stream.PAUSE_SECONDS]
+    assert latest(board, "BTCUSDT").bar_open_time is not None
