@@ -31,7 +31,8 @@ def stream_command(
         bool, typer.Option(help="Run a tick as soon as a bar has closed, in this process.")
     ] = False,
     patient: Annotated[
-        bool, typer.Option(help="Wait for an exchange that does not answer at the start, and for the disk.")
+        bool,
+        typer.Option(help="Wait for an exchange that does not answer at first, and for the disk."),
     ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON document at the end on stdout.")
