@@ -19,9 +19,14 @@ from urllib.parse import urlsplit
 GONE = struct.pack("ii", 1, 0)
 """Lingering switched on with no time: closing sends a reset."""
 
+BOUND_SECONDS = 20
+
 
 class Break(StrEnum):
-    """How a connection breaks, and on which side of the exchange."""
+    """How a connection breaks, and on which side of the exchange.
+
+    What is delayed arrives when the tick that sent it is over.
+    """
 
     RESET_BEFORE = "reset_before"
     RESET_AFTER = "reset_after"
@@ -45,18 +50,21 @@ class Wire(ThreadingHTTPServer):
         self._kind: Break | None = None
         self._request = ""
         self._left = self._times = self._wanted = 0
-        self.over = threading.Event()
+        self.over, self.resumed = threading.Event(), threading.Event()
 
     def strike(self, kind: Break, request: str, nth: int = 1, times: int = 1) -> None:
-        """Break the `nth` coming `request` (method and path), and `times` - 1 after it.
-
-        `over` is set when the last of them is broken.
-        """
+        """Break the `nth` coming `request` (method and path), and `times` - 1 after it."""
         with self._lock:
             self._kind, self._request, self._left, self._times = kind, request, nth, times
             self._wanted = times
             self.struck.clear()
             self.over.clear()
+            self.resumed.clear()
+
+    def is_over(self) -> bool:
+        """Let what is delayed arrive, and tell whether all that was to break is broken."""
+        self.resumed.set()
+        return self.over.wait(BOUND_SECONDS)
 
     def shutdown_request(self, request: Any) -> None:
         """Close without a farewell, so that a reset is the first that is heard."""
@@ -116,6 +124,7 @@ class _Line(BaseHTTPRequestHandler):
     def _break(self, kind: Break, asked: tuple[Any, ...]) -> None:
         if kind is Break.DELAY:
             self.connection.recv(1)  # returns when the client has given up and closed
+            self.server.resumed.wait(BOUND_SECONDS)
         answer = None if kind is Break.RESET_BEFORE else self.server.pass_on(*asked)
         if kind is Break.SWALLOW:
             self.connection.recv(1)

@@ -45,7 +45,7 @@ def test_a_read_that_fails_for_good_costs_a_tick_at_most(trial, request_, nth, k
     trial.wire.strike(kind, request_, nth, times=ATTEMPTS)
     with suppress(ExchangeUnavailable):
         trial.tick(BUY_AT)
-    assert trial.wire.over.wait(timeout=20)
+    assert trial.wire.is_over()
     assert trial.wire.struck == [request_] * ATTEMPTS
     assert trial.is_honest()
     assert trial.is_guarded()

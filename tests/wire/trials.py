@@ -113,12 +113,19 @@ class Trial:
         return sum((o.quantity for o in rests if o.asked.is_stop), Decimal(0))
 
     def is_honest(self) -> bool:
-        """True when the ledger says of each order what the exchange does, or that it is unknown."""
+        """True when the ledger says of each order what the exchange does, or that it is unknown.
+
+        Of protection that is moved it is enough that what takes its place is unknown.
+        """
         theirs = {o.client_id: str(o.status) for o in self._taken()}
         unknown = {OrderStatus.SUBMITTED, OrderStatus.UNKNOWN}
+        records = self.ledger.open_orders()
+        moved = any(one.request.rests and one.status in unknown for one in records)
         return all(
-            record.status in unknown or theirs.get(record.client_order_id) == record.status
-            for record in self.ledger.open_orders()
+            record.status in unknown
+            or theirs.get(record.client_order_id) == record.status
+            or (moved and record.request.rests)
+            for record in records
         )
 
     def _taken(self) -> list[Any]:
