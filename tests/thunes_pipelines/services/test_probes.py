@@ -46,6 +46,7 @@ def children(pid):
     return [int(child) for children in told for child in children]
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children are not told")
 def test_a_code_server_answers_while_both_its_parts_live_and_work(tmp_path):
