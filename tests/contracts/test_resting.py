@@ -52,6 +52,21 @@ def test_a_stop_rests_and_holds_what_it_would_sell(long):
     assert long.broker.account().balances["BTC"].locked == Decimal("1.99")
 
 
+def test_what_a_stop_holds_no_other_order_sells(long):
+    """Neither at once nor by resting, whichever came first: that is what `locks_coins` promises."""
+    assert long.broker.locks_coins
+    long.broker.submit(stop("97"))
+    for other in (order(Side.SELL, "1.99", "sale-1"), stop("96", "stop-2")):
+        with pytest.raises(ExchangeRejected) as refused:
+            long.broker.submit(other)
+        assert refused.value.code == -2010
+    long.broker.cancel("BTCUSDT", "stop-1")
+    long.broker.submit(order(Side.SELL, "1.99", "sale-2"))
+    with pytest.raises(ExchangeRejected) as refused:
+        long.broker.submit(stop("97", "stop-3"))
+    assert refused.value.code == -2010
+
+
 def test_a_stop_that_is_touched_sells_at_the_market(long):
     """97 less the slippage, as a taker, inside the bar that touched it."""
     long.broker.submit(stop("97"))

@@ -223,6 +223,15 @@ def client_order_id(
     return f"th-{digest}-{minute:x}-{leg}-{attempt}"
 
 
+def attempt_of(client_order_id: str) -> int:
+    """Return the attempt in an id that `client_order_id` made: of one bar the later is the higher.
+
+    >>> attempt_of("th-83df801976-1b96864-stop-12")
+    12
+    """
+    return int(client_order_id.rpartition("-")[2])
+
+
 _MADE_HERE = re.compile(r"th-[0-9a-f]{10}-[0-9a-f]+-")
 
 

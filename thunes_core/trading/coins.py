@@ -41,6 +41,12 @@ def sellable(records: Iterable[OrderRecord], book: Position) -> Decimal:
     return max(book.quantity - committed(records, book), ZERO)
 
 
+def is_spoken_for(records: Iterable[OrderRecord], book: Position, instrument: Instrument) -> bool:
+    """True when sales under way may have taken of `book` all but less than a lot."""
+    free = sellable(records, book)
+    return free < book.quantity and floor_to_step(free, instrument.step_size) <= 0
+
+
 def uncovered(records: Sequence[OrderRecord], book: Position) -> Decimal:
     """Base units of `book` that may be sold now and for which no protective order is open.
 

@@ -19,7 +19,7 @@ from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.risk.gate import judge
 from thunes_core.trading.act import NEVER_CAME, Known, Outcome, Verdict, send_all
-from thunes_core.trading.coins import sellable, within
+from thunes_core.trading.coins import is_spoken_for, sellable, within
 from thunes_core.trading.decide import exit_request
 from thunes_core.trading.floor import Floor, facts_of
 from thunes_core.trading.leave import MOST_STEPS
@@ -140,7 +140,7 @@ def between_bars(
     price = floor.prices[study.symbol]
     unsettled = desk.journal.open_orders()
     taken = portion(unsettled, book, instrument, price)
-    if taken <= 0:
+    if taken <= 0 or is_spoken_for(unsettled, book, instrument):
         return Outcome()
     request = exit_request(book, bar, instrument, reason, price, attempt=len(records))
     verdict = judge(within(request, taken, instrument), facts_of(floor, study, unsettled))

@@ -28,6 +28,7 @@ from thunes_core.domain.records import OrderRecord
 from thunes_core.trading import stops
 from thunes_core.trading.leave import MOST_STEPS, Judge, leave, leave_if_sold
 from thunes_core.trading.parts import Step, next_step
+from thunes_core.trading.ports import Broker
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.refused import is_one_too_many, is_refused_for_good
 from thunes_core.trading.release import doubt, refresh_list, take_back
@@ -309,13 +310,18 @@ def _request(
 ) -> Callable[[], Sequence[Order]]:
     """Return the request that places `approved`, in place of `moved` where there is one."""
     broker, first = desk.broker, approved[0]
-    if moved is None and len(approved) == 2:
-        return lambda: broker.submit_pair(first, approved[1])
     if moved is None:
-        return lambda: (broker.submit(first),)
+        return placing(broker, approved)
     if len(approved) == 1:
         sells = moved.request.side is Side.SELL
         return lambda: (broker.replace(moved.client_order_id, first, only_new=sells),)
     beside = of_one_list(desk.journal, moved)
     done = sum((one.executed_quantity for one in beside), ZERO)
     return lambda: broker.replace_by_pair(moved.client_order_id, done, first, approved[1])
+
+
+def placing(broker: Broker, approved: Sequence[ApprovedOrder]) -> Callable[[], Sequence[Order]]:
+    """Return the request that places a stop, or a pair, beside what rests."""
+    if len(approved) == 2:
+        return lambda: broker.submit_pair(approved[0], approved[1])
+    return lambda: (broker.submit(approved[0]),)

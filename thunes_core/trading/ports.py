@@ -56,12 +56,14 @@ class Broker(Protocol):
     `settle_time` is how long after its submission (exchange's clock) a request may still reach the
     matching or still be missing from reads: only later does "not found" count. `entry_lists` names
     the kinds of list that `submit_entry` takes, the preferred one first. `follows_price`: it can
-    say `trailing_delta` to the exchange.
+    say `trailing_delta` to the exchange. `locks_coins`: a sell that rests, a stop too, holds its
+    coins, so that no other order can sell them.
     """
 
     settle_time: timedelta
     entry_lists: tuple[str, ...]
     follows_price: bool
+    locks_coins: bool
 
     def ready(self) -> datetime:
         """Prepare the next request that changes orders; return the exchange's clock, UTC.

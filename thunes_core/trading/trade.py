@@ -29,12 +29,13 @@ from thunes_core.errors import (
 )
 from thunes_core.indicators.columns import Columns, columns_of
 from thunes_core.trading.act import Known, Outcome, Verdict, send_all
-from thunes_core.trading.coins import sellable, within
+from thunes_core.trading.coins import is_spoken_for, sellable, within
 from thunes_core.trading.decide import View, decide
 from thunes_core.trading.enter import ended_unfilled, enter_again, go_on, judged
 from thunes_core.trading.exits import between_bars, exit_again, must_leave_again
 from thunes_core.trading.floor import Floor, entry_facts, facts_of, judge_of, standing_of
 from thunes_core.trading.guard import guard
+from thunes_core.trading.in_doubt import protect_doubtful
 from thunes_core.trading.look import Sight, look
 from thunes_core.trading.portions import portion
 from thunes_core.trading.protect import AT_OPEN, LATE, Watch, watch_bars, watch_price
@@ -123,6 +124,7 @@ def protect(floor: Floor, study: Study) -> list[str]:
     part = entry_in_part(journal, study.strategy, study.symbol)
     ask, wish = judge_of(floor, study), partial(wanted_now, floor)
     notes = guard(floor.desk, study.strategy, study.symbol, wish, ask)
+    notes += protect_doubtful(floor, study)
     notes += _unfollowed(floor, study)
     book = journal.position(study.strategy, study.symbol) if part is not None else None
     if part is None or book is None or must_leave_again(floor, book):
@@ -191,8 +193,8 @@ def _new_bar(
     costs, parameters = floor.plan.costs, sight.parameters
     view = View(study.interval, bar, sight.targets, price, instrument, costs, reason, parameters)
     decision = entered(decide(watch.position, view), view, sight.close, floor.plan.entry, waits)
-    free = sellable(unsettled, book)
-    if any(request.side is Side.SELL for request in decision.orders) and free <= 0:
+    sells = any(request.side is Side.SELL for request in decision.orders)
+    if sells and is_spoken_for(unsettled, book, instrument):
         said = f"{study.key}: a sale is not settled yet; decided when it is"
         return Outcome(notes=(*notes, said))
     asked = [_cut(request, unsettled, book, floor) for request in decision.orders]

@@ -2,7 +2,7 @@
 
 The exchange does not answer: in maintenance, to a ban, while the symbol is halted, and from a
 request that changes orders of the symbol and has no answer until its fate can be known (the
-broker's settle time; a second order before that could be one too many). The rest is ours.
+broker's settle time; a second order before that may be one too many). The rest is ours.
 
 Add here: a reason why nobody could. Keep out: measuring (`thunes_core.testnet.bare`).
 """

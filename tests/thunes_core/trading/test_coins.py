@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from tests.worlds import START
+from tests.worlds import LOTS, START
+from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.orders import Leg, OrderRequest, OrderStatus, OrderType, Side
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
-from thunes_core.trading.coins import sellable, uncovered
+from thunes_core.trading.coins import is_spoken_for, sellable, uncovered
 
 BOOK = Position("s", "BTCUSDT", cash=Decimal(0), quantity=Decimal(3))
 
@@ -40,6 +41,16 @@ def test_a_sale_of_unknown_outcome_may_have_taken_all_it_asked_for():
     sale = sell("2", OrderStatus.UNKNOWN, OrderType.MARKET)
     assert sellable([sale], BOOK) == 1
     assert sellable([replace(sale, booked_quantity=Decimal(1))], BOOK) == 2
+
+
+def test_less_than_a_lot_beside_a_sale_under_way_is_nothing_to_sell():
+    """What fees in base left is no exit of its own: all that can be sold may be sold already."""
+    book, lots = replace(BOOK, quantity=Decimal("3.0004")), Instrument("BTCUSDT", "BTC", "USDT")
+    lots = replace(lots, filters=LOTS)
+    sale = sell("3", OrderStatus.UNKNOWN, OrderType.MARKET)
+    assert is_spoken_for([sale], book, lots)
+    assert not is_spoken_for([sell("2", OrderStatus.UNKNOWN, OrderType.MARKET)], book, lots)
+    assert not is_spoken_for([], replace(book, quantity=Decimal("0.0004")), lots)
 
 
 def test_what_only_may_rest_is_covered():

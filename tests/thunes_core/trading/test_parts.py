@@ -280,16 +280,18 @@ def test_an_exit_in_parts_goes_on_after_a_part_that_failed(watched, kind):
     assert sum(one.quantity for one in trades if not one.is_buyer) == before
 
 
-def test_the_other_parts_do_not_wait_for_one_of_unknown_outcome(watched):
-    """All but that one is covered at once; it counts as resting until it is known not to."""
+@pytest.mark.parametrize("locks", [True, False])
+def test_the_other_parts_do_not_wait_for_one_of_unknown_outcome(watched, locks):
+    """All but that one is covered at once, and that one too where stops hold their coins."""
+    watched.broker.locks_coins = locks
     bare_of(watched, STOP)
     limit(watched, "300")
     watched.fail(FaultKind.DROP, ORDER, skip=1)
     watched.pauses = False
     watched.move(watched.net.exchange.clock.now_ms() + 60_000)
     assert tick(watched.world, watched.plan).uncertain == ("BTCUSDT",)
-    assert len(stopped(watched)) == 3
-    assert held(watched) - sum(stopped(watched)) < Decimal("2.5")
+    assert len(stopped(watched)) == (4 if locks else 3)
+    assert held(watched) - sum(stopped(watched)) < Decimal("0.00001" if locks else "2.5")
     watched.pauses = True
     watched.pause(timedelta(minutes=1))
     assert tick(watched.world, watched.plan).uncertain == ()
@@ -308,8 +310,10 @@ def test_parts_that_one_outage_swallows_are_one_attempt(watched):
     assert alarms(watched) == []
 
 
-def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
-    """All else is sold; what that part may hold follows once it is known."""
+@pytest.mark.parametrize("locks", [True, False])
+def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched, locks):
+    """All else is sold; what that part may hold follows once it is known, where stops lock none."""
+    watched.broker.locks_coins = locks
     bar = bare_of(watched, STOP)
     limit(watched, "300")
     watched.fail(FaultKind.DROP, ORDER, skip=1)
@@ -318,7 +322,7 @@ def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
     tick(watched.world, watched.plan)
     watched.plan = replace(watched.plan, protection=replace(STOP, take_profit=0.0001))
     watched.tick_at(bar + 1)
-    assert held(watched) == Decimal("2.30903")
+    assert held(watched) == (0 if locks else Decimal("2.30903"))
     watched.pause(timedelta(minutes=1))
     tick(watched.world, watched.plan)
     watched.tick_at(bar + 2)
@@ -326,8 +330,13 @@ def test_an_exit_does_not_wait_for_a_part_of_unknown_outcome(watched):
     assert watched.stops() == []
 
 
-def test_what_is_free_beside_a_sale_of_unknown_outcome_is_covered_at_once(watched):
-    """By as many parts as it takes, though nothing that rests is moved meanwhile."""
+@pytest.mark.parametrize("locks", [True, False])
+def test_what_is_free_beside_a_sale_of_unknown_outcome_is_covered_at_once(watched, locks):
+    """By as many parts as it takes, though nothing that rests is moved meanwhile.
+
+    What the sale may have taken is covered as well where stops hold their coins.
+    """
+    watched.broker.locks_coins = locks
     bar = bare_of(watched, STOP)
     limit(watched, "300")
     watched.fail(FaultKind.DROP, ORDER)
@@ -336,7 +345,8 @@ def test_what_is_free_beside_a_sale_of_unknown_outcome_is_covered_at_once(watche
     watched.pause = lambda length: (covered.append(sum(stopped(watched))), honest(length))
     watched.leave(bar)
     (lost,) = [o for o in watched.ledger.orders().to_dicts() if o["code"] == "not_executed"]
-    assert set(covered) == {before - Decimal(lost["quantity_text"])}
+    bare = 0 if locks else Decimal(lost["quantity_text"])
+    assert set(covered) == {before - bare}
     assert not watched.is_open
 
 

@@ -171,7 +171,8 @@ def test_an_exit_that_is_refused_twice_is_made_one_by_one(watched):
 
 
 def test_protection_whose_answer_was_lost_is_placed_as_soon_as_that_is_known(watched):
-    """Within the tick: the settle time and a moment, not the next schedule."""
+    """Where stops hold no coins: the settle time and a moment, not the next schedule."""
+    watched.broker.locks_coins = False
     watched.fail(FaultKind.REFUSE, LISTS, times=2)
     watched.fail(FaultKind.ERROR, OCO, skip=0, status=504)
     watched.enter()

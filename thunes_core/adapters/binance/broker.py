@@ -67,6 +67,7 @@ class BinanceBroker:
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
     entry_lists: tuple[str, ...] = (SIZED_BY_FILL, "OTO")
     follows_price = True
+    locks_coins = True
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ class CcxtBroker:
     settle_time = RECEIVE_WINDOW + ENGINE_TIMEOUT + MARGIN
     entry_lists: tuple[str, ...] = ()
     follows_price = False
+    locks_coins = True
 
     def __init__(
         self,

@@ -59,6 +59,7 @@ class PaperBroker:
     settle_time = timedelta(0)
     entry_lists: tuple[str, ...] = (SIZED_BY_FILL, "OTO")
     follows_price = False
+    locks_coins = True
 
     def __init__(
         self,
