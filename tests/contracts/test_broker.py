@@ -220,7 +220,7 @@ def test_a_resting_limit_order_fills_when_its_price_comes(bench):
 def test_a_cancelled_order_gives_its_lock_back(bench):
     """Its last state says CANCELED."""
     bench.broker.submit(limit("90"))
-    gone = bench.broker.cancel("BTCUSDT", "th-1")
+    (gone,) = bench.broker.cancel("BTCUSDT", "th-1")
     assert (gone.status, gone.client_order_id) == (OrderStatus.CANCELED, "th-1")
     assert bench.broker.account().free("USDT") == Decimal(1000)
     assert bench.broker.open_orders() == []

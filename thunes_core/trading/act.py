@@ -14,7 +14,7 @@ from thunes_core.domain.orders import ApprovedOrder, OrderRequest, OrderStatus, 
 from thunes_core.domain.portfolio import Position
 from thunes_core.domain.records import OrderRecord
 from thunes_core.domain.signal import Decision
-from thunes_core.trading.coins import uncovered
+from thunes_core.trading.coins import sellable, uncovered
 from thunes_core.trading.portions import giving_way
 from thunes_core.trading.reconcile import Desk, book_new_fills
 from thunes_core.trading.release import doubt, end_all, refresh_all, take_back
@@ -116,10 +116,11 @@ def _released(
         if len(desk.booked) == booked:
             return notes, "", ""
     book = desk.journal.position(study.strategy, study.symbol)
-    if book is None or book.quantity < request.quantity:
-        return notes, SOLD_ALREADY, "its protection sold it first"
     unsettled, mine = desk.journal.open_orders(), request.client_order_id
-    left = Known(book, [one for one in unsettled if one.client_order_id != mine])
+    others = [one for one in unsettled if one.client_order_id != mine]
+    if book is None or sellable(others, book) < request.quantity:
+        return notes, SOLD_ALREADY, "its protection sold it first"
+    left = Known(book, others)
     ids = {one.client_order_id for one in released}
     rests = resting_among(unsettled, study.strategy, study.symbol)
     if any(one.client_order_id in ids for one in rests) and _short(left, request) > 0:

@@ -254,7 +254,7 @@ def _put(
     moved = _movable(approved, old, replaces=replaces)
     notes = take_back(desk, old) if old and moved is None else []
     fresh = desk.journal.position(book.strategy, book.symbol)
-    if fresh is None or fresh.quantity != book.quantity:
+    if fresh is None or fresh.quantity != book.quantity or _sold_some(desk, old):
         return _Try(notes, again=True)  # a stop went off meanwhile, or more was bought
     rests = _still_resting(desk, book, replaced)
     if any(moved is None or one.status.is_in_flight for one in rests):
@@ -270,6 +270,15 @@ def _put(
     notes += [note] if note else []
     bare = moved is not None and _left_bare(desk, book, approved, replaced)
     return _Try(notes, again=_has_changed(desk, book) or bare)
+
+
+def _sold_some(desk: Desk, old: Sequence[OrderRecord]) -> bool:
+    """True when what was cancelled had sold more than can be booked yet."""
+    ended = filter(None, (desk.journal.order(one.client_order_id) for one in old))
+    return any(
+        one.request.rests and one.status.is_final and one.executed_quantity > one.booked_quantity
+        for one in ended
+    )
 
 
 def _movable(

@@ -122,10 +122,10 @@ class Broker(Protocol):
         """
         ...
 
-    def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order, and the one it cancels (OCO); return its last state.
+    def cancel(self, symbol: str, client_order_id: str) -> Sequence[Order]:
+        """Cancel an open order with its list; return the last states that are told of them.
 
-        Errors as `submit`.
+        Its own is among them. Errors as `submit`.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from thunes_core.domain.orders import OrderStatus
+from thunes_core.domain.orders import Order, OrderStatus
 from thunes_core.domain.records import OrderRecord
 from thunes_core.errors import ExchangeRejected, ExchangeUnavailable, OutcomeUnknown
 from thunes_core.trading.reconcile import Desk, book_new_fills
@@ -47,7 +47,7 @@ def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
     notes, unanswered = list[str](), False
     for _ in range(CANCELS):
         try:
-            desk.broker.cancel(symbol, ids[0])
+            answered = desk.broker.cancel(symbol, ids[0])
         except OutcomeUnknown as error:
             unanswered = True
             notes.append(f"{ids[0]}: cancel, {error}")
@@ -58,12 +58,21 @@ def cancel(desk: Desk, records: Sequence[OrderRecord]) -> list[str]:
             break
         except ExchangeRejected as error:
             notes.append(f"{ids[0]}: cancel, {error}")
+        else:
+            _store_ended(desk, ids, answered)
         unanswered = False
         break
     refresh_all(desk, ids)
     if unanswered:
         doubt(desk, ids)
     return notes
+
+
+def _store_ended(desk: Desk, ids: Sequence[str], answered: Sequence[Order]) -> None:
+    """Store what the answer to a cancel tells of orders that ended: reads may lag behind it."""
+    for order in answered:
+        if order.client_order_id in ids and order.status.is_final:
+            desk.journal.record_outcome(order, desk.now)
 
 
 def end_all(desk: Desk, ids: Sequence[str], at: datetime) -> None:

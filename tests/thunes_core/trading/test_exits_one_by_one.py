@@ -133,6 +133,44 @@ def test_nothing_is_sold_while_its_protection_could_not_be_cancelled(watched, ki
     assert (watched.is_open, report.uncertain) == (False, ())
 
 
+def test_a_cancel_that_was_answered_is_believed_though_reads_lag(watched):
+    """The sale follows it at once: nothing stands bare until reads show it."""
+    bar = apart(watched)
+    watched.net.exchange.conditions.lag_ms = 3_000
+    watched.leave(bar)
+    assert watched.bare_seconds == 0
+    assert [one.code for one in exits(watched)] == [""]
+    assert not watched.is_open
+
+
+def test_what_the_target_sold_before_its_cancel_is_not_sold_again_though_reads_lag(watched):
+    """With coins of somebody else at hand a sale of the whole would pass."""
+    bar, exchange, cancel = apart(watched), watched.net.exchange, watched.broker.cancel
+    held = watched.ledger.position(*BOOK).quantity
+    exchange.deposit("BTC", Decimal(50))
+    exchange.conditions.lag_ms = 3_000
+
+    def cancel_too_late(*given: object) -> object:
+        target = next(one for one in watched.stops() if one.is_limit)
+        watched.broker.cancel = cancel
+        fill_half(watched, target)
+        return cancel(*given)
+
+    watched.broker.cancel = cancel_too_late
+    watched.leave(bar)
+    sold = [one.executed for one in exchange.records.orders("BTCUSDT") if not one.is_buy]
+    assert sum(sold) == held.quantize(Decimal("0.00001"), ROUND_DOWN)
+    assert (watched.is_open, watched.stops()) == (False, [])
+
+
+def fill_half(watched: Watched, target: object) -> None:
+    """Let the exchange fill half of an order, at its limit."""
+    exchange = watched.net.exchange
+    with exchange.lock:
+        half = (target.quantity / 2).quantize(Decimal("0.001"))
+        exchange.fill(target, target.limit_price, half, exchange.clock.now_ms(), is_maker=True)
+
+
 def test_what_the_target_sold_amid_the_swap_is_not_sold_again(watched):
     """With coins of somebody else at hand a sale of the whole would pass: it is decided anew."""
     bar, exchange, swap = watched.enter(), watched.net.exchange, watched.broker.replace
@@ -140,11 +178,7 @@ def test_what_the_target_sold_amid_the_swap_is_not_sold_again(watched):
     exchange.deposit("BTC", Decimal(50))
 
     def swap_too_late(*given: object, **named: object) -> object:
-        target = next(one for one in watched.stops() if one.is_limit)
-        with exchange.lock:
-            half = (target.quantity / 2).quantize(Decimal("0.001"))
-            now = exchange.clock.now_ms()
-            exchange.fill(target, target.limit_price, half, now, is_maker=True)
+        fill_half(watched, next(one for one in watched.stops() if one.is_limit))
         watched.broker.replace = swap
         return swap(*given, **named)
 

@@ -179,15 +179,14 @@ class BinanceBroker:
         self._latest_ms = latest_ms
         return self.submit_pair(stop, target)
 
-    def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order, and the one it cancels; return its last state."""
-        found = self._once(
+    def cancel(self, symbol: str, client_order_id: str) -> list[Order]:
+        """Cancel an open order with its list; return the last state of all of them."""
+        return self._once(
             lambda: _cancelled(
                 self.client.cancel_order(symbol=symbol, origClientOrderId=client_order_id)
             ),
             f"cancel of {client_order_id}",
         )
-        return next((o for o in found if o.client_order_id == client_order_id), found[0])
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None when the exchange shows none now."""

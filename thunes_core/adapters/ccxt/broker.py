@@ -182,8 +182,8 @@ class CcxtBroker:
         self.connection.wire.latest_ms = latest_ms
         return self.submit_pair(stop, target)
 
-    def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order, and the one it cancels; return its last state.
+    def cancel(self, symbol: str, client_order_id: str) -> list[Order]:
+        """Cancel an open order, and the one it cancels; return its last state alone.
 
         CCXT reads the answer to a cancel by the id of the cancel: the order is asked for instead.
         """
@@ -200,7 +200,7 @@ class CcxtBroker:
             raise OutcomeUnknown(f"{what}: done, but its last state is not known yet") from error
         if found is None:
             raise OutcomeUnknown(f"{what}: done, but the exchange does not show the order yet")
-        return found
+        return [found]
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None when the exchange shows none now."""

@@ -179,11 +179,11 @@ class PaperBroker:
             self._end(connection, request.symbol, client_order_id, now, CANCEL_FAILED)
             return self._take(connection, request, price, now)
 
-    def cancel(self, symbol: str, client_order_id: str) -> Order:
-        """Cancel an open order and the rest of its pair."""
+    def cancel(self, symbol: str, client_order_id: str) -> list[Order]:
+        """Cancel an open order and the rest of its pair; return its last state alone."""
         with self._judged(symbol) as connection:
             now = self._market.server_time()
-            return self._end(connection, symbol, client_order_id, now, NO_SUCH_ORDER)
+            return [self._end(connection, symbol, client_order_id, now, NO_SUCH_ORDER)]
 
     def order(self, symbol: str, client_order_id: str) -> Order | None:
         """Return the newest order with that id, or None."""
