@@ -41,7 +41,7 @@ from thunes_pipelines.services.soak_verdict import Verdict, verdict_of
 CASH, IDLE = Decimal(1000), Decimal(9000)
 FIRST_BAR = 5
 URL = "http://door"
-SYMBOL = "BTCUSDT"
+SYMBOL, BASE = "BTCUSDT", "BTC"
 STANDING = (FaultKind.LAG, FaultKind.SKEW, FaultKind.BAN, FaultKind.STATUS)
 """Conditions that a fault of zero seconds ends."""
 QUIET_TICKS = 3
@@ -82,6 +82,7 @@ class Bench:
         *,
         native: bool = False,
         apart: bool = False,
+        foreign: Decimal = Decimal(0),
     ) -> None:
         Dictated.wanted.clear()
         self._folder = tempfile.TemporaryDirectory()
@@ -92,6 +93,9 @@ class Bench:
             options=Options(cash=CASH + IDLE, depth=depth),
         )
         self.exchange.market.listing(SYMBOL).extra = {"cancelReplaceAllowed": not apart}
+        self.foreign = foreign
+        self.exchange.deposit(BASE, foreign)
+        self.oversold = False
         self.clock.advance(FIRST_BAR * HOUR)
         self.bar = FIRST_BAR
         self.last_bar = len(closes) - 2
@@ -136,6 +140,7 @@ class Bench:
             return
         self.exchange.clock.move_to(to_millis(moment))
         self.exchange.advance()
+        self.oversold |= self._offers_too_much()
         self.clock.advance(moment - now)
 
     def pass_time(self, length: timedelta) -> None:
@@ -198,8 +203,21 @@ class Bench:
             self.pass_time(timedelta(minutes=10))
         self.tick()
 
+    def _offers_too_much(self) -> bool:
+        """True when other people's coins were sold, or would be by all that rests."""
+        lists: dict[object, Decimal] = {}
+        for one in self.exchange.records.open_orders(SYMBOL):
+            if not one.is_buy and one.status is not Status.PENDING_NEW:
+                key = one.list_id if one.list_id >= 0 else one.client_id
+                lists[key] = max(lists.get(key, Decimal(0)), one.quantity - one.executed)
+        return sum(lists.values(), self.foreign) > self.exchange.wallet.total(BASE)
+
     def verdict(self) -> Verdict:
-        """Compare ledger and exchange."""
+        """Compare ledger and exchange, without other people's coins."""
+        if self.foreign:
+            now, expected = self._market.server_time(), self.ledger.expected_balances()
+            self.exchange.deposit(BASE, -self.foreign)
+            self.ledger.accept_balance(BASE, expected[BASE] - self.foreign, now, "not ours")
         return verdict_of(self.ledger, self.exchange, IDLE)
 
     def overspent(self) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -26,11 +28,11 @@ from tests.machine.bench import SYMBOL, Bench
 from tests.worlds import wave
 from thunes_core.domain.limits import LimitEntry, Protection
 from thunes_core.domain.orders import OrderStatus
-from thunes_core.domain.portfolio import TradingState
+from thunes_core.domain.portfolio import Account, Balance, TradingState
 from thunes_core.errors import OutcomeUnknown
 from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.liquidity import Depth
-from thunes_core.trading import act, book, clear_up, enter, guard, reconcile, send, trade
+from thunes_core.trading import act, book, clear_up, enter, guard, in_doubt, reconcile, send, trade
 from thunes_pipelines.services.mortal import Fate
 
 EXAMPLES = int(os.environ.get("THUNES_SOAK_EXAMPLES", "200"))
@@ -91,6 +93,8 @@ class Trading(RuleBasedStateMachine):
     protections: ClassVar[tuple[Protection, ...]] = PROTECTIONS
     entries: ClassVar[tuple[LimitEntry | None, ...]] = ENTRIES
     limits: ClassVar[bool] = False
+    parted: ClassVar[bool] = False
+    foreign: ClassVar[tuple[int, ...]] = (0, 50)
 
     @initialize(
         number=st.integers(0, len(PROTECTIONS) - 1),
@@ -100,13 +104,16 @@ class Trading(RuleBasedStateMachine):
         native=st.booleans(),
         apart=st.booleans(),
         told=st.booleans(),
+        foreign=st.integers(0, 1),
     )
-    def begin(self, number, period, waits, thin, native, apart, told):
+    def begin(self, number, period, waits, thin, native, apart, told, foreign):
         protection = self.protections[number % len(self.protections)]
         entry = self.entries[waits % len(self.entries)]
         depth = THIN if thin and entry is not None else None
         closes = wave(period=period, bars=80)
-        self.bench = Bench(protection, closes, entry, depth, native=native, apart=apart)
+        coins = Decimal(self.foreign[foreign % len(self.foreign)])
+        terms = {"native": native, "apart": apart or self.parted, "foreign": coins}
+        self.bench = Bench(protection, closes, entry, depth, **terms)
         self.bench.tick()
         if self.limits:
             self.bench.hold_large(LIMITS[0], told=told)
@@ -187,6 +194,7 @@ class Trading(RuleBasedStateMachine):
     def nothing_is_bought_twice(self):
         if hasattr(self, "bench"):
             assert not self.bench.overspent()
+            assert not self.bench.oversold
 
     def teardown(self):
         if not hasattr(self, "bench"):
@@ -259,6 +267,15 @@ def without_base_fees(position, fill, record, fee_quote, terms):
     return HONEST_BOOK(position, honest, record, fee_quote, terms)
 
 
+def alone(desk, book, doubted):
+    """Take an account for one without other people's coins."""
+    account, asset = desk.broker.account(), desk.instruments[book.symbol].base_asset
+    mine = Account({asset: Balance(asset, book.quantity)})
+    broker = SimpleNamespace(account=lambda: mine, open_orders=lambda: [])
+    found = HONEST_BARE(replace(desk, broker=broker), book, doubted)
+    return min(found, account.free(asset))
+
+
 class Bare(Trading):
     """Positions that nothing protects: an entry is one plain order."""
 
@@ -280,6 +297,13 @@ class Stopped(Trading):
     entries = (None,)
 
 
+class Parted(Stopped):
+    """Cancel and sale are two requests, and other people's coins lie in the account."""
+
+    parted = True
+    foreign = (50,)
+
+
 class Large(Trading):
     """Positions that one order may not carry, from their entry on."""
 
@@ -287,6 +311,7 @@ class Large(Trading):
 
 
 HONEST_BOOK = book.book_fill
+HONEST_BARE = in_doubt._bare
 HONEST_DELIVER = send.deliver
 HONEST_FAILED = send._failed
 MUTANTS = {
@@ -299,6 +324,10 @@ MUTANTS = {
         Bare,
         (reconcile, "resolve", lambda *_a: []),
         (clear_up, "resolve", lambda *_a: []),
+    ),
+    "covers a sale in doubt though other coins lie there": (
+        Parted,
+        (in_doubt, "_bare", alone),
     ),
     "forgets fees in base": (Bare, (reconcile, "book_fill", without_base_fees)),
     "never protects": (
