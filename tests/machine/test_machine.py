@@ -201,6 +201,7 @@ class Trading(RuleBasedStateMachine):
             return
         try:
             self.bench.calm_down()
+            assert not self.bench.oversold
             found = self.bench.verdict()
             assert (found.lost, found.doubled, found.unknown_left) == (0, 0, 0)
             assert found.discrepancies == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +14,15 @@ from tests.thunes_core.testnet.calls import order
 from tests.thunes_core.trading import test_unprotected
 from tests.thunes_core.trading.test_exits_one_by_one import CANCEL, ORDER, apart, exits, sales
 from tests.thunes_core.trading.test_unprotected import BOOK, LISTS, OCO, SWAP, Watched
+from thunes_core.domain.instrument import Instrument
 from thunes_core.domain.limits import Protection
-from thunes_core.domain.orders import OrderStatus
+from thunes_core.domain.orders import OrderStatus, Side
 from thunes_core.domain.parameters import study_key
 from thunes_core.domain.records import OrderRecord
 from thunes_core.testnet.faults import FaultKind
 from thunes_core.testnet.liquidity import Book, Depth
 from thunes_core.testnet.refusals import rejected
+from thunes_core.trading import in_doubt
 from thunes_core.trading.resolve import NOT_EXECUTED
 from thunes_core.trading.step import tick
 
@@ -65,11 +68,13 @@ def nothing_is_left(watched: Watched, held: Decimal) -> None:
     assert watched.ledger.open_orders() == []
 
 
+@pytest.mark.parametrize("lag_ms", [0, 3_000])
 @pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.ERROR])
-def test_a_lost_sale_is_covered_until_it_is_made_anew(watched, kind):
+def test_a_lost_sale_is_covered_until_it_is_made_anew(watched, kind, lag_ms):
     """No second is bare; after the settle time the stop gives way to the sale, under another id."""
     bar = apart(watched)
     held = bought(watched)
+    watched.net.exchange.conditions.lag_ms = lag_ms
     watched.fail(kind, ORDER, status=504)
     watched.leave(bar)
     assert watched.bare_seconds == 0
@@ -212,26 +217,30 @@ def test_of_a_sale_that_was_done_in_part_the_rest_is_protected(watched):
     assert watched.bare_seconds <= 2
 
 
-def test_a_swap_that_only_cancelled_and_was_not_answered_is_covered(watched):
-    """Of cancel and sale in one request the second failed: no stop rests, and nobody was told."""
+@pytest.mark.parametrize("lag_ms", [0, 3_000])
+def test_a_swap_that_only_cancelled_and_was_not_answered_is_covered(watched, lag_ms):
+    """Of cancel and sale in one request the second failed: covered once reads show that."""
     bar = watched.enter()
     held = bought(watched)
+    watched.net.exchange.conditions.lag_ms = lag_ms
     refuse_the_next(watched)
     watched.fail(FaultKind.DROP_AFTER, SWAP)
     watched.leave(bar)
-    assert watched.bare_seconds == 0
+    assert watched.bare_seconds == (4 if lag_ms else 0)
     assert len(sales(watched)) == 1
     nothing_is_left(watched, held)
 
 
-def test_a_move_that_only_cancelled_and_was_not_answered_is_covered(watched):
+@pytest.mark.parametrize("lag_ms", [0, 3_000])
+def test_a_move_that_only_cancelled_and_was_not_answered_is_covered(watched, lag_ms):
     """Of a stop that moves the old one is gone, of the new one nothing is known."""
     watched.plan = replace(watched.plan, protection=Protection(trailing_stop=0.04))
     bar = watched.enter()
+    watched.net.exchange.conditions.lag_ms = lag_ms
     refuse_the_next(watched)
     watched.fail(FaultKind.DROP_AFTER, SWAP)
     watched.tick_at(bar + 1)
-    assert watched.bare_seconds == 0
+    assert watched.bare_seconds == (4 if lag_ms else 0)
     assert len(watched.stops()) == 1
     assert watched.ledger.open_orders()[0].client_order_id == watched.stops()[0].client_id
     assert watched.is_open
@@ -282,3 +291,32 @@ def test_a_stop_whose_cancel_had_no_answer_gets_no_other_beside_it(watched):
     watched.leave(bar)
     assert protection(watched) == []
     assert watched.bare_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "side", "brings"),
+    [
+        ("BTCUSDT", Side.BUY, True),
+        ("BTCUSDT", Side.SELL, False),
+        ("ETHBTC", Side.SELL, True),
+        ("ETHBTC", Side.BUY, False),
+        ("ETHUSDT", Side.BUY, False),
+    ],
+)
+def test_coins_come_by_what_buys_them_and_by_what_is_paid_in_them(symbol, side, brings):
+    """Anybody's order that rests may bring them at any moment."""
+    resting = [SimpleNamespace(symbol=symbol, side=side)]
+    desk = SimpleNamespace(broker=SimpleNamespace(open_orders=lambda: resting))
+    assert in_doubt._may_come(desk, "BTC") is brings
+
+
+def test_a_book_of_another_symbol_deals_in_the_coins_it_is_paid_in():
+    """Its sale brings them as a buy does."""
+    found = {s: Instrument(s, s[:3], s[3:]) for s in ("BTCUSDT", "ETHBTC", "ETHUSDT")}
+    desk = SimpleNamespace(instruments=found)
+    assert [in_doubt._deals_in(desk, symbol, "BTC") for symbol in (*found, "gone")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

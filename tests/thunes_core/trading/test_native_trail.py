@@ -410,6 +410,7 @@ def prices(watched):
 
 def test_where_it_begins_is_judged_by_the_price_of_then(watched, prices):
     """The first try had no answer: half a minute later the price has passed the activation."""
+    watched.broker.locks_coins = False
     watched.fail(FaultKind.REFUSE, LISTS, times=2)
     watched.fail(FaultKind.ERROR, OCO, skip=0, status=504)
     bar = watched.enter()
