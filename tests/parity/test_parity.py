@@ -76,6 +76,20 @@ def test_every_strategy_trades_live_as_it_did_in_the_backtest(strategy):
     assert result.ticks == TICKS
 
 
+@pytest.mark.parametrize(
+    ("symbol", "near", "decimals"), [("BTTUSDT", 0.0003, 8), ("ETHBTC", 0.03, 5)]
+)
+def test_a_price_of_fractions_is_the_same_on_both_paths(symbol, near, decimals):
+    """Millions of units are no order too large: the backtest knows no largest one."""
+    case = case_of("sma_crossover", ticks=90, seed=12)
+    named = ("open", "high", "low", "close")
+    prices = [(pl.col(name) * near / 40_000).round(decimals) for name in named]
+    cheap = case.bars.with_columns(*prices, symbol=pl.lit(symbol))
+    result = run_parity(replace(case, bars=cheap))
+    assert result.differences == ()
+    assert result.orders > 5
+
+
 PROTECTIONS = {
     "stop": Protection(stop_loss=0.02),
     "trail": Protection(trailing_stop=0.02, trailing_activation=0.01, stop_loss=0.03),

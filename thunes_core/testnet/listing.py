@@ -6,7 +6,7 @@ Add here: a symbol's usual figures, a field of the document. Keep out: checking 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -126,6 +126,21 @@ def usual_listing(symbol: str, price: float, decimals: int = 8) -> Listing:
         tick = _plain(Decimal(1).scaleb(-decimals))
     step = step or _plain(_power_of_ten(0.01 / price))
     return Listing(symbol, base, quote, usual_filters(tick, step, market_maximum))
+
+
+def without_maxima(listing: Listing) -> Listing:
+    """Return `listing` with no largest quantity and value of an order: zero switches a rule off.
+
+    >>> listing = without_maxima(usual_listing("BTCUSDT", 60000.0))
+    >>> listing.filters["LOT_SIZE"]["maxQty"], listing.filters["LOT_SIZE"]["minQty"]
+    ('0.00000000', '0.00001000')
+    """
+    off = dict.fromkeys(("maxQty", "maxNotional"), "0.00000000")
+    filters = {
+        name: {key: off.get(key, value) for key, value in rule.items()}
+        for name, rule in listing.filters.items()
+    }
+    return replace(listing, filters=filters)
 
 
 def _power_of_ten(value: float) -> Decimal:

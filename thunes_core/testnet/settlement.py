@@ -41,6 +41,14 @@ class FillPrice(StrEnum):
     TICK = "tick"
 
 
+DIGITS = 12
+"""Of a price below 1 whose slippage must not be lost in rounding."""
+
+
+def _finer(price: Decimal) -> Decimal:
+    return Decimal(1).scaleb(min(-8, price.adjusted() + 1 - DIGITS))
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Fees and slippage as fractions, and how they are charged."""
@@ -81,7 +89,7 @@ class Settlement:
         sign = 1 if side is Side.BUY else -1
         slipped = price * (1 + sign * self.terms.slippage)
         if self.terms.fill_price is FillPrice.EXACT:
-            return max(slipped.quantize(EIGHT), EIGHT)
+            return max(slipped.quantize(EIGHT if slipped >= 1 else _finer(slipped)), EIGHT)
         tick = self._market.listing(symbol).tick
         rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
         return max((slipped / tick).to_integral_value(rounding=rounding) * tick, tick)

@@ -1,7 +1,8 @@
 """Parity: the same bars through the live path on a stepped local testnet, and through the backtest.
 
-The testnet replays the bars, fees are taken in the quote asset as the backtest does, and a tick
-runs at every open. Whatever is held after each bar and every closed trade must be the same.
+The testnet replays the bars, fees are taken in the quote asset and no order is too large, as in the
+backtest, and a tick runs at every open. Whatever is held after each bar and every closed trade must
+be the same.
 
 Add here: what is compared. Keep out: the tick, the backtest, the testnet.
 """
@@ -266,10 +267,13 @@ def _account(
     from thunes_core.adapters.binance.market import BinanceMarket
     from thunes_core.adapters.ledger import open_ledger
     from thunes_core.testnet.app import serve_in_thread
+    from thunes_core.testnet.listing import without_maxima
     from thunes_core.testnet.market import replayed_market
     from thunes_core.trading.world import World
 
-    market = replayed_market([case.bars], start=case.bars["open_time"][first])
+    start = case.bars["open_time"][first]
+    usual = replayed_market([case.bars], start=start).listing(case.symbol)
+    market = replayed_market([case.bars], start=start, listings=[without_maxima(usual)])
     with (
         tempfile.TemporaryDirectory() as folder,
         serve_in_thread(market, cash=case.cash, costs=case.costs, fee_asset="quote") as net,
