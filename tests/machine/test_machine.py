@@ -262,10 +262,15 @@ class Stopped(Trading):
 
 
 class Parted(Stopped):
-    """Cancel and sale are two requests, and other people's coins lie in the account."""
+    """Cancel and sale are two requests, and other people's coins lie in the account.
+
+    Only requests fail: what else may happen makes the examples fewer that matter.
+    """
 
     parted = True
     foreign = (50,)
+    a_tick_is_killed = a_deciding_tick_is_killed = the_exchange_is_unwell = None
+    a_person_intervenes_for_a_bar = time_passes = None
 
 
 class Large(Trading):
