@@ -16,6 +16,7 @@ from thunes_core.domain.filters import Open, too_many
 from thunes_core.domain.orders import (
     ZERO,
     ApprovedOrder,
+    Leg,
     OrderRequest,
     Side,
 )
@@ -234,7 +235,7 @@ def _cut(
 def _given_up(verdicts: Sequence[Verdict]) -> Decimal:
     """Return how much is sold by what reduces a position without leaving it, base units."""
     approved = (one.request for one in verdicts if isinstance(one, ApprovedOrder))
-    return sum((one.quantity for one in approved if one.reduces and not one.leaves), ZERO)
+    return sum((one.quantity for one in approved if one.leg is Leg.REDUCE), ZERO)
 
 
 def _let_go(floor: Floor, study: Study, quantity: Decimal) -> list[str]:

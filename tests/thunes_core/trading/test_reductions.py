@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from thunes_core.adapters.binance.broker import BinanceBroker
 from thunes_core.adapters.binance.market import BinanceMarket
 from thunes_core.adapters.ledger import open_ledger
 from thunes_core.domain.limits import Protection
-from thunes_core.domain.orders import Leg
+from thunes_core.domain.orders import ApprovedOrder, Leg, OrderRequest, OrderType, Side
 from thunes_core.domain.parameters import IntRange, ParameterSpace
 from thunes_core.indicators import Columns
 from thunes_core.indicators.averages import Line
@@ -27,6 +27,7 @@ from thunes_core.strategies.base import FromColumns, register, registry_kept
 from thunes_core.testnet.app import serve_in_thread
 from thunes_core.testnet.faults import Fault, FaultKind
 from thunes_core.testnet.market import replayed_market
+from thunes_core.trading.trade import _given_up
 from thunes_core.trading.world import TradingPlan, World
 
 FULL_AT, HALF_AT, FLAT_AT = 45, 48, 52
@@ -132,3 +133,12 @@ def test_whatever_fails_in_between_one_sale_is_made_and_all_that_is_held_is_cove
         stand.tick_at(bar, minute)
     assert held(stand) < Decimal("0.0001")
     assert resting(stand) == []
+
+
+def test_the_stop_that_goes_with_an_entry_gives_nothing_up():
+    """Only what sells a part of a position does; a stop in the list of a buy only rests."""
+    buy = OrderRequest("BTCUSDT", Side.BUY, OrderType.LIMIT, Decimal(2), "a", Leg.ENTRY)
+    stop = replace(buy, side=Side.SELL, type=OrderType.STOP_LOSS, leg=Leg.STOP, reduces=True)
+    sale = replace(stop, type=OrderType.MARKET, leg=Leg.REDUCE, level=0.5)
+    assert _given_up([ApprovedOrder(one, START) for one in (buy, replace(stop, level=1.0))]) == 0
+    assert _given_up([ApprovedOrder(sale, START)]) == 2
