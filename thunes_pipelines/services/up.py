@@ -8,6 +8,7 @@ where they keep their state (`state_folder`).
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,10 @@ WEBSERVER, DAEMON = "dagster-webserver", "dagster-daemon"
 PATIENCE_SECONDS = 30.0
 """What a stopped service of Dagster has started may finish for so long."""
 
+OWN_PORTS = range(10_000, 32_768)
+"""Where free ports are sought: below those that Linux gives to connections, of which one may be
+taken in the seconds until its server listens."""
+
 _QUIET = {
     "PYTHONUNBUFFERED": "1",
     "DO_NOT_TRACK": "1",
@@ -72,16 +77,25 @@ class Ports:
 
 def free_port(port: int, option: str) -> int:
     """Return `port`, or any free one for 0; `BadInput` when something listens there already."""
+    if not port:
+        return next(one for one in random.sample(OWN_PORTS, len(OWN_PORTS)) if not _in_use(one))
+    if why := _in_use(port):
+        raise BadInput(
+            f"up: expected port {port} of {HOST} to be free; it was not ({why}); "
+            f"stop what listens there, or give another {option}"
+        )
+    return port
+
+
+def _in_use(port: int) -> str:
+    """Return why nothing can listen on a loopback port, or nothing."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise BadInput(
-                f"up: expected port {port} of {HOST} to be free; it was not ({error.strerror}); "
-                f"stop what listens there, or give another {option}"
-            ) from None
-        return int(probe.getsockname()[1])
+            return error.strerror or "in use"
+    return ""
 
 
 def services(settings: Settings, ports: Ports, now: datetime) -> list[Service]:

@@ -182,6 +182,13 @@ def test_a_port_in_use_is_bad_input(busy_port):
         free_port(busy_port, "--port-mlflow")
 
 
+def test_a_free_port_is_none_that_a_connection_may_be_given():
+    """Until its server listens, nothing holds it: the kernel must not hand it out."""
+    found = {free_port(0, "") for _ in range(20)}
+    assert len(found) > 10
+    assert max(found) < 32_768
+
+
 def test_a_port_that_is_not_needed_may_be_in_use(tmp_path, busy_port):
     """A server of one's own listens there."""
     real = load(home=tmp_path, exchange="binance", mlflow_tracking_uri="http://127.0.0.1:1")
